@@ -1,0 +1,1 @@
+"""The patient's record and the four loops: readings become recommendations, and people decide."""

@@ -1,0 +1,32 @@
+"""Why there is no recommendation, by name. Stored and shown like a recommendation (N2)."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Withheld(StrEnum):
+    """Reasons for which nothing is proposed. First that applies, in this order."""
+
+    HUMAN_ONLY_CARE = "human_only_care"
+    KILL_SWITCH = "kill_switch"
+    PREGNANCY = "pregnancy"
+    DANGER_LOCK = "danger_lock"
+    DANGER_BAR = "danger_bar"
+    AGE_UNKNOWN = "age_unknown"
+    AGE_OUTSIDE = "age_outside_pathway"
+    DIALYSIS_OR_ESRD = "dialysis_or_esrd"
+    NO_TARGET = "no_signed_target"
+    REGIMEN_NOT_FULLY_KNOWN = "regimen_not_fully_known"
+    NOT_ENOUGH_READINGS = "not_enough_readings"
+    NO_APPROVED_MODEL = "no_approved_model"
+    MODEL_DOWN = "model_down"
+    OUT_OF_DISTRIBUTION = "out_of_distribution"
+    TOO_SOON = "too_soon_after_change"
+    LOW_ADHERENCE = "low_adherence"
+    ADHERENCE_UNKNOWN = "adherence_unknown"
+    LABS_OVERDUE = "labs_overdue"
+    NO_CANDIDATE = "no_candidate_left"
+    LIMITS_LEFT_NOTHING = "limits_left_nothing"
+    IN_TARGET = "in_target"
+    OPEN_LOOP = "open_recommendation"
