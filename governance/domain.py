@@ -1,0 +1,133 @@
+"""Roles, permissions and relations, and the three kinds of wrong.
+
+Rules
+ * A refusal is ours and is shown: it has a stable `code`, a sentence, and an HTTP status for the door to use.
+ * A fault is the world's and is retried. A bug is the caller's and is left to crash.
+ * A role is what a person is here for; a relation is what ties that person to one record. Neither alone lets anyone act.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Refusal(Exception):
+    """We say no, and say why. `code` is stable; `detail` is a sentence for people; `extra` is for machines."""
+
+    code = "refused"
+    status = 409
+
+    def __init__(self, detail: str, **extra: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.extra = extra
+
+
+class NotAllowed(Refusal):
+    """This person may not do this, whatever the moment."""
+
+    code = "not_allowed"
+    status = 403
+
+
+class NotFound(Refusal):
+    """There is no such thing, or this person may not know of it: the answer is the same."""
+
+    code = "not_found"
+    status = 404
+
+
+class BadInput(Refusal):
+    """What was sent cannot be read as what it should be."""
+
+    code = "bad_input"
+    status = 400
+
+
+class Fault(Exception):
+    """The world failed: a store, a network, a neighbour. Try again."""
+
+
+class Role(StrEnum):
+    """What a person is here for (ROL-01, and the people of the loops)."""
+
+    CLINICIAN = "clinician"
+    PHARMACIST = "pharmacist"
+    PATIENT = "patient"
+    CARER = "carer"
+    AUDITOR = "auditor"
+    COMPLIANCE_OFFICER = "compliance_officer"
+    ADMINISTRATOR = "administrator"
+    DATA_ENGINEER = "data_engineer"
+    DATA_SCIENTIST = "data_scientist"
+    ML_ENGINEER = "ml_engineer"
+    DEVOPS_ENGINEER = "devops_engineer"
+    PROJECT_MANAGER = "project_manager"
+    RESPONSIBLE_AI_LEAD = "responsible_ai_lead"
+    SECURITY_PRIVACY_ENGINEER = "security_privacy_engineer"
+
+
+STAFF_ROLES = frozenset(Role) - {Role.PATIENT, Role.CARER}
+
+
+class Relation(StrEnum):
+    """What ties a person to a record."""
+
+    CARE_TEAM = "care_team"
+    OWN = "own"
+    CARER_OF = "carer_of"
+    SITE = "site"  # no single record: the site as a whole
+
+
+class Permission(StrEnum):
+    """What can be done. One word, one act."""
+
+    READ_RECORD = "read_record"
+    DECIDE = "decide"
+    WRITE_ORDER = "write_order"
+    RECALL = "recall"
+    SIGN_TARGET = "sign_target"
+    SIGN_BOUNDARY = "sign_boundary"
+    CONFIRM_PRESCRIPTION = "confirm_prescription"
+    ACKNOWLEDGE_ALERT = "acknowledge_alert"
+    DISPOSE_ALERT = "dispose_alert"
+    REVIEW_SYMPTOM = "review_symptom"
+    PLAN_VISIT = "plan_visit"
+    CORRECT_RECORD = "correct_record"
+    SEND_READING = "send_reading"
+    REPORT_SYMPTOM = "report_symptom"
+    LOG_INTAKE = "log_intake"
+    RESPOND = "respond"
+    GIVE_CONSENT = "give_consent"
+    SEE_WORKLIST = "see_worklist"
+    ENROL_PATIENT = "enrol_patient"
+    MERGE_PATIENTS = "merge_patients"
+    MANAGE_STAFF = "manage_staff"
+    ENROL_DEVICE = "enrol_device"
+    SET_POLICY = "set_policy"
+    VERIFY_RECORD = "verify_record"
+    SEE_QUARANTINE = "see_quarantine"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a person is, at one moment: identifier, roles held. Anonymous has none."""
+
+    person_id: str
+    roles: frozenset[Role]
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignatureShown:
+    """A signature as it is shown: printed name, time, meaning (21 CFR 11.50), and how it was made."""
+
+    signature_id: str
+    name: str
+    role: str
+    signed_at: datetime
+    meaning: str
+    record_digest: str
+    method: str
