@@ -1,0 +1,1 @@
+"""Wiring: settings, urls, Celery, the embedded services. Nothing imports this package."""
