@@ -1,0 +1,11 @@
+"""The Celery application: every installed app's `tasks` module, under the settings' rules."""
+
+import os
+
+from celery import Celery
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+app = Celery("clinaiops")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()

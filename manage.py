@@ -1,0 +1,58 @@
+#!/usr/bin/env python
+"""The commands of the house. Works at any time after set-up, alone: what is needed and not running is started.
+
+ * With DATABASE_URL unset the embedded database is brought up first; with CELERY_BROKER_URL unset, the broker for the
+   commands that hand out work.
+ * Commands that change tables run as the owner role; everything else runs as the application, which cannot.
+"""
+
+import os
+import sys
+
+NEEDS_NOTHING = frozenset({"help", "version", "--help", "-h", "--version", "collectstatic", "reference_docs"})
+NEEDS_BROKER = frozenset({"demo", "runserver", "serve"})
+AS_OWNER = frozenset({"migrate", "makemigrations", "showmigrations", "sqlmigrate", "sqlflush", "flush"})
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command; `serve` is the supervisor's, the others are Django's."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+    command = arguments[1] if len(arguments) > 1 else "help"
+    if command not in NEEDS_NOTHING and not _bring_up(command):
+        return 1
+    if command in AS_OWNER:
+        os.environ["CLINAIOPS_AS_OWNER"] = "1"
+    if command == "migrate":
+        from config.grants import grant_defaults_of_site
+
+        grant_defaults_of_site()
+    if command == "serve":
+        from config.serve import main as serve
+
+        return serve(arguments[2:])
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(arguments)
+    return 0
+
+
+def _bring_up(command: str) -> bool:
+    try:
+        from config import embedded
+        from config.embedded.home import CannotStart
+    except ImportError as missing:
+        print(f"{missing.name} is not installed here: run `make setup`, then .venv/bin/python manage.py", file=sys.stderr)
+        return False
+    try:
+        if not os.environ.get("DATABASE_URL"):
+            embedded.ensure_database(embedded.home())
+        if command in NEEDS_BROKER and not os.environ.get("CELERY_BROKER_URL"):
+            embedded.ensure_broker(embedded.home())
+    except CannotStart as reason:
+        print(reason, file=sys.stderr)
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

@@ -1,0 +1,1 @@
+"""Which model versions exist, what was shown about them, and which one serves."""
