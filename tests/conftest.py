@@ -1,0 +1,95 @@
+"""What every test may ask for. The database is real, and so are the rights of the roles on it (`tests/real_database.py`)."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
+from tests.real_database import Cleaner, create_copy, drop_copy, using_database
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA_VARIABLE = "CLINAIOPS_DATA"
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment, django_db_blocker) -> Iterator[None]:
+    """The database of this process: a copy of the migrated template, reached through the application's role."""
+    if not os.environ.get("DATABASE_URL"):
+        from config.embedded import ensure_database, home
+
+        ensure_database(home())
+    with django_db_blocker.unblock():
+        name = create_copy()
+        cleaner = Cleaner(name)
+        cleaner.learn()
+        django_flush = TransactionTestCase._fixture_teardown
+        TransactionTestCase._fixture_teardown = lambda _: cleaner.clean()
+        try:
+            with using_database(name):
+                yield
+        finally:
+            TransactionTestCase._fixture_teardown = django_flush
+            cleaner.close()
+            drop_copy(name)
+
+
+@pytest.fixture
+def database_urls(transactional_db) -> dict[str, str]:
+    """The environment under which another process (a command, a server) sees this test's database."""
+    from django.db import connections
+
+    variables = {"default": "DATABASE_URL", "owner": "DATABASE_URL_OWNER", "sequencer": "DATABASE_URL_SEQUENCER"}
+    urls = {variable: _url(connections[alias].settings_dict) for alias, variable in variables.items()}
+    return urls | {"SECRET_KEY": settings.SECRET_KEY, "ALLOWED_HOSTS": "localhost,127.0.0.1", "HTTPS": "0"}
+
+
+@pytest.fixture
+def owner_db(database_urls) -> Iterator[psycopg.Cursor]:
+    """A cursor of the role that owns the tables, committing each statement."""
+    with psycopg.connect(database_urls["DATABASE_URL_OWNER"], autocommit=True) as owner, owner.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def sequencer_db(database_urls) -> Iterator[psycopg.Cursor]:
+    """A cursor of the role that numbers the record, committing each statement."""
+    url = database_urls["DATABASE_URL_SEQUENCER"]
+    with psycopg.connect(url, autocommit=True) as sequencer, sequencer.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture
+def app_db(database_urls) -> Iterator[psycopg.Cursor]:
+    """A cursor of the application's role outside Django, for showing what that role may not do."""
+    with psycopg.connect(database_urls["DATABASE_URL"], autocommit=True) as app, app.cursor() as cursor:
+        yield cursor
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """The folder of public data sets; a test that reads one skips by its name where it is absent."""
+    return (ROOT / os.environ.get(DATA_VARIABLE, "../shared/data")).resolve()
+
+
+@pytest.fixture
+def data_set(data_folder):
+    """A function from a data set's name to its folder; skips, naming it, where it is not there."""
+
+    def found(name: str) -> Path:
+        if not (data_folder / name).is_dir():
+            pytest.skip(f"data set {name} is not in {DATA_VARIABLE}")
+        return data_folder / name
+
+    return found
+
+
+def _url(entry: dict) -> str:
+    who = f"{quote(entry['USER'], safe='')}:{quote(entry['PASSWORD'], safe='')}"
+    where = entry["HOST"]
+    if where.startswith("/"):
+        return f"postgresql://{who}@/{entry['NAME']}?host={quote(where, safe='')}"
+    return f"postgresql://{who}@{where}{':' + str(entry['PORT']) if entry['PORT'] else ''}/{entry['NAME']}"

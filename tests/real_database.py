@@ -1,0 +1,197 @@
+"""The tests' database: migrated once by the owner, copied for each worker, used through the application's own role.
+
+The rules
+ * Rights are the real ones. `default` is the application, `sequencer` the sequencer, `owner` the owner, all on one database.
+ * The migrated database is a template named after the migrations' content, so a second run does not migrate.
+ * Each process has its own copy, named by its pid, so two runs do not meet; copies of dead processes are dropped.
+ * After a transactional test only what it touched is emptied, as the owner, with the evidence triggers held for that moment,
+   and the rows that migrations brought are put back as they were.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import psycopg
+from django.apps import apps
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+from psycopg import sql
+
+from config.embedded.postgres import grant_defaults
+from config.grants import connect_as_owner
+
+TEMPLATE = "clinaiops_template_"
+COPY = "clinaiops_test_"
+NEVER_EMPTIED = frozenset({"django_migrations"})
+LOCK_TIMEOUT = "20s"
+
+
+def migrations_digest() -> str:
+    """Changes when any migration of any installed app does, or when what is granted by default does."""
+    digest = hashlib.sha256(Path(grant_defaults.__code__.co_filename).read_bytes())
+    for app in sorted(apps.get_app_configs(), key=lambda app: app.label):
+        for path in sorted(Path(app.path, "migrations").glob("**/*.*")):
+            if path.suffix in {".py", ".sql", ".json", ".toml", ".csv"}:
+                digest.update(f"{app.label}/{path.name}".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def create_copy() -> str:
+    """Make this process's database from the template, which is migrated first if it is not there; its name."""
+    template = TEMPLATE + migrations_digest()
+    copy = f"{COPY}{os.getpid()}"
+    with connect_as_owner() as owner:
+        owner.execute("SELECT pg_advisory_lock(hashtext('clinaiops tests'))")
+        names = [row[0] for row in owner.execute("SELECT datname FROM pg_database WHERE datname LIKE 'clinaiops\\_te%'")]
+        for name in names:
+            if (name.startswith(TEMPLATE) and name != template and not os.environ.get("CLINAIOPS_KEEP_TEMPLATES")) or (
+                name.startswith(COPY) and not _alive(name.removeprefix(COPY))
+            ):
+                _drop(owner, name)
+        if template not in names:
+            _migrate(owner, template)
+        _drop(owner, copy)
+        owner.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(template))
+        )
+    return copy
+
+
+def drop_copy(name: str) -> None:
+    """Give the room back."""
+    connections.close_all()
+    with connect_as_owner(name="postgres") as owner:
+        _drop(owner, name)
+
+
+@contextmanager
+def using_database(name: str) -> Iterator[None]:
+    """Point every alias of Django at that database."""
+    before = {alias: connections[alias].settings_dict["NAME"] for alias in connections}
+    try:
+        for alias in connections:
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = name
+        yield
+    finally:
+        for alias, old in before.items():
+            connections[alias].close()
+            connections[alias].settings_dict["NAME"] = old
+
+
+def _migrate(owner: psycopg.Connection, template: str) -> None:
+    draft = template + "_draft"
+    _drop(owner, draft)
+    owner.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(draft)))
+    with connect_as_owner(name=draft) as inside:
+        roles = settings.DATABASE_ROLES
+        grant_defaults(inside, app=roles["default"], sequencer=roles["sequencer"])
+    entry = connections["default"].settings_dict
+    as_app = {key: entry[key] for key in ("USER", "PASSWORD", "HOST", "PORT")}
+    try:
+        # As `manage.py migrate` does: while tables are made, the default connection is the owner's.
+        entry.update({key: settings.DATABASES["owner"][key] for key in as_app})
+        with using_database(draft):
+            call_command("migrate", verbosity=0, interactive=False)
+    finally:
+        entry.update(as_app)
+    owner.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(draft), sql.Identifier(template)))
+
+
+def _drop(owner: psycopg.Connection, name: str) -> None:
+    owner.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _alive(pid: str) -> bool:
+    if not re.fullmatch(r"\d+", pid):
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass
+class Cleaner:
+    """Brings one database back to what the migrations left, touching only what a test has touched."""
+
+    name: str
+
+    @cached_property
+    def _owner(self) -> psycopg.Connection:
+        owner = connect_as_owner(name=self.name)
+        owner.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
+        return owner
+
+    def learn(self) -> None:
+        """Remember tables, triggers and the rows that migrations brought. Once, before the first test."""
+        owner = self._owner
+        rows = owner.execute(
+            "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
+        ).fetchall()
+        self.tables = [row[0] for row in rows if row[0] not in NEVER_EMPTIED]
+        self.triggers: dict[str, list[tuple[str, str]]] = {}
+        for table, trigger, enabled in owner.execute(
+            "SELECT tgrelid::regclass::text, tgname, tgenabled::text FROM pg_trigger "
+            "WHERE NOT tgisinternal AND tgenabled <> 'D'"
+        ):
+            self.triggers.setdefault(table, []).append((trigger, enabled))
+        self.brought: dict[str, bytes] = {}
+        for table in self._not_empty():
+            with owner.cursor().copy(f"COPY {table} TO STDOUT") as copy:
+                self.brought[table] = b"".join(bytes(part) for part in copy)
+        self.fingerprints = self._fingerprints()
+
+    def clean(self) -> None:
+        """Empty what is not empty, put back what was brought."""
+        now = self._fingerprints()
+        changed = [table for table in self.brought if now[table] != self.fingerprints[table]]
+        dirty = changed + [table for table in self._not_empty() if table not in self.brought]
+        if not dirty:
+            return
+        held = [(table, *trigger) for table in dirty for trigger in self.triggers.get(table, [])]
+        owner = self._owner
+        with owner.transaction():
+            for table, trigger, _ in held:
+                owner.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"')
+            for table in dirty:
+                owner.execute(f"DELETE FROM {table}")
+            for table in changed:
+                with owner.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+                    copy.write(self.brought[table])
+            owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            for table, trigger, enabled in held:
+                always = {"A": "ALWAYS ", "R": "REPLICA ", "O": ""}[enabled]
+                owner.execute(f'ALTER TABLE {table} ENABLE {always}TRIGGER "{trigger}"')
+        if changed:
+            self.fingerprints = self._fingerprints()
+
+    def close(self) -> None:
+        """End the owner's connection."""
+        self._owner.close()
+
+    def _not_empty(self) -> list[str]:
+        if not self.tables:
+            return []
+        asked = " UNION ALL ".join(f"SELECT '{t}' WHERE EXISTS (SELECT FROM {t})" for t in self.tables)
+        return [row[0] for row in self._owner.execute(asked)]
+
+    def _fingerprints(self) -> dict[str, tuple[int, int]]:
+        """Per table with brought rows: how many there are and the newest transaction that wrote one."""
+        if not self.brought:
+            return {}
+        asked = " UNION ALL ".join(
+            f"SELECT '{t}', count(*), coalesce(max(xmin::text::bigint), 0) FROM {t}" for t in self.brought
+        )
+        return {table: (count, newest) for table, count, newest in self._owner.execute(asked)}
