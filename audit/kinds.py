@@ -1,0 +1,129 @@
+"""The closed registry of event types: what may happen here, and what an entry of each type must say.
+
+The rules
+ * An unknown type is refused on append and reported on verification. The meaning of a type never changes: a new meaning
+   is a new type, added here by whoever records it (STYLE habit 19).
+ * `needs` names the event's fields that may not be missing. Every type needs an actor, an object and a purpose anyway.
+ * `payload_needs` names keys the payload must have, for types whose payload is itself evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One event type with what its entries must carry."""
+
+    name: str
+    needs: frozenset[str] = frozenset()
+    payload_needs: frozenset[str] = frozenset()
+
+
+class UnknownKind(ValueError):
+    """The type is not in the registry. A bug of the caller's."""
+
+    code = "unknown-kind"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"unknown event type: {name!r}")
+        self.name = name
+
+
+def _kinds(prefix: str, names: str, *needs: str, payload: tuple[str, ...] = ()) -> Iterator[Kind]:
+    for name in names.split():
+        yield Kind(f"{prefix}.{name}", frozenset(needs), frozenset(payload))
+
+
+def _record() -> Iterator[Kind]:
+    yield from _kinds("patient", "enrolled corrected", "subject")
+    yield from _kinds("patient", "merged", "subject", "payload")
+    yield from _kinds("observation", "batch_accepted", "payload", payload=("root", "count"))
+    yield from _kinds("observation", "imported recorded", "subject", "payload")
+    yield from _kinds("reading", "quarantined", "reason_code")
+    yield from _kinds("reading", "corrected", "subject", "reason_code", "payload")
+    yield from _kinds("regimen", "changed imported confirmed disagreed", "subject", "payload")
+    yield from _kinds("lab", "recorded corrected", "subject", "payload")
+    yield from _kinds("symptom", "reported", "subject", "payload")
+    yield from _kinds("intake", "recorded", "subject", "payload")
+    yield from _kinds("condition", "recorded corrected", "subject", "payload")
+    yield from _kinds("allergy", "recorded corrected", "subject", "payload")
+    yield from _kinds("consent", "given withdrawn", "subject")
+    yield from _kinds("visit", "recorded planned closed cancelled", "subject")
+    yield from _kinds("care_team", "joined left handed_over", "subject")
+    yield from _kinds("import", "started finished", "payload")
+
+
+def _care() -> Iterator[Kind]:
+    yield from _kinds("target", "signed superseded", "subject", "payload")
+    yield from _kinds("boundary", "signed superseded withdrawn", "subject", "payload")
+    yield from _kinds("operating_mode", "set", "payload")
+    yield from _kinds("automation", "paused resumed", "subject", "reason_code")
+    yield from _kinds("window", "closed", "subject", "payload")
+    yield from _kinds("recommendation", "proposed", "subject", "payload", "model")
+    yield from _kinds("recommendation", "routed reevaluated", "subject", "payload")
+    yield from _kinds("recommendation", "withheld rejected recalled withdrawn", "subject", "reason_code")
+    yield from _kinds("recommendation", "modified", "subject", "reason_code", "payload")
+    yield from _kinds("recommendation", "approved delivered accepted declined expired done", "subject")
+    yield from _kinds("recommendation", "escalated_to_clinician", "subject")
+    yield from _kinds("order", "written recalled", "subject", "payload")
+    yield from _kinds("alert", "raised", "subject", "reason_code", "payload")
+    yield from _kinds("alert", "coalesced acknowledged escalated delivered", "subject")
+    yield from _kinds("alert", "disposed", "subject", "reason_code")
+    yield from _kinds("danger_lock", "set lifted", "subject", "reason_code")
+    yield from _kinds("card", "raised closed", "subject", "reason_code")
+    yield from _kinds("message", "sent read", "subject")
+
+
+def _devices() -> Iterator[Kind]:
+    yield from _kinds("device", "enrolled")
+    yield from _kinds("device", "revoked lost assigned unassigned suspended")
+    yield from _kinds("batch", "rejected replayed", "reason_code")
+
+
+def _people() -> Iterator[Kind]:
+    yield from _kinds("account", "created disabled enabled locked unlocked password_changed mfa_changed")
+    yield from _kinds("role", "granted revoked", "payload")
+    yield from _kinds("staff", "invited joined left")
+    yield from _kinds("carer", "invited joined left", "subject")
+    yield from _kinds("login", "succeeded")
+    yield from _kinds("login", "failed", "reason_code")
+    yield from _kinds("logout", "done")
+    yield from _kinds("token", "issued revoked")
+    yield from _kinds("access", "read")
+    yield from _kinds("access", "denied", "reason_code")
+    yield from _kinds("access", "break_glass", "subject", "reason_code")
+    yield from _kinds("command", "denied", "reason_code")
+    yield from _kinds("signature", "made", "esign")
+    yield from _kinds("site", "founded")
+
+
+def _governance() -> Iterator[Kind]:
+    yield from _kinds("policy", "drafted signed activated superseded withdrawn", "payload")
+    yield from _kinds("approval", "requested given refused", "payload")
+    yield from _kinds("suspension", "set lifted", "reason_code")
+    yield from _kinds("model", "registered approved activated deactivated rolled_back withdrawn", "model")
+    yield from _kinds("model", "refused", "model", "reason_code")
+
+
+def _log() -> Iterator[Kind]:
+    yield from _kinds("log", "genesis", "payload", payload=("origin", "vkey"))
+    yield from _kinds("log", "key_rotated verified restored", "payload")
+    yield from _kinds("key", "created rotated revoked destroyed")
+    yield from _kinds("payload", "shredded", "reason_code")
+    yield from _kinds("export", "made", "payload")
+
+
+REGISTRY: dict[str, Kind] = {
+    kind.name: kind for family in (_record, _care, _devices, _people, _governance, _log) for kind in family()
+}
+
+
+def kind_named(name: str) -> Kind:
+    """The registered kind, or UnknownKind. Unknown means no."""
+    try:
+        return REGISTRY[name]
+    except KeyError:
+        raise UnknownKind(name) from None

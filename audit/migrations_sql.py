@@ -1,0 +1,171 @@
+"""What the database itself enforces: rights, append-only triggers, and the reference from a domain row to its entry.
+
+The rules (SECURITY 1.2, DESIGN 7 and 8)
+ * Evidence tables: the application inserts and selects; the sequencer has only what it needs; nobody has UPDATE,
+   TRUNCATE, REFERENCES or TRIGGER. Working tables have their narrow grants.
+ * Triggers on UPDATE, DELETE and TRUNCATE stop the owner's accidents and `session_replication_role = replica`
+   (ENABLE ALWAYS). They do not stop an owner or superuser who disables them: that is what the tree, its checkpoints and
+   what is kept outside are for.
+ * The only DELETE is of a pending row that stands in the log with the same leaf hash.
+ * A domain row names its entry by plain uuid; a deferred constraint trigger asks at commit whether the entry exists.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from django.conf import settings
+from django.db import migrations
+
+EVIDENCE = (
+    "audit_pending",
+    "audit_objectversion",
+    "audit_payload",
+    "audit_entry",
+    "audit_treestate",
+    "audit_tile",
+    "audit_checkpoint",
+)
+WORKING = ("audit_idempotencykey", "audit_outbox", "audit_inbox", "audit_denialtally")
+
+GRANTS: dict[str, dict[str, str]] = {
+    "app": {
+        "audit_pending": "SELECT, INSERT (entry_id, leaf, leaf_hash, prev)",
+        "audit_objectversion": "SELECT, INSERT",
+        "audit_payload": "SELECT, INSERT",
+        "audit_entry": "SELECT",
+        "audit_treestate": "SELECT",
+        "audit_tile": "SELECT",
+        "audit_checkpoint": "SELECT",
+        "audit_idempotencykey": "SELECT, INSERT, DELETE",
+        "audit_outbox": "SELECT, INSERT, UPDATE (attempts, available_at, sent_at, parked_at, last_error)",
+        "audit_inbox": "SELECT, INSERT",
+        "audit_denialtally": "SELECT, INSERT, DELETE, UPDATE (count)",
+    },
+    "sequencer": {
+        "audit_pending": "SELECT, DELETE",
+        "audit_entry": "SELECT, INSERT",
+        "audit_treestate": "SELECT, INSERT",
+        "audit_tile": "SELECT, INSERT",
+        "audit_checkpoint": "SELECT, INSERT",
+    },
+}
+
+FUNCTIONS = """
+CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the record only grows: % on % is refused', TG_OP, TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION audit_pending_leaves() RETURNS trigger LANGUAGE plpgsql
+SET search_path = {schema}, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT 1 FROM audit_entry e WHERE e.entry_id = OLD.entry_id AND e.leaf_hash = OLD.leaf_hash) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'entry % is not in the log yet: its pending row stays', OLD.entry_id
+        USING ERRCODE = 'insufficient_privilege';
+END $$;
+
+CREATE FUNCTION audit_entry_exists() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = {schema}, pg_temp AS $$
+DECLARE
+    named uuid;
+BEGIN
+    EXECUTE format('SELECT ($1).%I', TG_ARGV[0]) INTO named USING NEW;
+    IF named IS NULL
+       OR EXISTS (SELECT 1 FROM audit_pending WHERE entry_id = named)
+       OR EXISTS (SELECT 1 FROM audit_entry WHERE entry_id = named) THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '%.% names entry %, which is not in the record', TG_TABLE_NAME, TG_ARGV[0], named
+        USING ERRCODE = 'foreign_key_violation';
+END $$;
+"""
+
+
+def guard(_apps: Any, schema_editor: Any) -> None:
+    """Make every evidence table refuse UPDATE, DELETE and TRUNCATE, whoever asks.
+
+    The functions name their schema, with the temporary one last, so that nobody can slip a table of that name before ours.
+    """
+    quote = schema_editor.connection.ops.quote_name
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT current_schema()")
+        schema = quote(cursor.fetchone()[0])
+        cursor.execute(FUNCTIONS.replace("{schema}", schema))
+        for table in EVIDENCE:
+            rows = "UPDATE" if table == "audit_pending" else "UPDATE OR DELETE"
+            cursor.execute(_trigger(table, f"{table}_no_change", rows, "ROW", "audit_refuse"))
+            cursor.execute(_trigger(table, f"{table}_no_truncate", "TRUNCATE", "STATEMENT", "audit_refuse"))
+        cursor.execute(_trigger("audit_pending", "audit_pending_leaves", "DELETE", "ROW", "audit_pending_leaves"))
+
+
+def _trigger(table: str, name: str, events: str, level: str, function: str) -> str:
+    return (
+        f"CREATE TRIGGER {name} BEFORE {events} ON {table} FOR EACH {level} EXECUTE FUNCTION {function}();"
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}"
+    )
+
+
+def unguard(_apps: Any, schema_editor: Any) -> None:
+    """Take the guards back, when the migration itself is undone and the tables go with them."""
+    with schema_editor.connection.cursor() as cursor:
+        for function in ("audit_refuse", "audit_pending_leaves", "audit_entry_exists"):
+            cursor.execute(f"DROP FUNCTION {function}() CASCADE")
+
+
+def role_names() -> dict[str, str]:
+    """The database roles that rights are given to, by part: the site's settings, else the environment, else ours."""
+    known: dict[str, str] = getattr(settings, "DATABASE_ROLES", {})
+    env = os.environ
+    return {
+        "app": env.get("CLINAIOPS_DB_APP_ROLE") or known.get("default") or "clinaiops_app",
+        "sequencer": env.get("CLINAIOPS_DB_SEQUENCER_ROLE") or known.get("sequencer") or "clinaiops_sequencer",
+    }
+
+
+def set_rights(_apps: Any, schema_editor: Any) -> None:
+    """Give each role its rights on the record's tables and take every other right away.
+
+    A role that does not exist here, or that owns the tables, is passed over: the system check says so at every start.
+    """
+    connection = schema_editor.connection
+    quote = connection.ops.quote_name
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (owner,) = cursor.fetchone()
+        for table in (*EVIDENCE, *WORKING):
+            cursor.execute(f"REVOKE ALL ON {table} FROM PUBLIC")
+        for part, role in role_names().items():
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if role == owner or cursor.fetchone() is None:
+                continue
+            for table in (*EVIDENCE, *WORKING):
+                cursor.execute(f"REVOKE ALL ON {table} FROM {quote(role)}")
+                if granted := GRANTS[part].get(table):
+                    cursor.execute(f"GRANT {granted} ON {table} TO {quote(role)}")
+
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
+
+
+def entry_reference_trigger(table: str, column: str) -> migrations.RunSQL:
+    """An operation for another app's migration: `table.column` (uuid, may be null) must name an entry at commit.
+
+    The migration depends on ("audit", "0001_initial").
+    """
+    for name in (table, column):
+        if _NAME.fullmatch(name) is None:
+            raise ValueError(f"not a plain name: {name!r}")
+    trigger = f"{table}_{column}_in_record"[:63]
+    return migrations.RunSQL(
+        sql=[
+            f"CREATE CONSTRAINT TRIGGER {trigger} AFTER INSERT OR UPDATE OF {column} ON {table}"
+            f" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit_entry_exists('{column}')",
+            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}",
+        ],
+        reverse_sql=[f"DROP TRIGGER {trigger} ON {table}"],
+    )

@@ -1,0 +1,83 @@
+"""The log's own secrets on disk: the tenant's key, the log's name and the log's signing key.
+
+The rules
+ * They live in `keys/` under the state home (setting AUDIT_KEYS_DIR), mode 0600, folder 0700, and are made once, by
+   whichever process comes first; the others read what it made.
+ * Nothing is made anew under a record that already has entries: a lost key is named, never silently replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+
+from audit.entries import check_origin
+
+
+class KeyLost(Exception):
+    """The record has entries and a key it was made with is gone. A fault: put the key back."""
+
+
+def keys_dir() -> Path:
+    """The folder of the log's secrets."""
+    configured = getattr(settings, "AUDIT_KEYS_DIR", None)
+    return Path(configured) if configured else Path(settings.HOME.path) / "keys"
+
+
+def origin() -> str:
+    """The log's own name, in every leaf and checkpoint. A site sets AUDIT_ORIGIN; else it is drawn once."""
+    configured = getattr(settings, "AUDIT_ORIGIN", "")
+    return check_origin(configured or _kept("log.origin", _draw_origin).decode())
+
+
+def tenant_key() -> bytes:
+    """The key under which patients are pseudonymised in the log."""
+    return _kept("tenant.key", lambda: secrets.token_bytes(32))
+
+
+def log_key() -> Ed25519PrivateKey:
+    """The key that signs checkpoints."""
+    return Ed25519PrivateKey.from_private_bytes(_kept("log.key", lambda: secrets.token_bytes(32)))
+
+
+def _draw_origin() -> bytes:
+    return b"clinaiops.invalid/log/" + secrets.token_hex(8).encode()
+
+
+def _kept(name: str, make: Callable[[], bytes]) -> bytes:
+    return _read_or_make(keys_dir() / name, make)
+
+
+@lru_cache(maxsize=16)
+def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        _refuse_under_a_record(path)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # fails when another process was first: then theirs is the key
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_bytes()
+
+
+def _refuse_under_a_record(path: Path) -> None:
+    from audit.selectors import has_entries  # here, so that keys can be read where there is no database yet
+
+    if has_entries():
+        raise KeyLost(f"{path} is missing and the record already has entries made with it")
