@@ -1,0 +1,1 @@
+"""The hypertension pathway: its tables of drugs, limits, danger and averaging."""
