@@ -1,0 +1,47 @@
+# The door of the house. Every target works from a bare clone: set-up runs first, and is instant when nothing changed.
+.PHONY: help setup demo test check format stop
+.DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+unexport PYTHONHOME
+unexport VIRTUAL_ENV
+
+VENV := .venv/bin
+PYTHON_RUN := $(VENV)/python
+OURS := audit governance models care_loops edge_wearables config tests deploy manage.py
+WORKERS ?= 2
+
+help:
+	@echo "make demo [HEADLESS=1] [DATA=PATH]   a synthetic hospital, from nothing to the loop's result, then the web server"
+	@echo "make test [ARGS=...]                 everything the tests need, then the tests"
+	@echo "make check                           format, lint, types, imports, migrations, generated documents"
+	@echo "make setup                           only the environment"
+	@echo "make stop                            stop the embedded database and broker"
+
+setup:
+	@deploy/setup.sh
+
+demo: setup
+	@$(PYTHON_RUN) manage.py migrate --verbosity 0
+	@$(PYTHON_RUN) manage.py demo $(if $(HEADLESS),--headless) $(if $(DATA),--data "$(DATA)")
+	@$(if $(HEADLESS),:,$(PYTHON_RUN) manage.py serve)
+
+test: setup
+	@deploy/chromium.sh
+	@$(PYTHON_RUN) -m config.embedded run -- $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+
+check: setup
+	@$(VENV)/ruff format --check $(OURS)
+	@$(VENV)/ruff check $(OURS)
+	@$(VENV)/lint-imports --no-cache
+	@$(VENV)/mypy
+	@$(VENV)/djlint --quiet --lint templates
+	@$(PYTHON_RUN) -m config.embedded run -- $(PYTHON_RUN) manage.py makemigrations --check --dry-run
+	@$(PYTHON_RUN) manage.py reference_docs --check
+
+format: setup
+	@$(VENV)/ruff format $(OURS)
+	@$(VENV)/ruff check --fix $(OURS)
+
+stop: setup
+	@$(PYTHON_RUN) -m config.embedded stop
