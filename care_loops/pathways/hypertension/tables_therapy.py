@@ -17,8 +17,9 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
+from ...conditions import CodedCondition, CodeSystem
 from ...domain.provenance import Mark, Source, TableRef
-from ...domain.record import DrugClass
+from ...domain.record import ConditionKind, DrugClass, Pregnancy
 from ...domain.units import Milligrams
 from ...drugs import Drug, Formulary, LowStartFact, OtherDrug, Product, Step, TermType
 
@@ -184,4 +185,20 @@ def formulary() -> Formulary:
         titrated=titrated,
         others=tuple(_other(row) for row in read_table("other_drugs").rows),
         products=(*_ladder_products(titrated).values(), *(_product(row) for row in read_table("products").rows)),
+    )
+
+
+@cache
+def coded_conditions() -> tuple[CodedCondition, ...]:
+    """The codes by which conditions are recognised, for `conditions.recognise`."""
+    return tuple(
+        CodedCondition(
+            system=CodeSystem(str(row["system"])),
+            code=str(row["code"]),
+            prefix=row["prefix"] is True,
+            condition=None if row["condition"] is None else ConditionKind(str(row["condition"])),
+            pregnancy=None if row["pregnancy"] is None else Pregnancy(str(row["pregnancy"])),
+            source=source_of(row),
+        )
+        for row in read_table("conditions").rows
     )
