@@ -1,1 +1,1 @@
-"""The machine-learning side: plain Python inside, and `registry`, the one installed app around it."""
+"""The ML side: framework-free inside, a Django shell (`models.registry`) around it. Examples are pushed to it; it never asks."""

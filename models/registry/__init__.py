@@ -1,1 +1,1 @@
-"""Which model versions exist, what was shown about them, and which one serves."""
+"""Which predictors exist, what their cards say, who approved them, and the examples they learn from later."""

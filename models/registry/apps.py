@@ -1,10 +1,12 @@
-"""The registry as Django knows it."""
+"""The model registry app."""
+
+from __future__ import annotations
 
 from django.apps import AppConfig
 
 
-class RegistryConfig(AppConfig):
-    """Installed under the label `model_registry`, because `models` says too little in a table's name."""
+class ModelRegistryConfig(AppConfig):
+    """Predictors, cards, approvals, examples."""
 
     name = "models.registry"
     label = "model_registry"

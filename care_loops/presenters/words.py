@@ -1,0 +1,300 @@
+"""One plain word or sentence for every member of every closed set that people see.
+
+Rules
+ * A member without words is a bug and raises; it is never shown as its code (a test walks every member).
+ * A code that comes from outside our enums (a rule's name, a free code) is shown with its underscores opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from governance.domain import Role
+
+from ..domain.changes import ChangeKind
+from ..domain.loops import DecisionKind, LoopState
+from ..domain.readings import Flag, Implausible, Insufficient, Method, NotUsed, Position, Setting
+from ..domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, Sex, SymptomKind
+from ..domain.refusals import Withheld
+
+_STATES: Mapping[LoopState, str] = {
+    LoopState.PROPOSED: "Proposed",
+    LoopState.WITHHELD: "Nothing proposed",
+    LoopState.WITH_PATIENT: "With the patient",
+    LoopState.WITH_CLINICIAN: "Waiting for a clinician",
+    LoopState.APPROVED: "Approved",
+    LoopState.MODIFIED: "Modified and signed",
+    LoopState.REJECTED: "Rejected",
+    LoopState.DELIVERED: "Delivered to the patient",
+    LoopState.ACCEPTED: "Accepted by the patient",
+    LoopState.DECLINED: "Declined by the patient",
+    LoopState.RECALLED: "Recalled",
+    LoopState.EXPIRED: "Expired",
+    LoopState.WITHDRAWN: "Withdrawn",
+    LoopState.DONE: "Done: first dose taken",
+}
+_WITHHELD: Mapping[Withheld, str] = {
+    Withheld.HUMAN_ONLY_CARE: "the patient asked for care by people only",
+    Withheld.KILL_SWITCH: "automated proposals are switched off",
+    Withheld.PREGNANCY: "the patient is pregnant, or was within six weeks",
+    Withheld.DANGER_LOCK: "a danger alert locks automated advice until a clinician closes it",
+    Withheld.DANGER_BAR: "a reading in a danger range in the last 14 days bars any increase",
+    Withheld.AGE_UNKNOWN: "the date of birth is not on record",
+    Withheld.AGE_OUTSIDE: "the patient's age is outside this pathway",
+    Withheld.DIALYSIS_OR_ESRD: "the patient is on dialysis or has end-stage kidney disease",
+    Withheld.NO_TARGET: "no target is signed for this patient",
+    Withheld.REGIMEN_NOT_FULLY_KNOWN: "the current medication is not fully known",
+    Withheld.NOT_ENOUGH_READINGS: "there are not enough usable readings",
+    Withheld.NO_APPROVED_MODEL: "no approved model serves this pathway",
+    Withheld.MODEL_DOWN: "the model did not answer",
+    Withheld.OUT_OF_DISTRIBUTION: "this patient is unlike those the model knows",
+    Withheld.TOO_SOON: "the last change of medication is too recent",
+    Withheld.LOW_ADHERENCE: "too many doses were missed in the window",
+    Withheld.ADHERENCE_UNKNOWN: "doses taken were not logged, so adherence is not known",
+    Withheld.LABS_OVERDUE: "laboratory results are overdue",
+    Withheld.NO_CANDIDATE: "no change is left that the rules allow",
+    Withheld.LIMITS_LEFT_NOTHING: "limits left nothing of the change",
+    Withheld.IN_TARGET: "the average is in target",
+    Withheld.OPEN_LOOP: "another recommendation is still open",
+}
+_NOT_USED: Mapping[NotUsed, str] = {
+    NotUsed.DUPLICATE: "repeat of another reading",
+    NotUsed.VOID_STATUS: "voided by its source",
+    NotUsed.FUTURE: "time in the future",
+    NotUsed.OUTSIDE_WINDOW: "outside the window",
+    NotUsed.TOO_SOON_AFTER_CHANGE: "too soon after a change of medication",
+    NotUsed.QUARANTINED: "held back as implausible",
+    NotUsed.COMPONENT_ABSENT: "systolic or diastolic absent",
+    NotUsed.NOT_UPPER_ARM_CUFF: "not an upper-arm cuff",
+    NotUsed.DEVICE_NOT_VALIDATED: "device not validated",
+    NotUsed.NOT_HOME: "not measured at home",
+    NotUsed.STANDING: "measured standing",
+    NotUsed.MOTION: "disturbed by movement",
+    NotUsed.POST_EXERCISE: "within 30 minutes of exercise",
+    NotUsed.FIRST_DAY: "first day is discarded",
+    NotUsed.FIRST_READING: "first reading is discarded",
+    NotUsed.SESSION_TOO_SMALL: "fewer than two readings in the session",
+}
+_INSUFFICIENT: Mapping[Insufficient, str] = {
+    Insufficient.NO_READINGS: "no usable readings",
+    Insufficient.TOO_FEW_READINGS: "too few usable readings",
+    Insufficient.TOO_FEW_DAYS: "readings on too few days",
+    Insufficient.NO_MORNING: "no morning readings",
+    Insufficient.NO_EVENING: "no evening readings",
+}
+_IMPLAUSIBLE: Mapping[Implausible, str] = {
+    Implausible.SENTINEL: "an error number of the device, not a pressure",
+    Implausible.SYSTOLIC_NOT_ABOVE_DIASTOLIC: "systolic is not above diastolic",
+    Implausible.PULSE_PRESSURE_TOO_SMALL: "systolic and diastolic are too close",
+    Implausible.SYSTOLIC_OUT_OF_RANGE: "systolic is outside what is plausible",
+    Implausible.DIASTOLIC_OUT_OF_RANGE: "diastolic is outside what is plausible",
+    Implausible.PULSE_OUT_OF_RANGE: "pulse is outside what is plausible",
+    Implausible.FUTURE: "measured in the future",
+    Implausible.EQUIVOCAL: "same identifier as another reading, other content",
+}
+_KINDS: Mapping[ChangeKind, str] = {
+    ChangeKind.STAY: "No change",
+    ChangeKind.STEP_UP: "Increase",
+    ChangeKind.STEP_DOWN: "Reduce",
+    ChangeKind.START: "Start",
+    ChangeKind.STOP: "Stop",
+    ChangeKind.TIMING: "Change time of intake of",
+}
+_DECISIONS: Mapping[DecisionKind, str] = {
+    DecisionKind.APPROVE: "approved",
+    DecisionKind.MODIFY: "modified",
+    DecisionKind.REJECT: "rejected",
+}
+_LABS: Mapping[LabKind, tuple[str, str]] = {
+    LabKind.POTASSIUM: ("Potassium", "mmol/L"),
+    LabKind.SODIUM: ("Sodium", "mmol/L"),
+    LabKind.CREATININE: ("Creatinine", "µmol/L"),
+    LabKind.EGFR: ("eGFR", "mL/min/1.73 m²"),
+    LabKind.UACR: ("Urine albumin/creatinine", "mg/mmol"),
+}
+_PREGNANCY: Mapping[Pregnancy, str] = {
+    Pregnancy.NOT_PREGNANT: "not pregnant",
+    Pregnancy.PREGNANT: "PREGNANT",
+    Pregnancy.POSTPARTUM: "within six weeks after pregnancy",
+    Pregnancy.UNKNOWN: "not on record",
+}
+_METHODS: Mapping[Method, str] = {
+    Method.UPPER_ARM_CUFF: "upper-arm cuff",
+    Method.WRIST_CUFF: "wrist cuff",
+    Method.CUFFLESS: "cuffless estimate",
+    Method.AUSCULTATION: "by stethoscope",
+    Method.UNKNOWN: "method not known",
+}
+_CLASSES: Mapping[DrugClass, str] = {
+    DrugClass.ACE_INHIBITOR: "ACE inhibitor",
+    DrugClass.ARB: "ARB",
+    DrugClass.DHP_CCB: "calcium channel blocker",
+    DrugClass.NON_DHP_CCB: "rate-slowing calcium channel blocker",
+    DrugClass.THIAZIDE_LIKE: "thiazide-like diuretic",
+    DrugClass.MRA: "mineralocorticoid antagonist",
+    DrugClass.ARNI: "sacubitril/valsartan",
+    DrugClass.NSAID: "NSAID",
+    DrugClass.CYP3A4_INHIBITOR: "CYP3A4 inhibitor",
+    DrugClass.OTHER: "other drug",
+}
+_CONDITIONS: Mapping[ConditionKind, str] = {
+    ConditionKind.DIALYSIS_OR_ESRD: "dialysis or end-stage kidney disease",
+    ConditionKind.HEART_FAILURE_REDUCED_EF: "heart failure with reduced ejection fraction",
+    ConditionKind.ANGIOEDEMA_HISTORY: "history of angio-oedema",
+    ConditionKind.AORTIC_STENOSIS_SEVERE: "severe aortic stenosis",
+    ConditionKind.AV_BLOCK_2_3: "second or third degree AV block",
+    ConditionKind.SICK_SINUS: "sick sinus syndrome",
+    ConditionKind.COPD: "COPD",
+    ConditionKind.ADDISON: "Addison's disease",
+}
+_SYMPTOMS: Mapping[SymptomKind, str] = {
+    SymptomKind.SWELLING_FACE: "swelling of lip, face, tongue or throat",
+    SymptomKind.SUDDEN_SWELLING: "sudden swelling of hands or feet",
+}
+TIERS: Mapping[str, str] = {
+    "patient_may_act": "Patient may act, within the signed boundary",
+    "clinician_approves": "Clinician approves",
+    "clinician_decides": "Clinician decides",
+    "withheld": "Nothing proposed",
+}
+SEVERITIES: Mapping[str, str] = {
+    "hard_stop": "Stops it",
+    "caution": "Caution",
+    "warning": "Note",
+    "critical": "Critical",
+    "urgent": "Urgent",
+    "same_day": "Same day",
+    "card": "To review",
+}
+# What to tell beside a change; codes of `Change.note`.
+NOTES: Mapping[str, str] = {
+    "take_in_the_evening": "take it in the evening instead of the morning",
+    "take_in_the_morning": "take it in the morning instead of the evening",
+}
+
+
+def opened(code: str) -> str:
+    """A code we have no sentence for, readable: underscores and hyphens become blanks."""
+    return code.replace("_", " ").replace("-", " ").strip()
+
+
+def _first_upper(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def state(value: LoopState | str) -> str:
+    """Where a recommendation stands."""
+    return _STATES[LoopState(value)]
+
+
+def withheld(value: Withheld | str) -> str:
+    """Why nothing is proposed; goes after 'Nothing proposed because'."""
+    return _WITHHELD[Withheld(value)]
+
+
+def not_used(value: NotUsed | str) -> str:
+    """Why a reading did not enter the average."""
+    return _NOT_USED[NotUsed(value)]
+
+
+def insufficient(value: Insufficient | str) -> str:
+    """Why there is no average."""
+    return _INSUFFICIENT[Insufficient(value)]
+
+
+def implausible(value: Implausible | str) -> str:
+    """Why a reading is held back."""
+    return _IMPLAUSIBLE[Implausible(value)]
+
+
+def change_kind(value: ChangeKind | str) -> str:
+    """What kind of change, as a verb."""
+    return _KINDS[ChangeKind(value)]
+
+
+def decision(value: DecisionKind | str) -> str:
+    """What was decided, as a past participle."""
+    return _DECISIONS[DecisionKind(value)]
+
+
+def lab(value: LabKind | str) -> tuple[str, str]:
+    """Name and unit of a laboratory test."""
+    return _LABS[LabKind(value)]
+
+
+def sex(value: Sex | str) -> str:
+    """Administrative sex; unknown is said to be not on record."""
+    member = Sex(value)
+    return "sex not on record" if member is Sex.UNKNOWN else member.value
+
+
+def pregnancy(value: Pregnancy | str) -> str:
+    """What the record says of pregnancy."""
+    return _PREGNANCY[Pregnancy(value)]
+
+
+def method(value: Method | str) -> str:
+    """How pressure was measured."""
+    return _METHODS[Method(value)]
+
+
+def flag(value: Flag | str) -> str:
+    """What disturbs a reading."""
+    return opened(Flag(value).value)
+
+
+def setting(value: Setting | str) -> str:
+    """Where pressure was measured."""
+    member = Setting(value)
+    return "place not known" if member is Setting.UNKNOWN else member.value
+
+
+def position(value: Position | str) -> str:
+    """Posture of the person."""
+    member = Position(value)
+    return "posture not known" if member is Position.UNKNOWN else member.value
+
+
+def drug_class(value: DrugClass | str) -> str:
+    """Name of a class of drugs."""
+    return _or_opened(_CLASSES, DrugClass(value))
+
+
+def condition(value: ConditionKind | str) -> str:
+    """Name of a condition."""
+    return _or_opened(_CONDITIONS, ConditionKind(value))
+
+
+def symptom(value: SymptomKind | str) -> str:
+    """Name of a symptom."""
+    return _or_opened(_SYMPTOMS, SymptomKind(value))
+
+
+def role(value: Role | str) -> str:
+    """Name of a role."""
+    return opened(Role(value).value)
+
+
+def tier(code: str) -> str:
+    """Who must act."""
+    return TIERS.get(code, opened(code))
+
+
+def severity(code: str) -> str:
+    """How a rule binds, or how urgent an alert is."""
+    return SEVERITIES.get(code, _first_upper(opened(code)))
+
+
+def alert_kind(code: str) -> str:
+    """Name of an alert."""
+    return _first_upper(opened(code))
+
+
+def note(code: str | None) -> str:
+    """What to tell beside a change, or nothing."""
+    return NOTES.get(code, opened(code)) if code else ""
+
+
+def _or_opened[M: StrEnum](words: Mapping[M, str], member: M) -> str:
+    return words.get(member, opened(member.value))

@@ -1,0 +1,75 @@
+"""Controls that other apps' migrations lay on their tables: rights of the application's role, and growth only.
+
+Rules (DESIGN 7)
+ * The application may insert and select. It may update only the columns named, and delete nothing.
+ * Tables that only grow refuse UPDATE, DELETE and TRUNCATE from everyone, by triggers that are `ENABLE ALWAYS`.
+ * A column `entry` must name an audit entry at commit (N5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db import migrations
+
+from audit.migrations_sql import entry_reference_trigger, role_names
+
+
+def rights(tables: Mapping[str, Sequence[str]]) -> migrations.RunPython:
+    """Give the application SELECT and INSERT on each table, and UPDATE of the named columns; take the rest away."""
+
+    def forwards(_apps: Any, schema_editor: Any) -> None:
+        quote = schema_editor.connection.ops.quote_name
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT current_user")
+            (owner,) = cursor.fetchone()
+            role = role_names()["app"]
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if role == owner or cursor.fetchone() is None:
+                return
+            for table, columns in tables.items():
+                cursor.execute(f"REVOKE ALL ON {quote(table)} FROM PUBLIC, {quote(role)}")
+                cursor.execute(f"GRANT SELECT, INSERT ON {quote(table)} TO {quote(role)}")
+                if columns:
+                    named = ", ".join(quote(column) for column in columns)
+                    cursor.execute(f"GRANT UPDATE ({named}) ON {quote(table)} TO {quote(role)}")
+
+    return migrations.RunPython(forwards, migrations.RunPython.noop)
+
+
+def only_grows(table: str) -> migrations.RunSQL:
+    """Refuse UPDATE, DELETE and TRUNCATE of `table`, whoever asks."""
+    made = [
+        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
+    ]
+    undone = [f"DROP TRIGGER {table}_no_change ON {table}", f"DROP TRIGGER {table}_no_truncate ON {table}"]
+    return migrations.RunSQL(sql=made, reverse_sql=undone)
+
+
+def no_deletion(table: str) -> migrations.RunSQL:
+    """Refuse DELETE and TRUNCATE of a table whose named columns may move."""
+    made = [
+        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
+        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
+        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_delete",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
+    ]
+    undone = [f"DROP TRIGGER {table}_no_delete ON {table}", f"DROP TRIGGER {table}_no_truncate ON {table}"]
+    return migrations.RunSQL(sql=made, reverse_sql=undone)
+
+
+def controls(grows: Sequence[str], moves: Mapping[str, Sequence[str]]) -> list[Any]:
+    """All of it: `grows` only grow; of `moves` the named columns may be updated. Every `entry` must exist at commit."""
+    tables: dict[str, Sequence[str]] = dict.fromkeys(grows, ()) | dict(moves)
+    operations: list[Any] = [rights(tables)]
+    operations += [only_grows(table) for table in grows]
+    operations += [no_deletion(table) for table in moves]
+    operations += [entry_reference_trigger(table, "entry") for table in tables]
+    return operations

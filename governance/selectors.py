@@ -1,0 +1,42 @@
+"""What is in force, and who holds what."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .models import PolicyVersion
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """A policy in force: its reference for the record, and its body."""
+
+    kind: str
+    subject: str
+    version: int
+    digest: str
+    body: dict[str, Any]
+
+    @property
+    def ref(self) -> str:
+        """How a decision names it, e.g. `operating_mode:hypertension@3`."""
+        return f"{self.kind}:{self.subject}@{self.version}"
+
+
+def policy_in_force(kind: str, subject: str, *, now: datetime) -> InForce | None:
+    """The newest version whose date has come; None when there is none. Never a default."""
+    row = (
+        PolicyVersion.objects.filter(kind=kind, subject=subject, effective_from__lte=now).order_by("-version").first()
+    )
+    if row is None:
+        return None
+    return InForce(kind=kind, subject=subject, version=row.version, digest=row.digest, body=json.loads(row.body))
+
+
+def site_mode(*, now: datetime, pathway: str = "hypertension") -> str:
+    """The operating mode of a pathway: `off` until a site sets one."""
+    policy = policy_in_force("operating_mode", pathway, now=now)
+    return str(policy.body["mode"]) if policy else "off"

@@ -1,0 +1,17 @@
+"""What is done under authority: who acts, what they sign, which policy is set. One file per verb family."""
+
+from __future__ import annotations
+
+from .acting import Acting, acting_device, acting_job, acting_person, record_denial
+from .policies import set_policy
+from .signatures import sign
+
+__all__ = [
+    "Acting",
+    "acting_device",
+    "acting_job",
+    "acting_person",
+    "record_denial",
+    "set_policy",
+    "sign",
+]

@@ -1,0 +1,103 @@
+"""Who acts: a person with the roles held at this moment, a device, or a job. Nobody else can.
+
+Rules
+ * A door builds one `Acting` per request; a service takes it and never looks at the session.
+ * Roles are read afresh each time, so that a role taken away is gone at the next act.
+ * A refused act is recorded too, in a transaction of its own, because the act's own rolls back (SECURITY 3.3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.contrib.auth.models import AnonymousUser
+from django.db import transaction
+from django.db.models import Q
+
+from audit.domain import Actor, Device, Event, Job, ObjectRef, OnBehalfOf, Outcome, Person
+from audit.services import append
+
+from ..domain import NotAllowed, Refusal, Role, Standing
+from ..models import RoleHeld, User
+
+
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """Who acts, as the record names them. `user` is None for devices and jobs; `client` is the app that acted for a person."""
+
+    actor: Actor
+    standing: Standing
+    user: User | None = None
+    client: str | None = None
+
+    def under(self, role: Role) -> Acting:
+        """The same person, acting under the role that allowed the act."""
+        if not isinstance(self.actor, Person):
+            return self
+        return replace(self, actor=replace(self.actor, role=role.value))
+
+    @property
+    def on_behalf_of(self) -> OnBehalfOf | None:
+        """The client that acted for the person, for the entry."""
+        return OnBehalfOf(self.client) if self.client else None
+
+    @property
+    def kind(self) -> str:
+        """`user`, `device`, `service` or `model`: as the entry names the kind of actor."""
+        return {"Person": "user", "Device": "device", "Job": "service", "Model": "model"}[type(self.actor).__name__]
+
+    @property
+    def id(self) -> str:
+        """The identifier of who acts."""
+        return self.actor.id if not isinstance(self.actor, Job) else f"{self.actor.name}:{self.actor.run}"
+
+    def person(self) -> User:
+        """The account behind the act, or a refusal: only a person may do this."""
+        if self.user is None:
+            raise NotAllowed("Only a person can do this.", missing="person")
+        return self.user
+
+
+def acting_person(
+    user: User | AnonymousUser, *, now: datetime, client: str | None = None, session: str | None = None
+) -> Acting:
+    """The signed-in person with the roles held at `now`. Anonymous, inactive and departed people are refused."""
+    if not isinstance(user, User) or not user.is_active or user.left_at is not None:
+        raise NotAllowed("Sign in first.", missing="account")
+    held = RoleHeld.objects.filter(user=user, since__lte=now).filter(Q(until__isnull=True) | Q(until__gt=now))
+    roles = frozenset(Role(r) for r in held.values_list("role", flat=True))
+    role = min(roles).value if roles else "none"
+    return Acting(
+        actor=Person(id=str(user.pk), role=role, session=session),
+        standing=Standing(person_id=str(user.pk), roles=roles, name=user.printed_name),
+        user=user,
+        client=client,
+    )
+
+
+def acting_device(device_id: str, *, key_id: str | None = None) -> Acting:
+    """A measuring device, which holds no role."""
+    return Acting(actor=Device(id=device_id, key_id=key_id), standing=Standing(person_id="", roles=frozenset()))
+
+
+def acting_job(name: str, run: str) -> Acting:
+    """A scheduled job or a command, named together with this run of it. It holds no role."""
+    return Acting(actor=Job(name=name, run=run), standing=Standing(person_id="", roles=frozenset()))
+
+
+def record_denial(refusal: Refusal, *, by: Acting, what: str, object_type: str, object_id: str, now: datetime) -> None:
+    """Record that an act was refused. Its own transaction: what was refused left nothing else behind."""
+    with transaction.atomic():
+        append(
+            Event(
+                type="access.denied",
+                occurred_at=now,
+                actor=by.actor,
+                on_behalf_of=by.on_behalf_of,
+                object=ObjectRef(type=object_type, id=object_id),
+                outcome=Outcome.DENIED,
+                reason_code=refusal.code,
+                payload={"what": what},
+            )
+        )

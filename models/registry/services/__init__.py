@@ -1,0 +1,124 @@
+"""Registering, approving and activating predictors, and taking in labelled examples.
+
+Rules
+ * A card must be complete before a version is registered; two people other than its author approve its digest before
+   it is activated (N7). The digest approved is the digest that serves.
+ * An example arrives once per loop, with the evidence digest it was made from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from audit import canonical
+from audit.domain import Event, ModelRef, ObjectRef, Purpose
+from audit.services import append
+from governance.domain import NotAllowed, Refusal
+from governance.services import Acting
+from models.cards import check_card
+
+from ..models import Example, ModelApproval, ModelVersion
+from ..selectors import APPROVERS_NEEDED
+
+
+class NotApproved(Refusal):
+    """The version lacks approvals by people other than its author."""
+
+    code = "model_not_approved"
+
+
+def _event(kind: str, version: ModelVersion, *, number: int, by: Acting, now: datetime) -> Event:
+    return Event(
+        type=kind,
+        occurred_at=now,
+        actor=by.actor,
+        object=ObjectRef(type="model", id=str(version.pk), version=number),
+        purpose=Purpose.OPERATIONS,
+        model=ModelRef(id=version.name, version=version.version, artifact_sha256=version.digest),
+    )
+
+
+def register(
+    name: str, version: str, *, pathway: str, digest: str, card: Mapping[str, str], by: Acting, now: datetime
+) -> ModelVersion:
+    """Register a version with its complete card. Raises `IncompleteCard`."""
+    check_card(card)
+    row = ModelVersion(
+        name=name,
+        version=version,
+        pathway=pathway,
+        digest=digest,
+        card=canonical.dumps(dict(card)).decode(),
+        registered_by=by.person(),
+        registered_at=now,
+    )
+    with transaction.atomic():
+        row.entry = append(_event("model.registered", row, number=1, by=by, now=now)).entry_id
+        row.save(force_insert=True)
+    return row
+
+
+def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelApproval:
+    """Record one person's approval of the version's digest. The author cannot."""
+    approver = by.person()
+    if approver.pk == model_version.registered_by_id:
+        raise NotAllowed("Who registered a model cannot approve it.", missing="second_person")
+    with transaction.atomic():
+        locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        number = 2 + locked.approvals.count()
+        appended = append(_event("model.approved", locked, number=number, by=by, now=now))
+        return ModelApproval.objects.create(
+            model_version=locked,
+            registered_by_id=locked.registered_by_id,
+            approver=approver,
+            digest=locked.digest,
+            approved_at=now,
+            entry=appended.entry_id,
+        )
+
+
+def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
+    """Let the version serve its pathway. Refuses without two approvals of its digest."""
+    with transaction.atomic():
+        locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        approvals = locked.approvals.filter(digest=locked.digest).count()
+        if approvals < APPROVERS_NEEDED:
+            raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
+        append(_event("model.activated", locked, number=2 + approvals, by=by, now=now))
+        ModelVersion.objects.filter(pathway=locked.pathway, active=True).update(active=False)
+        ModelVersion.objects.filter(pk=locked.pk).update(active=True)
+
+
+def take_in(
+    *,
+    pathway: str,
+    subject: str,
+    loop_ref: UUID,
+    evidence_digest: str,
+    label: str,
+    body: Mapping[str, Any],
+    research_consent: bool,
+    entry: UUID,
+    now: datetime,
+) -> Example | None:
+    """Keep one labelled example; a second one of the same loop is the same and is not kept again."""
+    try:
+        with transaction.atomic():
+            return Example.objects.create(
+                pathway=pathway,
+                subject=subject,
+                loop_ref=loop_ref,
+                evidence_digest=evidence_digest,
+                label=label,
+                body=canonical.dumps(dict(body), profile=canonical.PAYLOAD).decode(),
+                research_consent=research_consent,
+                arrived_at=now,
+                entry=entry,
+            )
+    except IntegrityError:
+        return None
