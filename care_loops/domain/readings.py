@@ -113,11 +113,15 @@ class NotUsed(StrEnum):
     NOT_UPPER_ARM_CUFF = "not_upper_arm_cuff"
     DEVICE_NOT_VALIDATED = "device_not_validated"
     NOT_HOME = "not_home"
+    NOT_OFFICE = "not_office"
+    CLOCK_UNCERTAIN = "clock_uncertain"
     STANDING = "standing"
+    LYING = "lying"
     MOTION = "motion"
     POST_EXERCISE = "post_exercise"
     FIRST_DAY = "first_day"
     FIRST_READING = "first_reading"
+    TOO_CLOSE = "too_close"
     SESSION_TOO_SMALL = "session_too_small"
 
 
@@ -151,8 +155,9 @@ class Average:
 class WindowResult:
     """What a rule of averaging said of a window: an average, or the reason for none.
 
-    `starts_at` (included) and `ends_at` (excluded) bound the window as instants. Every reading handed in is in `used`
-    or in `not_used`, never in both.
+    `starts_at` (included) and `ends_at` (excluded) bound the window as instants; a rule without a window has neither.
+    Every reading handed in is in `used` or in `not_used`, never in both; a second copy of one is there as a duplicate.
+    Where there is no average, `used` holds those that would have counted, too few as they were.
     """
 
     rule: str
