@@ -9,6 +9,7 @@ unexport VIRTUAL_ENV
 VENV := .venv/bin
 PYTHON_RUN := $(VENV)/python
 OURS := audit governance models care_loops edge_wearables config tests deploy manage.py
+WITH_SERVICES := $(PYTHON_RUN) -m config.embedded run --
 WORKERS ?= 2
 
 help:
@@ -22,13 +23,13 @@ setup:
 	@deploy/setup.sh
 
 demo: setup
-	@$(PYTHON_RUN) manage.py migrate --verbosity 0
-	@$(PYTHON_RUN) manage.py demo $(if $(HEADLESS),--headless) $(if $(DATA),--data "$(DATA)")
-	@$(if $(HEADLESS),:,$(PYTHON_RUN) manage.py serve)
+	@$(WITH_SERVICES) sh -c '$(PYTHON_RUN) manage.py migrate --verbosity 0 && \
+		$(PYTHON_RUN) manage.py demo $(if $(HEADLESS),--headless) $(if $(DATA),--data "$(DATA)") $(if $(HEADLESS),,&& \
+		exec $(PYTHON_RUN) manage.py serve)'
 
 test: setup
 	@deploy/chromium.sh
-	@$(PYTHON_RUN) -m config.embedded run -- $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(WITH_SERVICES) $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 check: setup
 	@$(VENV)/ruff format --check $(OURS)
@@ -36,7 +37,7 @@ check: setup
 	@$(VENV)/lint-imports --no-cache
 	@$(VENV)/mypy
 	@$(VENV)/djlint --quiet --lint templates
-	@$(PYTHON_RUN) -m config.embedded run -- $(PYTHON_RUN) manage.py makemigrations --check --dry-run
+	@$(WITH_SERVICES) $(PYTHON_RUN) manage.py makemigrations --check --dry-run
 	@$(PYTHON_RUN) manage.py reference_docs --check
 
 format: setup

@@ -1,10 +1,11 @@
 """The embedded services by hand: `python -m config.embedded start|stop|status`, or `run -- COMMAND`.
 
-`run` brings the database up for one command and stops it after, unless it ran before: nothing is left behind.
+`run` brings both up for one command and stops after it what did not run before: nothing is left behind.
 """
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 
@@ -38,14 +39,19 @@ def main() -> int:
 
 
 def _run(command: list[str]) -> int:
+    """Run it with the services up, hand it the signals we get, and stop what we started."""
     where = home()
-    started = not os.environ.get("DATABASE_URL") and ensure_database(where)
+    database = not os.environ.get("DATABASE_URL") and ensure_database(where)
+    broker = not os.environ.get("CELERY_BROKER_URL") and ensure_broker(where)
     try:
-        return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:
-        return 130
+        child = subprocess.Popen(command, process_group=0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, lambda received, _: os.killpg(child.pid, received))
+        return child.wait()
     finally:
-        if started:
+        if broker:
+            stop_broker(where)
+        if database:
             stop_database(where)
 
 

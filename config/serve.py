@@ -1,0 +1,154 @@
+"""One supervisor, the whole house: web server, workers, clock, sequencer and relay as child processes.
+
+The rules
+ * A child that ends is started again, later each time, up to half a minute; one that keeps well is forgiven.
+ * Ctrl-C and SIGTERM stop all of them: asked first, and killed after ten seconds. If the supervisor itself is killed,
+   the kernel stops its children (Linux).
+ * The web server's threads are bounded, so that connections to the database are: one per thread.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from config.embedded.home import ROOT, home
+
+THREADS = 8
+STOP_SECONDS = 10.0
+WELL_AFTER = 60.0
+LONGEST_PAUSE = 30.0
+PR_SET_PDEATHSIG = 1
+COMMANDS = ("run_sequencer", "run_relay")
+
+
+@dataclass
+class Child:
+    """One program we keep running."""
+
+    name: str
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    pause: float = 0.0
+    due: float = field(default=0.0)
+
+    def tend(self, now: float) -> None:
+        """Start it if it should run and does not; `now` is monotonic seconds."""
+        if self.process is not None and self.process.poll() is None:
+            return
+        if self.process is not None:
+            well = now - self.started > WELL_AFTER
+            self.pause = 1.0 if well or not self.pause else min(self.pause * 2, LONGEST_PAUSE)
+            self.due = now + self.pause
+            print(f"{self.name} ended ({self.process.returncode}); again in {self.pause:.0f} s; see {self.log}", flush=True)
+            self.process = None
+        if now >= self.due:
+            self.started = now
+            with self.log.open("ab") as log:
+                self.process = subprocess.Popen(
+                    self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, start_new_session=True,
+                    preexec_fn=_die_with_parent(),
+                )  # fmt: skip
+
+    def ask_to_stop(self) -> None:
+        """Say it once."""
+        if self.process is not None and self.process.poll() is None:
+            self.process.terminate()
+
+    def stop(self, *, by: float) -> None:
+        """Wait for its end until `by` (monotonic seconds), then end it and what it started."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(max(0.0, by - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def main(arguments: list[str]) -> int:
+    """Serve until told to stop; 0 after an orderly end."""
+    parser = argparse.ArgumentParser(prog="manage.py serve", description=__doc__)
+    parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1")
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or 8000))
+    asked = parser.parse_args(arguments)
+    if reason := _port_taken(asked.host, asked.port):
+        print(reason, file=sys.stderr)
+        return 1
+    logs = home().logs
+    logs.mkdir(parents=True, exist_ok=True)
+    children = [Child(name, command, logs / f"{name}.log") for name, command in _programs(asked.host, asked.port).items()]
+    return _supervise(children, greeting=f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops.")
+
+
+def _programs(host: str, port: int) -> dict[str, list[str]]:
+    python = sys.executable
+    celery = [python, "-m", "celery", "-A", "config.celery", "worker", "--loglevel=WARNING", "--without-mingle"]
+    web = [python, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--workers", "1"]
+    web += ["--blocking-threads", str(THREADS), "--respawn-failed-workers", "--no-ws", "--log-level", "warning"]
+    programs = {
+        "web": [*web, "config.wsgi:application"],
+        "worker": [*celery, "-n", "worker@%h", "-Q", "critical,ingest,report", "--concurrency=2"],
+        "ml": ["nice", "-n", "19", *celery, "-n", "ml@%h", "-Q", "ml", "--concurrency=1"],
+        "clock": [python, "-m", "config.beat"],
+    }
+    return programs | {name: [python, "manage.py", name] for name in _commands()}
+
+
+def _commands() -> list[str]:
+    """Those of our long-running commands that are installed."""
+    import django
+
+    django.setup()
+    from django.core.management import get_commands
+
+    return [name for name in COMMANDS if name in get_commands()]
+
+
+def _supervise(children: list[Child], *, greeting: str) -> int:
+    told: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda received, _: told.append(received))
+    print(greeting, flush=True)
+    while not told:
+        for child in children:
+            child.tend(time.monotonic())
+        time.sleep(0.2)
+    for child in children:
+        child.ask_to_stop()
+    by = time.monotonic() + STOP_SECONDS
+    for child in children:
+        child.stop(by=by)
+    print("Stopped.", flush=True)
+    return 0
+
+
+def _port_taken(host: str, port: int) -> str | None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as reason:
+            return f"Cannot serve on {host}:{port} ({reason.strerror}). Choose another port: PORT=8001 make demo"
+    return None
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child does first, on Linux: ask the kernel to end it when its parent ends. Prepared before the fork."""
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
