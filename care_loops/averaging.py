@@ -2,12 +2,14 @@
 
 The rules
  * A rule of averaging is data (`AveragingRule`): what counts, over which days, in which sessions, how much is enough.
- * Nothing is imputed and nothing vanishes: each reading handed in is used, or left out with the first reason that applies.
+ * Nothing is imputed and nothing vanishes: each reading handed in is used, or left out with the first reason that
+   applies.
  * The answer does not depend on the order in which readings were handed in.
  * Days are local and half-open: [midnight, next midnight), 23 or 25 hours long when clocks change. Gaps are measured
    between instants, never between wall clocks.
- * A window is seven consecutive local days, the last of them the last day before `as_of` that is over. The day of `as_of`
-   itself counts as over once it holds a full morning and a full evening session (docs/decisions, "the home window").
+ * A window is seven consecutive local days, the last of them the last day before `as_of` that is over. The day of
+   `as_of` itself counts as over once it holds a full morning and a full evening session (docs/decisions/
+   the-home-window.md).
  * The first day that is discarded is the first day of the window that holds a reading fit to be used (A6).
  * A day is settled when all of it lies `settle_days` or more after the last change of regimen (A14).
 """
@@ -21,6 +23,7 @@ from decimal import Decimal
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from .domain.provenance import Cited
 from .domain.readings import (
     Average,
     Flag,
@@ -34,7 +37,6 @@ from .domain.readings import (
     Status,
     WindowResult,
 )
-from .domain.tables import Cited
 from .domain.units import Bpm, MmHg, Quantity
 
 NOON = 12  # morning ends where the afternoon begins
@@ -82,12 +84,17 @@ class _Window:
     ends_at: datetime | None
 
     def holds(self, instant: datetime) -> bool:
-        return (self.starts_at is None or instant >= self.starts_at) and (self.ends_at is None or instant < self.ends_at)
+        return (self.starts_at is None or instant >= self.starts_at) and (
+            self.ends_at is None or instant < self.ends_at
+        )
 
 
-_STATUS_RANK = {status: rank for rank, status in enumerate(
-    (Status.ENTERED_IN_ERROR, Status.CORRECTED, Status.AMENDED, Status.FINAL, Status.PRELIMINARY)
-)}
+_STATUS_RANK = {
+    status: rank
+    for rank, status in enumerate(
+        (Status.ENTERED_IN_ERROR, Status.CORRECTED, Status.AMENDED, Status.FINAL, Status.PRELIMINARY)
+    )
+}
 _BY_POSITION = {Position.STANDING: NotUsed.STANDING, Position.LYING: NotUsed.LYING}
 _BY_FLAG = {
     Flag.CLOCK_UNCERTAIN: NotUsed.CLOCK_UNCERTAIN,
@@ -164,7 +171,7 @@ def previous_window(
     return None
 
 
-# ---- one reading -------------------------------------------------------------------------------------------------------
+# one reading
 
 
 def _why_not(
@@ -233,12 +240,10 @@ def _without_duplicates(ordered: Iterable[Reading]) -> tuple[list[Reading], list
     return distinct, left
 
 
-# ---- days and sessions -------------------------------------------------------------------------------------------------
+# days and sessions
 
 
-def _window(
-    fit: Sequence[Reading], rule: AveragingRule, *, as_of: datetime, zone: ZoneInfo, needed: int
-) -> _Window:
+def _window(fit: Sequence[Reading], rule: AveragingRule, *, as_of: datetime, zone: ZoneInfo, needed: int) -> _Window:
     """The local days a rule looks at (see the module's rules)."""
     if rule.window_days is None:
         return _Window(None, None)
@@ -275,9 +280,7 @@ def _discard(
     return list(fit), []
 
 
-def _in_sessions(
-    readings: Sequence[Reading], rule: AveragingRule, needed: int
-) -> tuple[list[Reading], list[LeftOut]]:
+def _in_sessions(readings: Sequence[Reading], rule: AveragingRule, needed: int) -> tuple[list[Reading], list[LeftOut]]:
     """Keep sessions with enough readings far enough apart (A1, A5)."""
     used: list[Reading] = []
     left: list[LeftOut] = []
@@ -322,10 +325,10 @@ def _day(reading: Reading) -> date:
 
 
 def _visit(reading: Reading) -> object:
-    return reading.session if reading.session else _day(reading)
+    return reading.session or _day(reading)
 
 
-# ---- the answer --------------------------------------------------------------------------------------------------------
+# the answer
 
 
 def _result(

@@ -16,8 +16,8 @@ from decimal import Decimal
 from enum import StrEnum
 from operator import eq, ge, le
 
+from .domain.provenance import Cited
 from .domain.readings import Implausible, Reading
-from .domain.tables import Cited
 from .domain.units import Quantity
 
 
@@ -78,7 +78,7 @@ def check(reading: Reading, limits: PlausibilityLimits, *, now: datetime | None)
 
 
 def sentinel_places(reading: Reading, sentinels: tuple[Sentinel, ...]) -> frozenset[Place]:
-    """Which components are no numbers at all: systolic, diastolic, pulse. A bad systolic takes the diastolic with it."""
+    """Which components are no numbers at all. A bad systolic takes the diastolic with it."""
     found: set[Place] = set()
     for sentinel in sentinels:
         if not _stands(reading, sentinel):

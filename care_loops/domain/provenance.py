@@ -34,3 +34,13 @@ class TableRef:
     name: str
     version: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cited:
+    """One cited number or word of a table, as written there: `row` names it, `unit` is UCUM or empty."""
+
+    row: str
+    value: str
+    unit: str
+    source: Source
