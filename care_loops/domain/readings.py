@@ -74,6 +74,7 @@ class Implausible(StrEnum):
     PULSE_OUT_OF_RANGE = "pulse_out_of_range"
     FUTURE = "future"
     EQUIVOCAL = "equivocal"
+    NOT_EXACT = "not_exact"  # sent as "more than" or "less than" a number
 
 
 @dataclass(frozen=True, slots=True)

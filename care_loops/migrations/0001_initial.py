@@ -89,7 +89,7 @@ class Migration(migrations.Migration):
                 ('device', models.CharField(blank=True, max_length=80)),
                 ('session', models.CharField(blank=True, max_length=80)),
                 ('flags', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('motion', 'motion'), ('post_exercise', 'post_exercise'), ('irregular_pulse', 'irregular_pulse'), ('clock_uncertain', 'clock_uncertain'), ('late', 'late')], max_length=20), default=list, size=None)),
-                ('quarantined', models.CharField(blank=True, choices=[('device_sentinel', 'device_sentinel'), ('systolic_not_above_diastolic', 'systolic_not_above_diastolic'), ('pulse_pressure_too_small', 'pulse_pressure_too_small'), ('systolic_out_of_range', 'systolic_out_of_range'), ('diastolic_out_of_range', 'diastolic_out_of_range'), ('pulse_out_of_range', 'pulse_out_of_range'), ('future', 'future'), ('equivocal', 'equivocal')], max_length=40)),
+                ('quarantined', models.CharField(blank=True, choices=[('device_sentinel', 'device_sentinel'), ('systolic_not_above_diastolic', 'systolic_not_above_diastolic'), ('pulse_pressure_too_small', 'pulse_pressure_too_small'), ('systolic_out_of_range', 'systolic_out_of_range'), ('diastolic_out_of_range', 'diastolic_out_of_range'), ('pulse_out_of_range', 'pulse_out_of_range'), ('future', 'future'), ('equivocal', 'equivocal'), ('not_exact', 'not_exact')], max_length=40)),
             ],
         ),
         migrations.CreateModel(
