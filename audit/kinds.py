@@ -86,6 +86,7 @@ def _devices() -> Iterator[Kind]:
 def _people() -> Iterator[Kind]:
     yield from _kinds("account", "created disabled enabled locked unlocked password_changed mfa_changed")
     yield from _kinds("role", "granted revoked", "payload")
+    yield from _kinds("invitation", "made accepted", "payload")
     yield from _kinds("staff", "invited joined left")
     yield from _kinds("carer", "invited joined left", "subject")
     yield from _kinds("login", "succeeded")
