@@ -57,8 +57,7 @@ def loads(data: bytes, *, profile: Profile = ENTRY) -> Any:
     """The value spelled by `data`; raises NotCanonical unless `data` is the one spelling of it."""
     value = parse_strict(data, max_bytes=profile.max_bytes)
     check(value, profile=profile)
-    if _encode(value).encode("utf-8", "surrogatepass") != data:
-        raise NotCanonical("other-spelling")
+    check_spelling(value, data)
     return value
 
 
@@ -80,6 +79,33 @@ def parse_strict(data: bytes, *, max_bytes: int) -> Any:
         raise NotCanonical("not-json", type(err).__name__) from err
 
 
+def parse_fast(data: bytes) -> Any:
+    """Parse without looking for duplicate keys: only for a reader that compares the spelling afterwards."""
+    try:
+        return _plain_decoder.decode(data.decode("utf-8", "strict"))
+    except UnicodeDecodeError as err:
+        raise NotCanonical("not-utf8") from err
+    except NotCanonical:
+        raise
+    except (ValueError, RecursionError) as err:
+        raise NotCanonical("not-json", type(err).__name__) from err
+
+
+def check_spelling(value: Any, data: bytes) -> None:
+    """Raise NotCanonical unless `data` is the one spelling of `value`, whose types the caller has checked.
+
+    Duplicate keys, white space, escapes and other spellings all differ from it; a byte order mark does not parse.
+    """
+    try:
+        respelled = _encode(value).encode()
+    except UnicodeEncodeError as err:
+        raise NotCanonical("lone-surrogate") from err
+    if respelled != data:
+        raise NotCanonical("other-spelling")
+    if not data.isascii() and not unicodedata.is_normalized("NFC", data.decode()):
+        raise NotCanonical("not-nfc")
+
+
 def check(value: Any, *, profile: Profile = ENTRY) -> None:
     """Raise NotCanonical when `value` is outside the profile."""
     _check(value, profile, 1)
@@ -88,23 +114,26 @@ def check(value: Any, *, profile: Profile = ENTRY) -> None:
 def _check(value: Any, profile: Profile, depth: int) -> None:
     if isinstance(value, str):
         _check_string(value, profile)
+    elif isinstance(value, dict | list | tuple):
+        _check_inside(value, profile, depth)
     elif value is None or isinstance(value, bool):
         return
-    elif isinstance(value, int):
-        if not -MAX_INT < value < MAX_INT:
-            raise NotCanonical("integer-too-large")
-    elif depth > profile.max_depth:
+    elif not isinstance(value, int):
+        raise NotCanonical("float" if isinstance(value, float) else "type", type(value).__name__)
+    elif not -MAX_INT < value < MAX_INT:
+        raise NotCanonical("integer-too-large")
+
+
+def _check_inside(value: Any, profile: Profile, depth: int) -> None:
+    if depth > profile.max_depth:
         raise NotCanonical("too-deep")
-    elif isinstance(value, dict):
-        for key, item in value.items():
+    if isinstance(value, dict):
+        for key in value:
             if not isinstance(key, str) or profile.key.fullmatch(key) is None:
                 raise NotCanonical("key", repr(key)[:80])
-            _check(item, profile, depth + 1)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _check(item, profile, depth + 1)
-    else:
-        raise NotCanonical("float" if isinstance(value, float) else "type", type(value).__name__)
+        value = value.values()
+    for item in value:
+        _check(item, profile, depth + 1)
 
 
 def _check_string(value: str, profile: Profile) -> None:
@@ -142,3 +171,4 @@ def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _decoder = json.JSONDecoder(
     object_pairs_hook=_no_duplicates, parse_float=_no_float, parse_constant=_no_float, parse_int=_bounded_int
 )
+_plain_decoder = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float)

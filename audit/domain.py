@@ -111,7 +111,7 @@ class ObjectRef:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Which fields changed, by name; `before` and `after` are commitments (64 hex digits) when the caller keeps them."""
+    """Which fields changed, by name; `before` and `after` are commitments in hex, when the caller keeps them."""
 
     fields: tuple[str, ...]
     before: str | None = None

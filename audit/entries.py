@@ -1,8 +1,8 @@
 """An entry as it is hashed: the schema v1, the leaf bytes and the leaf hash (SECURITY 3.3).
 
 The rules
- * leaf_data = "clinaiops/audit-entry/v1\\n" ‖ origin ‖ "\\n" ‖ canonical entry, at most 65,535 bytes; the origin keeps a leaf
-   of one log from being spliced into another.
+ * leaf_data = "clinaiops/audit-entry/v1\\n" ‖ origin ‖ "\\n" ‖ canonical entry, at most 65,535 bytes. The origin keeps
+   a leaf of one log from being spliced into another.
  * Unknown keys are refused, required keys may not be missing, an optional key that has nothing to say is absent.
  * Leaf bytes are final when the business transaction commits: no position inside, so that the hash can go into the
    receipt, the domain row and the next entry of the same object (`object.prev`).
@@ -54,7 +54,7 @@ class Software:
 # --- from an event to an entry ----------------------------------------------------------------------------------------
 
 
-def entry_id(at: datetime) -> UUID:
+def fresh_id(at: datetime) -> UUID:
     """A fresh UUID of version 7: the given time in milliseconds, then 74 random bits."""
     millis = int(at.timestamp() * 1000)
     value = millis << 80 | 0x7 << 76 | secrets.randbits(12) << 64 | 0b10 << 62 | secrets.randbits(62)
@@ -83,7 +83,7 @@ def commitment(salt: bytes, plaintext: bytes) -> bytes:
 def build(
     event: Event,
     *,
-    id: UUID,
+    entry_id: UUID,
     at: datetime,
     prev: bytes | None,
     tenant_key: bytes,
@@ -94,7 +94,7 @@ def build(
     check_event(event)
     entry: dict[str, Any] = {
         "v": 1,
-        "id": str(id),
+        "id": str(entry_id),
         "type": event.type,
         "occurred_at": stamp(event.occurred_at),
         "at": stamp(at),
@@ -199,14 +199,19 @@ def check_origin(origin: str) -> str:
 
 
 def leaf_data(entry: Mapping[str, Any], *, origin: str) -> bytes:
-    """The exact bytes that are hashed and stored. Raises EntryInvalid or NotCanonical rather than store what cannot verify."""
+    """The exact bytes that are hashed and stored. Raises EntryInvalid or NotCanonical for what could not verify."""
     check_entry(entry)
     return leaf_of(canonical.dumps(entry), origin=origin)
 
 
+def frame(origin: str) -> bytes:
+    """What stands before the entry in every leaf of this log."""
+    return CONTEXT + origin.encode() + b"\n"
+
+
 def leaf_of(encoded: bytes, *, origin: str) -> bytes:
     """Canonical entry bytes in the frame of this log."""
-    data = CONTEXT + origin.encode() + b"\n" + encoded
+    data = frame(origin) + encoded
     if len(data) > MAX_LEAF:
         raise EntryInvalid("leaf-too-long", f"{len(data)} bytes")
     return data
@@ -218,15 +223,34 @@ def leaf_hash(data: bytes) -> bytes:
 
 
 def read_leaf(data: bytes, *, origin: str) -> dict[str, Any]:
-    """The entry in stored leaf bytes, fully checked. Raises EntryInvalid or NotCanonical."""
-    frame = CONTEXT + origin.encode() + b"\n"
+    """The entry in stored leaf bytes: frame, schema, one spelling. Raises EntryInvalid, UnknownKind or NotCanonical."""
+    before = frame(origin)
     if len(data) > MAX_LEAF:
         raise EntryInvalid("leaf-too-long")
-    if not data.startswith(frame):
+    if not data.startswith(before):
         raise EntryInvalid("foreign-leaf", "not of this log")
-    entry = canonical.loads(data[len(frame) :])
+    encoded = data[len(before) :]
+    entry = canonical.parse_fast(encoded)
     check_entry(entry)
+    canonical.check_spelling(entry, encoded)
     return entry  # type: ignore[no-any-return]  # check_entry has just refused everything but a dict
+
+
+def columns(entry: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What an entry says in the columns that are searched, in their order, times as written."""
+    actor, place = entry["actor"], entry["object"]
+    return (
+        entry["type"],
+        entry["at"],
+        entry["occurred_at"],
+        actor["kind"],
+        actor["id"],
+        place["type"],
+        place["id"],
+        place["version"],
+        entry.get("subject"),
+        entry["outcome"],
+    )
 
 
 # --- the schema -------------------------------------------------------------------------------------------------------
@@ -339,7 +363,7 @@ def check_entry(entry: Any) -> None:
             raise EntryInvalid("unknown-key", str(name)[:80])
         if not check(value):
             raise EntryInvalid("schema", f"{name} = {str(value)[:120]!r}")
-    if not _MUST <= entry.keys():
+    if not entry.keys() >= _MUST:
         raise EntryInvalid("missing-key", ", ".join(sorted(_MUST - entry.keys())))
     place = entry["object"]
     version, prev = place["version"], place["prev"]

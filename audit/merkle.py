@@ -4,8 +4,8 @@ The rules
  * leaf = SHA-256(0x00 ‖ data), node = SHA-256(0x01 ‖ left ‖ right), the empty tree is SHA-256("") (RFC 9162 2.1.1). The
    two prefixes keep a leaf from being passed off as a node. No duplicated last node.
  * A compact range keeps one hash per set bit of the size, so that appending costs O(1) amortised (log2 n kept).
- * Inclusion is checked as in RFC 9162 2.1.3.2, consistency as in 2.1.4.2. A consistency proof *from the empty tree* is an
-   error in the verifier: everything is consistent with nothing, so it must never be shown as evidence.
+ * Inclusion is checked as in RFC 9162 2.1.3.2, consistency as in 2.1.4.2. A consistency proof *from the empty tree* is
+   an error in the verifier: everything is consistent with nothing, so it must never be shown as evidence.
  * A batch groups its rows in tiles, each row preceded by its length (4 bytes, big endian), one leaf per tile.
 """
 
@@ -40,7 +40,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 @dataclass(slots=True)
 class CompactRange:
-    """The roots of the perfect subtrees of a growing tree, largest first: all that is needed to append and to name the root."""
+    """The roots of the perfect subtrees of a growing tree, largest first: enough to append and to name the root."""
 
     size: int
     hashes: list[bytes]
@@ -52,7 +52,7 @@ class CompactRange:
 
     @classmethod
     def unpack(cls, size: int, packed: bytes) -> CompactRange:
-        """The range stored as concatenated hashes; raises ValueError when the number of hashes does not fit the size."""
+        """The range stored as concatenated hashes; raises ValueError when their number does not fit the size."""
         if len(packed) != HASH_SIZE * size.bit_count():
             raise ValueError(f"a range over {size} leaves has {size.bit_count()} hashes, not {len(packed) / HASH_SIZE}")
         return cls(size, [packed[i : i + HASH_SIZE] for i in range(0, len(packed), HASH_SIZE)])
@@ -136,16 +136,16 @@ def consistency_proof(old: int, new: int, subtree: Subtree) -> tuple[bytes, ...]
     """The hashes that show that the first `old` of `new` leaves are the old tree. `old` is at least 1."""
     if not 1 <= old <= new:
         raise ValueError("consistency is shown from a tree of at least one leaf to one at least as large")
-    return tuple(_consistent(old, 0, new, True, subtree))
+    return tuple(_consistent(old, 0, new, subtree, whole=True))
 
 
-def _consistent(old: int, start: int, end: int, whole: bool, subtree: Subtree) -> list[bytes]:
+def _consistent(old: int, start: int, end: int, subtree: Subtree, *, whole: bool) -> list[bytes]:
     if old == end - start:
         return [] if whole else [subtree(start, end)]
     half = _split(end - start)
     if old <= half:
-        return [*_consistent(old, start, start + half, whole, subtree), subtree(start + half, end)]
-    return [*_consistent(old - half, start + half, end, False, subtree), subtree(start, start + half)]
+        return [*_consistent(old, start, start + half, subtree, whole=whole), subtree(start + half, end)]
+    return [*_consistent(old - half, start + half, end, subtree, whole=False), subtree(start, start + half)]
 
 
 def _split(size: int) -> int:

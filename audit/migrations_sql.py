@@ -56,7 +56,8 @@ GRANTS: dict[str, dict[str, str]] = {
 FUNCTIONS = """
 CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION 'the record only grows: % on % is refused', TG_OP, TG_TABLE_NAME USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'the record only grows: % on % is refused', TG_OP, TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
 END $$;
 
 CREATE FUNCTION audit_pending_leaves() RETURNS trigger LANGUAGE plpgsql
@@ -89,7 +90,7 @@ END $$;
 def guard(_apps: Any, schema_editor: Any) -> None:
     """Make every evidence table refuse UPDATE, DELETE and TRUNCATE, whoever asks.
 
-    The functions name their schema, with the temporary one last, so that nobody can slip a table of that name before ours.
+    The functions name their schema, the temporary one last, so that nobody can slip a table of that name before ours.
     """
     quote = schema_editor.connection.ops.quote_name
     with schema_editor.connection.cursor() as cursor:
@@ -161,11 +162,11 @@ def entry_reference_trigger(table: str, column: str) -> migrations.RunSQL:
         if _NAME.fullmatch(name) is None:
             raise ValueError(f"not a plain name: {name!r}")
     trigger = f"{table}_{column}_in_record"[:63]
+    create = (
+        f"CREATE CONSTRAINT TRIGGER {trigger} AFTER INSERT OR UPDATE OF {column} ON {table}"
+        f" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit_entry_exists('{column}')"
+    )
     return migrations.RunSQL(
-        sql=[
-            f"CREATE CONSTRAINT TRIGGER {trigger} AFTER INSERT OR UPDATE OF {column} ON {table}"
-            f" DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION audit_entry_exists('{column}')",
-            f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}",
-        ],
+        sql=[create, f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"],
         reverse_sql=[f"DROP TRIGGER {trigger} ON {table}"],
     )

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 class Xid8Field(models.Field[Any, Any]):
     """PostgreSQL's 64-bit transaction id, which does not wrap around."""
 
-    def db_type(self, connection: Any) -> str:
+    def db_type(self, connection: Any) -> str:  # noqa: ARG002  (Django's signature)
         """The column type."""
         return "xid8"
 
@@ -50,7 +50,7 @@ class Pending(models.Model):
     prev = models.BinaryField(null=True)
 
     class Meta:
-        indexes = [models.Index(fields=["txid", "id"], name="audit_pending_by_tx")]
+        indexes = (models.Index(fields=["txid", "id"], name="audit_pending_by_tx"),)
 
 
 class ObjectVersion(models.Model):
@@ -64,9 +64,7 @@ class ObjectVersion(models.Model):
     leaf_hash = models.BinaryField()
 
     class Meta:
-        constraints = [
-            models.CheckConstraint(name="audit_version_from_one", condition=models.Q(version__gte=1)),
-        ]
+        constraints = (models.CheckConstraint(name="audit_version_from_one", condition=models.Q(version__gte=1)),)
 
 
 class Payload(models.Model):
@@ -77,7 +75,7 @@ class Payload(models.Model):
     commit = models.BinaryField()
     salt = models.BinaryField()
     alg = models.CharField(max_length=32)
-    dek_id = models.CharField(max_length=128, null=True)
+    dek_id = models.CharField(max_length=128, null=True)  # noqa: DJ001  (no key is not an empty name)
     body = models.BinaryField()
 
 
@@ -87,7 +85,7 @@ class Entry(models.Model):
     position = models.BigIntegerField(primary_key=True)
     entry_id = models.UUIDField(unique=True)
     leaf = models.BinaryField()
-    leaf_hash = models.BinaryField()
+    leaf_hash = models.BinaryField(unique=True)
     type = models.CharField(max_length=64)
     at = models.DateTimeField()
     occurred_at = models.DateTimeField()
@@ -96,20 +94,20 @@ class Entry(models.Model):
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=1024)
     object_version = models.BigIntegerField(null=True)
-    subject = models.CharField(max_length=64, null=True)
+    subject = models.CharField(max_length=64, null=True)  # noqa: DJ001  (about nobody)
     outcome = models.CharField(max_length=16)
 
     class Meta:
-        indexes = [
+        indexes = (
             models.Index(fields=["subject", "position"], name="audit_entry_by_subject"),
             models.Index(fields=["object_type", "object_id", "position"], name="audit_entry_by_object"),
             models.Index(fields=["actor_id", "position"], name="audit_entry_by_actor"),
             models.Index(fields=["type", "position"], name="audit_entry_by_type"),
             models.Index(fields=["at"], name="audit_entry_by_time"),
-        ]
-        constraints = [
+        )
+        constraints = (
             models.CheckConstraint(name="audit_entry_position_from_zero", condition=models.Q(position__gte=0)),
-        ]
+        )
 
 
 class TreeState(models.Model):
@@ -142,7 +140,7 @@ class Checkpoint(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The answer once given to (actor, route, key). Written in the transaction of the effect, so it stands or falls with it."""
+    """The answer once given to (actor, route, key), written in the transaction of the effect: both stand or neither."""
 
     actor = models.CharField(max_length=255)
     route = models.CharField(max_length=255)
@@ -154,8 +152,8 @@ class IdempotencyKey(models.Model):
     created_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        constraints = [models.UniqueConstraint(name="audit_idempotency_once", fields=["actor", "route", "key"])]
-        indexes = [models.Index(fields=["created_at"], name="audit_idempotency_by_age")]
+        constraints = (models.UniqueConstraint(name="audit_idempotency_once", fields=["actor", "route", "key"]),)
+        indexes = (models.Index(fields=["created_at"], name="audit_idempotency_by_age"),)
 
 
 class Outbox(models.Model):
@@ -172,13 +170,13 @@ class Outbox(models.Model):
     last_error = models.CharField(max_length=200, default="", db_default="")
 
     class Meta:
-        indexes = [
+        indexes = (
             models.Index(
                 fields=["topic", "available_at"],
                 name="audit_outbox_due",
                 condition=models.Q(sent_at__isnull=True, parked_at__isnull=True),
             ),
-        ]
+        )
 
 
 class Inbox(models.Model):
@@ -201,6 +199,6 @@ class DenialTally(models.Model):
     sample = models.JSONField()
 
     class Meta:
-        constraints = [
+        constraints = (
             models.UniqueConstraint(name="audit_tally_once", fields=["actor", "type", "reason_code", "minute"]),
-        ]
+        )

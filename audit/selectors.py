@@ -9,7 +9,10 @@ from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
+from audit import merkle
 from audit.models import Payload
+
+TILE_WIDTH = 256
 
 
 def next_version(object_type: str, object_id: str, *, using: str = DEFAULT_DB_ALIAS) -> int:
@@ -22,10 +25,12 @@ def next_version(object_type: str, object_id: str, *, using: str = DEFAULT_DB_AL
         return int(cursor.fetchone()[0] or 0) + 1
 
 
-def has_entries(*, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether anything at all has been recorded."""
+def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Whether anything has been recorded (`audit_pending`: numbered or not) or signed (`audit_checkpoint`)."""
+    tables = ("audit_entry", "audit_pending") if table == "audit_pending" else ("audit_checkpoint",)
+    asked = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in tables)  # noqa: S608  (the names above)
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT EXISTS (SELECT 1 FROM audit_entry) OR EXISTS (SELECT 1 FROM audit_pending)")
+        cursor.execute(f"SELECT {asked}")
         return bool(cursor.fetchone()[0])
 
 
@@ -40,3 +45,33 @@ def count_entries(*, using: str = DEFAULT_DB_ALIAS) -> int:
     with connections[using].cursor() as cursor:
         cursor.execute("SELECT (SELECT count(*) FROM audit_entry) + (SELECT count(*) FROM audit_pending)")
         return int(cursor.fetchone()[0])
+
+
+def subtree_reader(*, using: str = DEFAULT_DB_ALIAS) -> merkle.Subtree:
+    """Roots of parts of the log from the stored tiles, for `merkle.inclusion_proof` and `merkle.consistency_proof`."""
+
+    def subtree(start: int, end: int) -> bytes:
+        size = end - start
+        if size & (size - 1):
+            half = 1 << ((size - 1).bit_length() - 1)
+            return merkle.node_hash(subtree(start, start + half), subtree(start + half, end))
+        level = (size.bit_length() - 1) // 8
+        return merkle.root(_level_hashes(level, start >> 8 * level, end >> 8 * level, using))
+
+    return subtree
+
+
+def _level_hashes(level: int, start: int, end: int, using: str) -> list[bytes]:
+    """Hashes start..end-1 of a tile level: leaf hashes at level 0, roots of full tiles above."""
+    if level == 0:
+        query = "SELECT leaf_hash FROM audit_entry WHERE position >= %s AND position < %s ORDER BY position"
+        values = [start, end]
+    else:
+        query = "SELECT root FROM audit_tile WHERE level = %s AND index >= %s AND index < %s ORDER BY index"
+        values = [level - 1, start, end]
+    with connections[using].cursor() as cursor:
+        cursor.execute(query, values)
+        hashes = [bytes(value) for (value,) in cursor.fetchall()]
+    if len(hashes) != end - start:
+        raise LookupError(f"level {level} lacks hashes between {start} and {end}")
+    return hashes

@@ -1,5 +1,36 @@
-"""What may be done to the record, one file per verb family."""
+"""What may be done to the record, one file per verb family. Others call `append`, `append_denied`, `idempotent`,
+`enqueue`, `relay` and nothing below them.
+"""
 
+from audit.services.commands import (
+    BodyDiffers,
+    StillRunning,
+    StoredResponse,
+    forget_idempotency_keys,
+    idempotent,
+)
+from audit.services.delivery import Message, RelayReport, enqueue, relay, take_once
+from audit.services.denials import append_denied, flush_denials
 from audit.services.recording import NotInTransaction, ObjectVersionTaken, VersionGap, append
+from audit.services.sequencing import sequence_batch, sequence_until_empty
 
-__all__ = ["NotInTransaction", "ObjectVersionTaken", "VersionGap", "append"]
+__all__ = [
+    "BodyDiffers",
+    "Message",
+    "NotInTransaction",
+    "ObjectVersionTaken",
+    "RelayReport",
+    "StillRunning",
+    "StoredResponse",
+    "VersionGap",
+    "append",
+    "append_denied",
+    "enqueue",
+    "flush_denials",
+    "forget_idempotency_keys",
+    "idempotent",
+    "relay",
+    "sequence_batch",
+    "sequence_until_empty",
+    "take_once",
+]

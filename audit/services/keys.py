@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
 from audit.entries import check_origin
+from audit.selectors import holds
 
 
 class KeyLost(Exception):
@@ -33,39 +34,41 @@ def keys_dir() -> Path:
 def origin() -> str:
     """The log's own name, in every leaf and checkpoint. A site sets AUDIT_ORIGIN; else it is drawn once."""
     configured = getattr(settings, "AUDIT_ORIGIN", "")
-    return check_origin(configured or _kept("log.origin", _draw_origin).decode())
+    return check_origin(configured or _kept(keys_dir() / "log.origin", _draw_origin, "audit_pending").decode())
 
 
 def tenant_key() -> bytes:
     """The key under which patients are pseudonymised in the log."""
-    return _kept("tenant.key", lambda: secrets.token_bytes(32))
+    return _kept(keys_dir() / "tenant.key", _draw_key, "audit_pending")
 
 
 def log_key() -> Ed25519PrivateKey:
     """The key that signs checkpoints."""
-    return Ed25519PrivateKey.from_private_bytes(_kept("log.key", lambda: secrets.token_bytes(32)))
+    return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir() / "log.key", _draw_key, "audit_checkpoint"))
 
 
 def _draw_origin() -> bytes:
     return b"clinaiops.invalid/log/" + secrets.token_hex(8).encode()
 
 
-def _kept(name: str, make: Callable[[], bytes]) -> bytes:
-    return _read_or_make(keys_dir() / name, make)
+def _draw_key() -> bytes:
+    return secrets.token_bytes(32)
 
 
 @lru_cache(maxsize=16)
-def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
+def _kept(path: Path, draw: Callable[[], bytes], made_with_it: str) -> bytes:
+    """The secret at `path`, drawn now if there is none and nothing in the record was made with one."""
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        _refuse_under_a_record(path)
+        if holds(made_with_it):
+            raise KeyLost(f"{path} is missing, and the record was begun with it: put it back") from None
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "wb") as file:
-            file.write(make())
+            file.write(draw())
             file.flush()
             os.fsync(file.fileno())
         os.link(draft, path)  # fails when another process was first: then theirs is the key
@@ -74,10 +77,3 @@ def _read_or_make(path: Path, make: Callable[[], bytes]) -> bytes:
     finally:
         draft.unlink()
     return path.read_bytes()
-
-
-def _refuse_under_a_record(path: Path) -> None:
-    from audit.selectors import has_entries  # here, so that keys can be read where there is no database yet
-
-    if has_entries():
-        raise KeyLost(f"{path} is missing and the record already has entries made with it")

@@ -1,7 +1,7 @@
 """The only writer of the record: an event becomes a pending entry inside the caller's own transaction.
 
 The rules
- * Outside a transaction nothing is appended: the entry commits with the act it records, or neither does (STYLE habit 3).
+ * Outside a transaction nothing is appended: the entry commits with the act it records, or neither does (STYLE 5.3).
  * `at` is the database's clock. The leaf bytes are final here; position and tree come later, from the sequencer, so no
    lock is taken on any chain head (SECURITY 3.2).
  * Version n of an object follows version n-1 and names its leaf hash. Two writers of the same version: the second is
@@ -69,10 +69,10 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
     with connection.cursor() as cursor:
         at, prev = _clock_and_prev(cursor, event)
         kept = _commit_to(event)
-        entry_id = entries.entry_id(at)
+        entry_id = entries.fresh_id(at)
         entry = entries.build(
             event,
-            id=entry_id,
+            entry_id=entry_id,
             at=at,
             prev=prev,
             tenant_key=keys.tenant_key(),

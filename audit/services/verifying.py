@@ -1,0 +1,141 @@
+"""Reads the stored record in one snapshot and hands it, row by row, to the verification.
+
+Nothing is written. Beside what the verification computes, three questions only the database can answer: payloads and
+versions that belong to no entry, and pending rows that do not fit their hash.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
+from django.utils.module_loading import import_string
+
+from audit import entries, notes
+from audit.services import keys, signing
+from audit.verification import Bad, BatchRows, Report, StoredEntry, StoredHead, StoredPayload, Verification
+
+CHUNK = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the verifier holds that is not from this database: a key to trust, a checkpoint once seen."""
+
+    verifier_key: notes.VerifierKey | None = None
+    checkpoint: bytes | None = None
+
+
+def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS) -> tuple[Report, int]:
+    """Recompute the whole record as of now; the report, and how many entries are still pending.
+
+    Raises notes.NoteInvalid when the checkpoint handed in is not one of this log.
+    """
+    outside = outside or Outside()
+    origin = keys.origin()
+    trusted = outside.verifier_key or signing.local_signer().verifier_key
+    seen = outside.checkpoint
+    with _snapshot(using):
+        verification = Verification(
+            origin=origin,
+            keys=(trusted,),
+            heads=_heads(using),
+            tiles=_tiles(using),
+            batch_rows=_batch_rows(),
+            remembered=notes.open_checkpoint(seen, origin=origin, keys=(trusted,)) if seen else None,
+        )
+        report = verification.run(_rows(using))
+        if report.first_bad is None and (left := _left_over(using)):
+            report = replace(report, first_bad=left)
+        return report, _count_pending(using)
+
+
+@contextmanager
+def _snapshot(using: str) -> Iterator[None]:
+    """One unmoving view of the tables, so that a sequencer at work raises no false alarm."""
+    outermost = not connections[using].in_atomic_block
+    with transaction.atomic(using=using):
+        if outermost:
+            with connections[using].cursor() as cursor:
+                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def _batch_rows() -> BatchRows | None:
+    """The site's reader of batches (setting AUDIT_BATCH_ROWS, a dotted path): readings live in another app."""
+    path = getattr(settings, "AUDIT_BATCH_ROWS", "")
+    return import_string(path) if path else None
+
+
+_ROWS = """
+SELECT e.position, e.entry_id, e.leaf, e.leaf_hash, e.type, e.at, e.occurred_at, e.actor_kind, e.actor_id,
+       e.object_type, e.object_id, e.object_version, e.subject, e.outcome,
+       v.leaf_hash, p.id, p.commit, p.salt, p.alg, p.body
+FROM audit_entry e
+LEFT JOIN audit_objectversion v
+    ON v.object_type = e.object_type AND v.object_id = e.object_id AND v.version = e.object_version
+LEFT JOIN audit_payload p ON p.entry_id = e.entry_id
+ORDER BY e.position
+"""
+_HEADS = """
+SELECT size, root, note FROM (
+    SELECT size, root, NULL::bytea AS note, 0 AS kind FROM audit_treestate
+    UNION ALL SELECT size, root, note, 1 FROM audit_checkpoint
+) heads ORDER BY size, kind
+"""
+
+
+def _stream(using: str, query: str) -> Iterator[tuple[Any, ...]]:
+    with connections[using].chunked_cursor() as cursor:
+        cursor.itersize = CHUNK
+        cursor.execute(query)
+        yield from cursor
+
+
+def _rows(using: str) -> Iterator[StoredEntry]:
+    for row in _stream(using, _ROWS):
+        kept = None
+        if row[15] is not None:
+            kept = StoredPayload(row[15], bytes(row[16]), bytes(row[17]), row[18], bytes(row[19]))
+        version_hash = bytes(row[14]) if row[14] is not None else None
+        yield StoredEntry(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4:14], version_hash, kept)
+
+
+def _heads(using: str) -> Iterator[StoredHead]:
+    for size, root, note in _stream(using, _HEADS):
+        yield StoredHead(size, bytes(root), bytes(note) if note is not None else None)
+
+
+def _tiles(using: str) -> Iterator[bytes]:
+    for (hashes,) in _stream(using, "SELECT hashes FROM audit_tile WHERE level = 0 ORDER BY index"):
+        yield bytes(hashes)
+
+
+_IN_RECORD = (
+    "NOT EXISTS (SELECT 1 FROM audit_entry e WHERE e.entry_id = x.entry_id)"
+    " AND NOT EXISTS (SELECT 1 FROM audit_pending q WHERE q.entry_id = x.entry_id)"
+)
+
+
+def _left_over(using: str) -> Bad | None:
+    """What is stored beside the log and belongs to nothing in it."""
+    with connections[using].cursor() as cursor:
+        for table, code in (("audit_payload", "payload-orphan"), ("audit_objectversion", "version-orphan")):
+            cursor.execute(f"SELECT x.entry_id FROM {table} x WHERE {_IN_RECORD} LIMIT 1")  # noqa: S608  (constants)
+            if row := cursor.fetchone():
+                return Bad(None, str(row[0]), code, "its entry is neither in the log nor pending")
+        cursor.execute("SELECT entry_id, leaf, leaf_hash FROM audit_pending ORDER BY txid, id")
+        for entry_id, leaf, leaf_hash in cursor:
+            if entries.leaf_hash(bytes(leaf)) != bytes(leaf_hash):
+                return Bad(None, str(entry_id), "pending-hash", "a pending entry does not hash to its stored hash")
+    return None
+
+
+def _count_pending(using: str) -> int:
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM audit_pending")
+        return int(cursor.fetchone()[0])

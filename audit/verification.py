@@ -1,0 +1,297 @@
+"""Recomputing the record: everything an entry claims is computed again from its bytes, and the first lie is named.
+
+The rules (SECURITY 1.1 table, 3.5 V2 to V8, V11, V12)
+ * Positions are contiguous from 0; every leaf is the one spelling of an entry of the schema, of this log, and hashes
+   to what is stored beside it, in its tile and in the index of versions; the searched columns say what the leaf says.
+ * Entry ids are unique. The versions of an object count from 1 without a gap, each naming the leaf hash before it.
+ * A payload answers to the commitment in its leaf; a device batch's readings answer to the root in its payload.
+ * The root over the first n leaves is the root of every checkpoint and tree state of size n, signed by the log's key;
+   the last checkpoint covers the last entry.
+ * A checkpoint remembered outside must be a head this log has had. Without one, a log cut back to an older checkpoint,
+   or wholly rewritten by someone with the log's key, cannot be told from a good one: nothing inside can show it.
+
+Rows are read once, in order, and not kept: 16 bytes of id per entry and one hash per object stay in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+from audit import canonical, entries, merkle, notes
+from audit.kinds import UnknownKind, kind_named
+
+BATCH_KIND = "observation.batch_accepted"
+BatchRows = Callable[[str, str], Iterable[bytes] | None]
+"""(object type, object id) of a batch → the stored bytes of its readings in order, None when they are not kept here."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPayload:
+    """A payload row."""
+
+    id: UUID
+    commit: bytes
+    salt: bytes
+    alg: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry row with what is stored about it elsewhere. `columns` in the order of `entries.columns`."""
+
+    position: int
+    entry_id: UUID
+    leaf: bytes
+    leaf_hash: bytes
+    columns: tuple[Any, ...]
+    version_hash: bytes | None = None
+    payload: StoredPayload | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredHead:
+    """A tree head as stored: a signed checkpoint, or an unsigned tree state (`note` None)."""
+
+    size: int
+    root: bytes
+    note: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """The first thing that is wrong: where (None: not at one entry), which rule, and in words."""
+
+    position: int | None
+    entry_id: str | None
+    code: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result. `first_bad` is None exactly when all held; `signed` is the size the last checkpoint vouches for."""
+
+    entries: int
+    root: bytes
+    signed: int
+    checkpoints: int
+    batches_checked: int
+    batches_unchecked: int
+    first_bad: Bad | None
+
+    @property
+    def verified(self) -> bool:
+        """Whether everything held."""
+        return self.first_bad is None
+
+
+class _Wrong(Exception):
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(code)
+        self.code, self.detail = code, detail
+
+
+@dataclass(slots=True)
+class Verification:
+    """One pass over a log. Give it the rows in order, then ask for the report."""
+
+    origin: str
+    keys: Sequence[notes.VerifierKey]
+    heads: Iterator[StoredHead]
+    tiles: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    batch_rows: BatchRows | None = None
+    remembered: notes.TreeHead | None = None
+    tree: merkle.CompactRange = field(default_factory=merkle.CompactRange.empty)
+    _ids: set[bytes] = field(default_factory=set)
+    _last: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    _head: StoredHead | None = None
+    _tile: bytes = b""
+    _signed: int = 0
+    _checkpoints: int = 0
+    _batches: list[int] = field(default_factory=lambda: [0, 0])
+
+    def run(self, rows: Iterable[StoredEntry]) -> Report:
+        """Check everything; stops at the first thing that is wrong."""
+        self._head = next(self.heads, None)
+        row: StoredEntry | None = None
+        try:
+            self._heads_here()
+            for row in rows:
+                self._entry(row)
+                self._heads_here()
+            row = None
+            self._end()
+        except _Wrong as wrong:
+            return self._report(self._named(wrong, row))
+        return self._report(None)
+
+    def _named(self, wrong: _Wrong, row: StoredEntry | None) -> Bad:
+        if wrong.code.startswith(("checkpoint", "tree-state", "remembered")):
+            since = f"between positions {self._signed} and {self.tree.size - 1}" if self.tree.size else ""
+            where = self._signed if self.tree.size > self._signed else None
+            return Bad(where, None, wrong.code, " ".join(filter(None, (wrong.detail, since))))
+        if row is None:
+            return Bad(None, None, wrong.code, wrong.detail)
+        return Bad(self.tree.size, str(row.entry_id), wrong.code, wrong.detail)
+
+    def _report(self, bad: Bad | None) -> Report:
+        checked, unchecked = self._batches
+        return Report(self.tree.size, self.tree.root(), self._signed, self._checkpoints, checked, unchecked, bad)
+
+    # -- one entry ------------------------------------------------------------------------------------------------
+
+    def _entry(self, row: StoredEntry) -> None:
+        if row.position != self.tree.size:
+            raise _Wrong("position", f"{row.position} where {self.tree.size} should stand")
+        leaf_hash = merkle.leaf_hash(row.leaf)
+        if leaf_hash != row.leaf_hash:
+            raise _Wrong("leaf-hash", "the stored bytes do not hash to the stored hash")
+        self._tile_says(leaf_hash)
+        try:
+            entry = entries.read_leaf(row.leaf, origin=self.origin)
+        except (entries.EntryInvalid, canonical.NotCanonical, UnknownKind) as err:
+            raise _Wrong(err.code, str(err)) from err
+        self._identity(row, entry)
+        self._chain(row, entry, leaf_hash)
+        self._payload(row, entry)
+        self.tree.append(leaf_hash)
+
+    def _tile_says(self, leaf_hash: bytes) -> None:
+        at = self.tree.size % 256
+        if at == 0:
+            self._tile = next(self.tiles, b"")
+        expected = self._tile[32 * at : 32 * at + 32]
+        if expected and expected != leaf_hash:
+            raise _Wrong("tile", "the stored tile has another hash at this position")
+
+    def _identity(self, row: StoredEntry, entry: dict[str, Any]) -> None:
+        if str(row.entry_id) != entry["id"]:
+            raise _Wrong("entry-id", "the row and the leaf name different ids")
+        if row.entry_id.bytes in self._ids:
+            raise _Wrong("duplicate-id")
+        self._ids.add(row.entry_id.bytes)
+        said = tuple(_stamped(value) for value in row.columns)
+        if said != entries.columns(entry):
+            raise _Wrong("columns", "the searched columns do not say what the leaf says")
+
+    def _chain(self, row: StoredEntry, entry: dict[str, Any], leaf_hash: bytes) -> None:
+        place = entry["object"]
+        version = place["version"]
+        if version is None:
+            return
+        name = f"{place['type']}\x00{place['id']}"
+        before, prev = self._last.get(name, (0, None))
+        if version != before + 1:
+            raise _Wrong("version-gap", f"version {version} after {before}")
+        if place["prev"] != (prev.hex() if prev else None):
+            raise _Wrong("prev", "does not name the object's entry before it")
+        if row.version_hash != leaf_hash:
+            raise _Wrong("version-index", "the index of versions has another hash, or none")
+        self._last[name] = (version, leaf_hash)
+
+    def _payload(self, row: StoredEntry, entry: dict[str, Any]) -> None:
+        said, kept = entry.get("payload"), row.payload
+        if (said is None) != (kept is None):
+            raise _Wrong("payload-missing" if kept is None else "payload-extra")
+        if said is None or kept is None:
+            return
+        if str(kept.id) != said["ref"] or kept.commit.hex() != said["commit"]:
+            raise _Wrong("payload-ref", "the payload row is not the one the leaf names")
+        if kept.alg != "plain/v1":
+            raise _Wrong("payload-alg", kept.alg)
+        if len(kept.salt) != entries.SALT_SIZE or entries.commitment(kept.salt, kept.body) != kept.commit:
+            raise _Wrong("payload-commit", "the payload does not answer to its commitment")
+        needs = kind_named(entry["type"]).payload_needs
+        if needs:
+            self._needed(entry, kept.body, needs)
+
+    def _needed(self, entry: dict[str, Any], body: bytes, needs: frozenset[str]) -> None:
+        try:
+            payload = canonical.loads(body, profile=canonical.PAYLOAD)
+        except canonical.NotCanonical as err:
+            raise _Wrong("payload-spelling", str(err)) from err
+        if not isinstance(payload, dict) or not needs <= payload.keys():
+            raise _Wrong("payload-keys", ", ".join(sorted(needs)))
+        if entry["type"] == BATCH_KIND:
+            self._batch(entry["object"], payload)
+
+    def _batch(self, place: dict[str, Any], payload: dict[str, Any]) -> None:
+        rows = self.batch_rows(place["type"], place["id"]) if self.batch_rows else None
+        if rows is None:
+            self._batches[1] += 1
+            return
+        held = list(rows)
+        if len(held) != payload["count"] or merkle.batch_root(held).hex() != payload["root"]:
+            raise _Wrong("batch-root", f"{len(held)} readings do not answer to the batch's root and count")
+        self._batches[0] += 1
+
+    # -- heads ----------------------------------------------------------------------------------------------------
+
+    def _heads_here(self) -> None:
+        """Compare every stored head of the size now reached, and the remembered one."""
+        size = self.tree.size
+        if (self._head is None or self._head.size > size) and (not self.remembered or self.remembered.size != size):
+            return
+        root = self.tree.root()
+        if self.remembered and self.remembered.size == size and self.remembered.root != root:
+            raise _Wrong("remembered-root", f"the log of {size} entries is not the one that was seen")
+        while self._head is not None and self._head.size <= size:
+            self._check_head(self._head, size, root)
+            self._head = next(self.heads, None)
+
+    def _check_head(self, head: StoredHead, size: int, root: bytes) -> None:
+        name = "tree-state" if head.note is None else "checkpoint"
+        if head.size != size:
+            raise _Wrong(f"{name}-order", f"size {head.size} at {size}")
+        if head.root != root:
+            raise _Wrong(f"{name}-root", f"the root of the first {size} entries is another")
+        if head.note is None:
+            return
+        try:
+            said = notes.open_checkpoint(head.note, origin=self.origin, keys=self.keys)
+        except notes.NoteInvalid as err:
+            raise _Wrong("checkpoint-note", str(err)) from err
+        if (said.size, said.root) != (size, root):
+            raise _Wrong("checkpoint-note", "the note states another size or root")
+        self._signed, self._checkpoints = size, self._checkpoints + 1
+
+    def _end(self) -> None:
+        size = self.tree.size
+        if self._head is not None:
+            raise _Wrong("checkpoint-beyond", f"a head of size {self._head.size} over a log of {size}")
+        if self.remembered and self.remembered.size > size:
+            raise _Wrong("remembered-longer", f"{self.remembered.size} entries were seen, {size} are here")
+        if self._signed != size:
+            raise _Wrong("checkpoint-missing", f"no checkpoint of size {size}")
+
+
+def _stamped(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    return value
+
+
+def as_json(report: Report, *, pending: int) -> str:
+    """The report as one JSON object for machines."""
+    bad = report.first_bad
+    return json.dumps(
+        {
+            "verified": report.verified,
+            "entries": report.entries,
+            "pending": pending,
+            "first_bad": None
+            if bad is None
+            else {"position": bad.position, "entry_id": bad.entry_id, "code": bad.code, "detail": bad.detail},
+            "size": report.entries,
+            "root": report.root.hex(),
+            "signed": report.signed,
+            "checkpoints": report.checkpoints,
+            "batches": {"checked": report.batches_checked, "unchecked": report.batches_unchecked},
+        }
+    )
