@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .models import PolicyVersion
+from .domain import NotFound
+from .models import PolicyVersion, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,11 @@ def site_mode(*, now: datetime, pathway: str = "hypertension") -> str:
     """The operating mode of a pathway: `off` until a site sets one."""
     policy = policy_in_force("operating_mode", pathway, now=now)
     return str(policy.body["mode"]) if policy else "off"
+
+
+def account_named(username: str) -> User:
+    """The account that signs in as `username`; `NotFound` when nobody here does."""
+    user = User.objects.filter(username=username, left_at__isnull=True).first()
+    if user is None:
+        raise NotFound(f"Nobody here signs in as {username!r}.")
+    return user

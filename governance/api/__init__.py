@@ -1,0 +1,1 @@
+"""What governance opens to programs: the rules of the OAuth server."""
