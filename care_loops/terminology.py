@@ -1,0 +1,141 @@
+"""Codes of interchange: what a LOINC code measures, what a unit is worth, what marks a reading as taken at home.
+
+Rules
+ * A thing is recognised by its code system and code, a unit by its UCUM code or, without one, by its exact text. Names
+   are never read (N2).
+ * A unit converts only to the quantity it is listed for: mg/dL of creatinine is not mg/dL of anything else.
+ * A panel code says nothing of where a reading was taken: Synthea codes office pressure 55284-4, which others use at
+   home. Only a marker makes a reading a home reading (CLINICAL 1.10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from .domain.provenance import Source
+from .domain.readings import Method, Position, Setting
+from .domain.record import LabKind
+
+LOINC = "http://loinc.org"
+SNOMED = "http://snomed.info/sct"
+UCUM = "http://unitsofmeasure.org"
+RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+
+
+class Measured(StrEnum):
+    """What an observation code stands for, as far as this record takes it in."""
+
+    PRESSURE_PANEL = "pressure_panel"
+    SYSTOLIC = "systolic"
+    DIASTOLIC = "diastolic"
+    HEART_RATE = "heart_rate"
+    POTASSIUM = "potassium"
+    SODIUM = "sodium"
+    CREATININE = "creatinine"
+    EGFR = "egfr"
+    UACR = "uacr"
+    PREGNANCY_STATUS = "pregnancy_status"
+
+    @property
+    def lab(self) -> LabKind | None:
+        """The laboratory test it is, or `None`."""
+        return LabKind(self.value) if self.value in set(LabKind) else None
+
+
+class UnitOf(StrEnum):
+    """What a unit is a unit of."""
+
+    PRESSURE = "pressure"
+    RATE = "rate"
+    DOSE_MG = "dose_mg"
+    DOSE_UNITS = "dose_units"  # tablets, capsules
+
+
+@dataclass(frozen=True, slots=True)
+class ObservationCode:
+    """One LOINC code: what it measures, and the posture its name says."""
+
+    code: str
+    measured: Measured
+    position: Position
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class UnitRow:
+    """One way to write a unit of `of` (a `UnitOf`, or a lab kind): `factor` turns the number into our unit."""
+
+    of: str
+    written: str
+    factor: Decimal
+    only_for: tuple[str, ...]  # observation codes; empty: all
+    source: Source
+
+
+class MarkerKind(StrEnum):
+    """Where a marker stands in a resource."""
+
+    PROFILE = "profile"
+    SETTING_CODE = "setting_code"
+    METHOD_CODE = "method_code"
+    BODY_SITE = "body_site"
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """A code or profile that says where, or how, pressure was measured."""
+
+    kind: MarkerKind
+    value: str
+    setting: Setting | None
+    method: Method | None
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class TimingCode:
+    """A code for how often a dose is taken: times a day."""
+
+    code: str
+    per_day: Decimal
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Codebook:
+    """All codes of interchange."""
+
+    observations: Mapping[str, ObservationCode]
+    units: Mapping[tuple[str, str], UnitRow]
+    markers: Mapping[tuple[MarkerKind, str], Marker]
+    timings: Mapping[str, TimingCode]
+
+    def observation(self, codes: Mapping[str, str]) -> ObservationCode | None:
+        """The row for a set of codings (code by system); `None` when none is taken in here."""
+        return self.observations.get(codes.get(LOINC, ""))
+
+    def factor(self, of: str, written: str, *, code: str = "") -> Decimal | None:
+        """What to multiply a number in this unit with, or `None` when the unit is not known for it."""
+        row = self.units.get((of, written))
+        if row is None or (row.only_for and code not in row.only_for):
+            return None
+        return row.factor
+
+    def per_day(self, code: str) -> Decimal | None:
+        """Times a day that a timing code stands for, or `None`."""
+        row = self.timings.get(code)
+        return row.per_day if row else None
+
+    def reference_rows(self) -> tuple[tuple[str, ...], ...]:
+        """For the generated reference: code, what it measures, posture, mark, source."""
+        head = ("LOINC", "measures", "posture", "mark", "source")
+        return (
+            head,
+            *(
+                (row.code, row.measured.value, row.position.value, row.source.mark.value, row.source.citation)
+                for row in self.observations.values()
+            ),
+        )
