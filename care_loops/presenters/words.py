@@ -1,14 +1,15 @@
 """One plain word or sentence for every member of every closed set that people see.
 
 Rules
- * A member without words is a bug and raises; it is never shown as its code (a test walks every member).
- * A code that comes from outside our enums (a rule's name, a free code) is shown with its underscores opened.
+ * A test walks every member of the sets that need a sentence; a page never fails for want of one (the code is opened).
+ * What is not a member of its set raises: a stored word never changes meaning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import TypeVar
 
 from governance.domain import Role
 
@@ -18,6 +19,7 @@ from ..domain.readings import Flag, Implausible, Insufficient, Method, NotUsed, 
 from ..domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, Sex, SymptomKind
 from ..domain.refusals import Withheld
 
+_Member = TypeVar("_Member", bound=StrEnum)
 _STATES: Mapping[LoopState, str] = {
     LoopState.PROPOSED: "Proposed",
     LoopState.WITHHELD: "Nothing proposed",
@@ -70,6 +72,10 @@ _NOT_USED: Mapping[NotUsed, str] = {
     NotUsed.DEVICE_NOT_VALIDATED: "device not validated",
     NotUsed.NOT_HOME: "not measured at home",
     NotUsed.STANDING: "measured standing",
+    NotUsed.LYING: "measured lying down",
+    NotUsed.NOT_OFFICE: "not measured in the clinic",
+    NotUsed.TOO_CLOSE: "less than a minute after the reading before",
+    NotUsed.CLOCK_UNCERTAIN: "time of measurement is not certain",
     NotUsed.MOTION: "disturbed by movement",
     NotUsed.POST_EXERCISE: "within 30 minutes of exercise",
     NotUsed.FIRST_DAY: "first day is discarded",
@@ -92,6 +98,7 @@ _IMPLAUSIBLE: Mapping[Implausible, str] = {
     Implausible.PULSE_OUT_OF_RANGE: "pulse is outside what is plausible",
     Implausible.FUTURE: "measured in the future",
     Implausible.EQUIVOCAL: "same identifier as another reading, other content",
+    Implausible.NOT_EXACT: "sent as more or less than a number, not as a number",
 }
 _KINDS: Mapping[ChangeKind, str] = {
     ChangeKind.STAY: "No change",
@@ -185,37 +192,37 @@ def _first_upper(text: str) -> str:
 
 def state(value: LoopState | str) -> str:
     """Where a recommendation stands."""
-    return _STATES[LoopState(value)]
+    return _or_opened(_STATES, LoopState(value))
 
 
 def withheld(value: Withheld | str) -> str:
     """Why nothing is proposed; goes after 'Nothing proposed because'."""
-    return _WITHHELD[Withheld(value)]
+    return _or_opened(_WITHHELD, Withheld(value))
 
 
 def not_used(value: NotUsed | str) -> str:
     """Why a reading did not enter the average."""
-    return _NOT_USED[NotUsed(value)]
+    return _or_opened(_NOT_USED, NotUsed(value))
 
 
 def insufficient(value: Insufficient | str) -> str:
     """Why there is no average."""
-    return _INSUFFICIENT[Insufficient(value)]
+    return _or_opened(_INSUFFICIENT, Insufficient(value))
 
 
 def implausible(value: Implausible | str) -> str:
     """Why a reading is held back."""
-    return _IMPLAUSIBLE[Implausible(value)]
+    return _or_opened(_IMPLAUSIBLE, Implausible(value))
 
 
 def change_kind(value: ChangeKind | str) -> str:
     """What kind of change, as a verb."""
-    return _KINDS[ChangeKind(value)]
+    return _or_opened(_KINDS, ChangeKind(value))
 
 
 def decision(value: DecisionKind | str) -> str:
     """What was decided, as a past participle."""
-    return _DECISIONS[DecisionKind(value)]
+    return _or_opened(_DECISIONS, DecisionKind(value))
 
 
 def lab(value: LabKind | str) -> tuple[str, str]:
@@ -231,12 +238,12 @@ def sex(value: Sex | str) -> str:
 
 def pregnancy(value: Pregnancy | str) -> str:
     """What the record says of pregnancy."""
-    return _PREGNANCY[Pregnancy(value)]
+    return _or_opened(_PREGNANCY, Pregnancy(value))
 
 
 def method(value: Method | str) -> str:
     """How pressure was measured."""
-    return _METHODS[Method(value)]
+    return _or_opened(_METHODS, Method(value))
 
 
 def flag(value: Flag | str) -> str:
@@ -296,5 +303,5 @@ def note(code: str | None) -> str:
     return NOTES.get(code, opened(code)) if code else ""
 
 
-def _or_opened[M: StrEnum](words: Mapping[M, str], member: M) -> str:
+def _or_opened(words: Mapping[_Member, str], member: _Member) -> str:
     return words.get(member, opened(member.value))

@@ -1,0 +1,283 @@
+"""Reads one patient's record for the page a clinician decides on, as values, in a constant number of queries.
+
+Rules
+ * Nothing is imputed: what is not on record is `None` or absent from its tuple, never a usual value (N2).
+ * Readings held back or corrected are read too; whether they count is said beside each of them.
+ * Only this patient's rows, those of records merged into it included; who may ask is for `selectors.access`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import Avg, Count, Min, Q, Sum
+from django.db.models.functions import TruncDate
+
+from ..domain.readings import Flag, Implausible, Method, Position, Setting, Status
+from ..domain.record import Adherence, LabKind, PastChange, PatientFacts, Regimen
+from ..domain.units import Bpm, MmHg
+from ..models import (
+    Alert,
+    Allergy,
+    BloodPressure,
+    Boundary,
+    CareTeamMember,
+    Condition,
+    Consent,
+    IntakeLog,
+    Lab,
+    Loop,
+    Patient,
+    SensorSample,
+    Symptom,
+    Target,
+    VisitPlan,
+)
+from .record import adherence, facts, record_ids
+from .regimen import lines, past_changes, regimen_of
+
+_DISTURBED = frozenset({Flag.MOTION, Flag.POST_EXERCISE, Flag.CLOCK_UNCERTAIN})
+_WITH_RESULT = frozenset({Status.FINAL, Status.AMENDED, Status.CORRECTED})
+
+INTAKE_DAYS = 28
+"""How many days the intake strip and its share look back."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingSeen:
+    """One blood pressure as stored, with what is known against it."""
+
+    reading_id: str
+    taken_at: datetime
+    zone: str
+    systolic: MmHg | None
+    diastolic: MmHg | None
+    pulse: Bpm | None
+    method: Method
+    setting: Setting
+    position: Position
+    status: Status
+    validated: bool
+    device: str
+    flags: tuple[Flag, ...]
+    absent_reason: str
+    quarantined: Implausible | None
+    corrected: str
+
+    @property
+    def local_day(self) -> date:
+        """The day on the calendar of the place where the patient was."""
+        return self.taken_at.astimezone(ZoneInfo(self.zone)).date()
+
+    @property
+    def held_back(self) -> bool:
+        """Implausible, or corrected by a later entry."""
+        return self.quarantined is not None or bool(self.corrected)
+
+    @property
+    def counts(self) -> bool:
+        """Whether it may join the mean of its day. Which readings make an average is said by the window itself."""
+        return (
+            not self.held_back
+            and self.systolic is not None
+            and self.diastolic is not None
+            and self.method is Method.UPPER_ARM_CUFF
+            and self.setting is Setting.HOME
+            and self.validated
+            and self.status in _WITH_RESULT
+            and self.position not in (Position.STANDING, Position.LYING)
+            and not _DISTURBED.intersection(self.flags)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeSeen:
+    """What was logged for one drug on one day; the absence of one is 'not logged'."""
+
+    ingredient: str
+    due_on: date
+    taken: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActivitySeen:
+    """A day of one kind of wearable signal: its sum, its mean, how many samples."""
+
+    kind: str
+    day: date
+    unit: str
+    total: Decimal
+    mean: Decimal
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class LabSeen:
+    """A laboratory result."""
+
+    kind: LabKind
+    value: Decimal
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What the patient page is made of. Rows of tables are handed on read-only, already fetched."""
+
+    patient: Patient
+    facts: PatientFacts
+    allergies: tuple[Allergy, ...]
+    conditions: tuple[Condition, ...]
+    team: tuple[CareTeamMember, ...]
+    alerts: tuple[Alert, ...]
+    readings: tuple[ReadingSeen, ...]
+    regimen: Regimen
+    changes: tuple[PastChange, ...]
+    labs: tuple[LabSeen, ...]
+    intakes: tuple[IntakeSeen, ...]
+    adherence: Adherence | None
+    activity: tuple[ActivitySeen, ...]
+    symptoms: tuple[Symptom, ...]
+    target: Target | None
+    boundary: Boundary | None
+    consents: tuple[Consent, ...]
+    visit: VisitPlan | None
+    loops: tuple[Loop, ...]
+    since: datetime
+    until: datetime
+
+    @property
+    def zone(self) -> str:
+        """The patient's zone."""
+        return self.patient.zone
+
+
+def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
+    """The record of `patient` as it stands at `now`: trend of the last `days`, history of everything else."""
+    ids = record_ids(patient)
+    since = now - timedelta(days=days)
+    today = now.astimezone(ZoneInfo(patient.zone)).date()
+    counting = lines(patient, now=now)
+    return Summary(
+        patient=patient,
+        facts=facts(patient, now=now),
+        allergies=tuple(Allergy.objects.filter(patient__in=ids, active=True).order_by("display")),
+        conditions=tuple(Condition.objects.filter(patient__in=ids, active=True).order_by("display", "code")),
+        team=tuple(
+            CareTeamMember.objects.filter(patient__in=ids, until__isnull=True)
+            .select_related("user")
+            .order_by("-responsible", "user__last_name")
+        ),
+        alerts=open_alerts(ids),
+        readings=readings_of(ids, since=since, until=now),
+        regimen=regimen_of(counting),
+        changes=past_changes(counting),
+        labs=_newest_labs(ids),
+        intakes=_intakes(ids, since=now - timedelta(days=INTAKE_DAYS)),
+        adherence=adherence(patient, starts_on=today - timedelta(days=INTAKE_DAYS), ends_on=today, now=now),
+        activity=_activity(ids, zone=patient.zone, since=now - timedelta(days=14)),
+        symptoms=tuple(
+            Symptom.objects.filter(Q(felt_at__gte=since) | Q(review__isnull=True), patient__in=ids)
+            .select_related("review")
+            .order_by("-felt_at")
+        ),
+        target=Target.objects.filter(patient__in=ids).select_related("signed_by").order_by("-signed_at").first(),
+        boundary=(
+            Boundary.objects.filter(patient__in=ids)
+            .select_related("signed_by")
+            .prefetch_related("drugs")
+            .order_by("-signed_at", "-version")
+            .first()
+        ),
+        consents=tuple(Consent.objects.filter(patient__in=ids).order_by("scope", "-at").distinct("scope")),
+        visit=VisitPlan.objects.filter(patient__in=ids).order_by("-planned_at").first(),
+        loops=tuple(
+            Loop.objects.filter(patient__in=ids)
+            .select_related("decision", "decision__decided_by")
+            .prefetch_related("steps__decided_by")
+            .order_by("-opened_at")[:30]
+        ),
+        since=since,
+        until=now,
+    )
+
+
+def open_alerts(patient_ids: list[UUID]) -> tuple[Alert, ...]:
+    """Alerts without a disposition, the most urgent first."""
+    rows = Alert.objects.filter(patient__in=patient_ids, disposed_at__isnull=True).select_related("acknowledged_by")
+    return tuple(sorted(rows, key=lambda a: (SEVERITY_RANK.get(a.severity, 0), a.raised_at)))
+
+
+# The most urgent first; a severity we do not know comes first of all.
+SEVERITY_RANK: Mapping[str, int] = {"critical": 1, "urgent": 2, "same_day": 3, "card": 4}
+
+
+def readings_of(patient_ids: list[UUID], *, since: datetime, until: datetime) -> tuple[ReadingSeen, ...]:
+    """Every blood pressure measured in that time, oldest first."""
+    rows = (
+        BloodPressure.objects.filter(patient__in=patient_ids, taken_at__gte=since, taken_at__lte=until)
+        .select_related("correction")
+        .order_by("taken_at", "received_at")
+    )
+    return tuple(reading_seen(row) for row in rows)
+
+
+def reading_seen(row: BloodPressure) -> ReadingSeen:
+    """A stored row as a value; ask for `select_related("correction")` first."""
+    correction = getattr(row, "correction", None)
+    return ReadingSeen(
+        reading_id=str(row.pk),
+        taken_at=row.taken_at,
+        zone=row.zone,
+        systolic=MmHg(row.systolic) if row.systolic is not None else None,
+        diastolic=MmHg(row.diastolic) if row.diastolic is not None else None,
+        pulse=Bpm(row.pulse) if row.pulse is not None else None,
+        method=Method(row.method),
+        setting=Setting(row.setting),
+        position=Position(row.position),
+        status=Status(row.status),
+        validated=row.device_validated,
+        device=row.device,
+        flags=tuple(Flag(f) for f in row.flags),
+        absent_reason=row.absent_reason,
+        quarantined=Implausible(row.quarantined) if row.quarantined else None,
+        corrected=correction.reason if correction else "",
+    )
+
+
+def outcome_of(loop: Loop) -> dict[str, Any]:
+    """What was frozen with a loop when it was made, as it was written."""
+    return dict(json.loads(loop.outcome)) if loop.outcome else {}
+
+
+def _newest_labs(ids: list[UUID]) -> tuple[LabSeen, ...]:
+    rows = Lab.objects.filter(patient__in=ids).order_by("kind", "-taken_at").distinct("kind")
+    return tuple(LabSeen(LabKind(row.kind), row.value, row.taken_at) for row in rows)
+
+
+def _intakes(ids: list[UUID], *, since: datetime) -> tuple[IntakeSeen, ...]:
+    """A dose logged twice for a day counts as it was logged last."""
+    rows = (
+        IntakeLog.objects.filter(patient__in=ids, due_on__gte=since.date())
+        .order_by("ingredient", "due_on", "-received_at")
+        .distinct("ingredient", "due_on")
+    )
+    return tuple(IntakeSeen(row.ingredient, row.due_on, row.taken) for row in rows)
+
+
+def _activity(ids: list[UUID], *, zone: str, since: datetime) -> tuple[ActivitySeen, ...]:
+    rows = (
+        SensorSample.objects.filter(patient__in=ids, starts_at__gte=since)
+        .annotate(day=TruncDate("starts_at", tzinfo=ZoneInfo(zone)))
+        .values("kind", "day")
+        .annotate(one_unit=Min("unit"), total=Sum("value"), mean=Avg("value"), samples=Count("pk"))
+        .order_by("kind", "day")
+    )
+    return tuple(ActivitySeen(r["kind"], r["day"], r["one_unit"], r["total"], r["mean"], r["samples"]) for r in rows)
