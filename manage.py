@@ -1,9 +1,9 @@
 #!/usr/bin/env python
 """The commands of the house. Works at any time after set-up, alone: what is needed and not running is started.
 
- * With DATABASE_URL unset the embedded database is brought up first; with CELERY_BROKER_URL unset, the broker for the
-   commands that hand out work.
- * Commands that change tables run as the owner role; everything else runs as the application, which cannot.
+* With DATABASE_URL unset the embedded database is brought up first; with CELERY_BROKER_URL unset, the broker for the
+  commands that hand out work.
+* Commands that change tables run as the owner role; everything else runs as the application, which cannot.
 """
 
 import os
@@ -41,7 +41,9 @@ def _bring_up(command: str) -> bool:
         from config import embedded
         from config.embedded.home import CannotStart
     except ImportError as missing:
-        print(f"{missing.name} is not installed here: run `make setup`, then .venv/bin/python manage.py", file=sys.stderr)
+        print(
+            f"{missing.name} is not installed here: run `make setup`, then .venv/bin/python manage.py", file=sys.stderr
+        )
         return False
     try:
         if not os.environ.get("DATABASE_URL"):

@@ -1,4 +1,4 @@
-"""Database addresses as people write them, `postgresql://user:password@host:port/name?option=value`, read for Django."""
+"""Database addresses as people write them, `postgresql://user:password@host:port/name?option=value`, for Django."""
 
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit

@@ -1,5 +1,7 @@
 """What the application may do with the tables a migration is about to make, said in any database, embedded or not."""
 
+from typing import Any
+
 import psycopg
 from django.conf import settings
 
@@ -17,7 +19,7 @@ def grant_defaults_of_site() -> None:
 
 def connect_as_owner(*, name: str | None = None) -> psycopg.Connection:
     """A connection of the owner's own, outside Django's, committing each statement; to a database of that name."""
-    entry = settings.DATABASES["owner"]
+    entry: dict[str, Any] = settings.DATABASES["owner"]
     return psycopg.connect(
         dbname=name or entry["NAME"],
         user=entry["USER"],

@@ -50,14 +50,17 @@ class Child:
             well = now - self.started > WELL_AFTER
             self.pause = 1.0 if well or not self.pause else min(self.pause * 2, LONGEST_PAUSE)
             self.due = now + self.pause
-            print(f"{self.name} ended ({self.process.returncode}); again in {self.pause:.0f} s; see {self.log}", flush=True)
+            print(
+                f"{self.name} ended ({self.process.returncode}); again in {self.pause:.0f} s; see {self.log}",
+                flush=True,
+            )
             self.process = None
         if now >= self.due:
             self.started = now
             with self.log.open("ab") as log:
                 self.process = subprocess.Popen(
                     self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT, start_new_session=True,
-                    preexec_fn=_die_with_parent(),
+                    preexec_fn=_die_with_parent(),  # noqa: PLW1509  (one thread here, and one system call)
                 )  # fmt: skip
 
     def ask_to_stop(self) -> None:
@@ -89,8 +92,12 @@ def main(arguments: list[str]) -> int:
         return 1
     logs = home().logs
     logs.mkdir(parents=True, exist_ok=True)
-    children = [Child(name, command, logs / f"{name}.log") for name, command in _programs(asked.host, asked.port).items()]
-    return _supervise(children, greeting=f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops.")
+    children = [
+        Child(name, command, logs / f"{name}.log") for name, command in _programs(asked.host, asked.port).items()
+    ]
+    return _supervise(
+        children, greeting=f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops."
+    )
 
 
 def _programs(host: str, port: int) -> dict[str, list[str]]:

@@ -3,7 +3,7 @@
 The rules
  * With nothing set, this is one machine on its own: embedded database and broker, a key made on first use.
  * With DATABASE_URL set this is a site, and what a site must decide (SECRET_KEY, ALLOWED_HOSTS) has no default.
- * Three database roles: `default` is the application, which owns nothing; `owner` migrates; `sequencer` numbers the record.
+ * Three database roles: `default` is the application and owns nothing; `owner` migrates; `sequencer` numbers the record.
  * DEBUG is off unless asked for. Cookies, headers and the content policy are strict in both cases.
 """
 
@@ -16,7 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 from config.addresses import read_address
 from config.embedded import broker_url, database_urls, home
 
-# Lets `Field[...]` and `ModelAdmin[...]` be written with their types, which Django's own classes do not allow at run time.
+# Lets `Field[...]` and `ModelAdmin[...]` be written with their types, which Django's classes do not allow at run time.
 django_stubs_ext.monkeypatch()
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,7 +154,11 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 OAUTH2_PROVIDER = {
-    "SCOPES": {"patient": "A patient's own record", "device": "Upload of readings", "staff": "Work as a member of staff"},
+    "SCOPES": {
+        "patient": "A patient's own record",
+        "device": "Upload of readings",
+        "staff": "Work as a member of staff",
+    },
     "DEFAULT_SCOPES": ["patient"],
     "OAUTH2_VALIDATOR_CLASS": "governance.api.oauth.StrictValidator",
     "ACCESS_TOKEN_EXPIRE_SECONDS": 3600,
@@ -242,7 +246,7 @@ SPECTACULAR_SETTINGS = {
     "REDOC_DIST": "SIDECAR",
 }
 
-# -- work behind the request (SECURITY: acknowledged late, identifiers only, nothing remembered by the broker) ----------
+# -- work behind the request (SECURITY: acknowledged late, identifiers only, nothing remembered by the broker) ---------
 
 TASK_HARD_LIMIT = 90
 VISIBILITY_TIMEOUT = 10 * TASK_HARD_LIMIT
@@ -280,7 +284,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TIMEZONE = "UTC"
 CELERY_ENABLE_UTC = True
 
-# -- logs: one line each, no bodies, no names of people -----------------------------------------------------------------
+# -- logs: one line each, no bodies, no names of people ---------------------------------------------------------------
 
 LOGGING = {
     "version": 1,

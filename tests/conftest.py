@@ -1,4 +1,4 @@
-"""What every test may ask for. The database is real, and so are the rights of the roles on it (`tests/real_database.py`)."""
+"""What every test may ask for. The database is real, and so are the rights of its roles (`tests/real_database.py`)."""
 
 import os
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
+
 from tests.real_database import Cleaner, create_copy, drop_copy, using_database
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,11 +1,11 @@
 """The tests' database: migrated once by the owner, copied for each worker, used through the application's own role.
 
 The rules
- * Rights are the real ones. `default` is the application, `sequencer` the sequencer, `owner` the owner, all on one database.
+ * Rights are the real ones. `default` is the application, `sequencer` the sequencer, `owner` the owner, on one database.
  * The migrated database is a template named after the migrations' content, so a second run does not migrate.
  * Each process has its own copy, named by its pid, so two runs do not meet; copies of dead processes are dropped.
- * After a transactional test only what it touched is emptied, as the owner, with the evidence triggers held for that moment,
-   and the rows that migrations brought are put back as they were.
+ * After a transactional test only what it touched is emptied, as the owner, with the evidence triggers held for that
+   moment, and the rows that migrations brought are put back as they were.
 """
 
 import hashlib
@@ -49,7 +49,9 @@ def create_copy() -> str:
     copy = f"{COPY}{os.getpid()}"
     with connect_as_owner() as owner:
         owner.execute("SELECT pg_advisory_lock(hashtext('clinaiops tests'))")
-        names = [row[0] for row in owner.execute("SELECT datname FROM pg_database WHERE datname LIKE 'clinaiops\\_te%'")]
+        names = [
+            row[0] for row in owner.execute("SELECT datname FROM pg_database WHERE datname LIKE 'clinaiops\\_te%'")
+        ]
         for name in names:
             if (name.startswith(TEMPLATE) and name != template and not os.environ.get("CLINAIOPS_KEEP_TEMPLATES")) or (
                 name.startswith(COPY) and not _alive(name.removeprefix(COPY))
@@ -58,9 +60,7 @@ def create_copy() -> str:
         if template not in names:
             _migrate(owner, template)
         _drop(owner, copy)
-        owner.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(template))
-        )
+        owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(template)))
     return copy
 
 

@@ -1,7 +1,7 @@
 """The database and the broker a machine gets when nobody has given it any.
 
 The rules
- * With DATABASE_URL unset the database is ours; with CELERY_BROKER_URL unset the broker is ours. What is set is left alone.
+ * With DATABASE_URL unset the database is ours; with CELERY_BROKER_URL unset the broker is ours. What is set stands.
  * Everything lives under one home (`var/`, or CLINAIOPS_HOME), so two homes can run side by side.
  * Starting is idempotent and guarded by a file lock: two processes that start at once end with one server.
  * A pid file is never believed. The server is asked, and its answer counts.

@@ -124,7 +124,7 @@ def as_service(*folders: Path) -> tuple[str, ...]:
     if setpriv is None:
         raise CannotStart("Root needs `setpriv` (package util-linux) to run PostgreSQL; or run this as a plain user.")
     plain = (setpriv, f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-    # Without the secure bit, access() would answer for the account and not for the capability, and initdb asks access().
+    # Without the secure bit, access() answers for the account and not for the capability, and initdb asks access().
     passing = (
         ("--securebits", "+no_setuid_fixup", "--inh-caps", f"+{name}", "--ambient-caps", f"+{name}")
         for name in ("dac_read_search", "dac_override")

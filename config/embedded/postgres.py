@@ -107,7 +107,9 @@ def binaries() -> Path:
 
 
 def _major() -> int:
-    told = subprocess.run([str(binaries() / "postgres"), "--version"], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [str(binaries() / "postgres"), "--version"], capture_output=True, text=True, check=True
+    ).stdout
     return int(told.split()[2].split(".")[0])
 
 
@@ -198,8 +200,8 @@ def _furnish(home: Home) -> None:
         for role, name in ROLES.items():
             known = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
             verb = sql.SQL("ALTER" if known else "CREATE")
-            rights = sql.SQL("LOGIN NOSUPERUSER NOCREATEROLE NOREPLICATION")
-            rights += sql.SQL(" CREATEDB" if role == "owner" else " NOCREATEDB")
+            databases = "CREATEDB" if role == "owner" else "NOCREATEDB"
+            rights = sql.SQL(f"LOGIN NOSUPERUSER NOCREATEROLE NOREPLICATION {databases}")
             statement = sql.SQL("{} ROLE {} WITH {} PASSWORD {}")
             admin.execute(statement.format(verb, sql.Identifier(name), rights, sql.Literal(secrets[role])))
         if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
