@@ -148,15 +148,16 @@ def previous_window(
     last_change_at: datetime | None = None,
     atrial_fibrillation: bool = False,
 ) -> WindowResult | None:
-    """The latest window with an average that ends at least `apart_days` before `current` does and does not overlap it.
+    """The window that ends at least `apart_days` before `current` does, and does not overlap it (DESIGN 8).
 
     People measure "the first week of a month", 28 to 31 days apart, so windows are tried day by day, `search_days`
-    further back; `None` where none of them has an average (DESIGN 8, "consecutive").
+    further back. The one with most readings is taken, the latest of equals; `None` where none has an average.
     """
     if current.ends_at is None or rule.window_days is None:
         return None
     back = max(apart_days, rule.window_days)
     last_day = current.ends_at.astimezone(zone).date() - timedelta(days=back)
+    best: WindowResult | None = None
     for further in range(search_days + 1):
         result = average(
             readings,
@@ -166,9 +167,9 @@ def previous_window(
             last_change_at=last_change_at,
             atrial_fibrillation=atrial_fibrillation,
         )
-        if result.average is not None:
-            return result
-    return None
+        if result.average is not None and (best is None or len(result.used) > len(best.used)):
+            best = result
+    return best
 
 
 # one reading
