@@ -98,5 +98,14 @@ def _pack(actor: Person | Device | Job | Model) -> list[str]:
 
 
 def _unpack(packed: list[Any]) -> Person | Device | Job | Model:
-    kind, *rest = packed
-    return {"user": Person, "device": Device, "service": Job, "model": Model}[kind](*rest)
+    match packed:
+        case ["user", who, role]:
+            return Person(who, role)
+        case ["device", who]:
+            return Device(who)
+        case ["service", name, run]:
+            return Job(name, run)
+        case ["model", who, version]:
+            return Model(who, version)
+        case _:
+            raise EventInvalid("anonymous", "a tally without its actor")

@@ -91,9 +91,9 @@ SELECT size, root, note FROM (
 
 def _stream(using: str, query: str) -> Iterator[tuple[Any, ...]]:
     with connections[using].chunked_cursor() as cursor:
-        cursor.itersize = CHUNK
         cursor.execute(query)
-        yield from cursor
+        while rows := cursor.fetchmany(CHUNK):
+            yield from rows
 
 
 def _rows(using: str) -> Iterator[StoredEntry]:
