@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
-from .units import MmHg, Milligrams
+from .units import Milligrams, MmHg
 
 
 class Sex(StrEnum):

@@ -28,7 +28,7 @@ MOVES_OF_HEADS = {
     "care_loops_carerlink": ["until"],
     "care_loops_loop": ["state", "version", "withheld_reason", "due_at", "boundary_id", "tier"],
     "care_loops_alert": [
-        *("severity", "pages", "locks", "bars_up", "bars_patient", "unverified", "asks", "rules", "words"),
+        *("severity", "pages", "locks", "bars", "same_day", "unverified", "asks", "rules", "words"),
         *("occurrences", "level", "escalates_at", "acknowledged_by_id", "acknowledged_at"),
         *("disposed_by_id", "disposed_at", "measured_at"),
     ],

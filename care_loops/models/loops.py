@@ -54,7 +54,8 @@ class Loop(models.Model):
             models.UniqueConstraint(name="loop_one_per_window", fields=["patient", "pathway", "window_key"]),
             models.CheckConstraint(
                 name="loop_withheld_has_reason",
-                condition=(Q(state="withheld") & ~Q(withheld_reason="")) | (~Q(state="withheld") & Q(withheld_reason="")),
+                condition=(Q(state="withheld") & ~Q(withheld_reason=""))
+                | (~Q(state="withheld") & Q(withheld_reason="")),
             ),
         ]
         indexes = [

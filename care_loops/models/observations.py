@@ -50,6 +50,8 @@ class BloodPressure(Sourced):
     session = models.CharField(max_length=80, blank=True)
     flags = ArrayField(models.CharField(max_length=20, choices=[(v.value, v.value) for v in Flag]), default=list)
     quarantined = models.CharField(max_length=40, blank=True, choices=[(v.value, v.value) for v in Implausible])
+    batch = models.UUIDField()
+    batch_index = models.PositiveIntegerField()
 
     class Meta:
         constraints = [
@@ -66,7 +68,7 @@ class BloodPressure(Sourced):
                 | ~models.Q(quarantined=""),
             ),
         ]
-        indexes = [models.Index(fields=["patient", "-taken_at"])]
+        indexes = [models.Index(fields=["patient", "-taken_at"]), models.Index(fields=["batch", "batch_index"])]
 
 
 class Lab(Sourced):
@@ -157,9 +159,7 @@ class Correction(models.Model):
 
     reading = models.OneToOneField(BloodPressure, on_delete=models.PROTECT, related_name="correction")
     reason = models.CharField(max_length=30, choices=[(r, r) for r in ("wrong_patient", "entered_in_error")])
-    moved_to = models.OneToOneField(
-        BloodPressure, null=True, on_delete=models.PROTECT, related_name="corrected_from"
-    )
+    moved_to = models.OneToOneField(BloodPressure, null=True, on_delete=models.PROTECT, related_name="corrected_from")
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
     text = models.TextField(blank=True)

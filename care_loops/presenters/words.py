@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from governance.domain import Role
 
+from ..domain.alerts import AlertKind, Ask, Scope
 from ..domain.changes import ChangeKind
 from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import Flag, Implausible, Insufficient, Method, NotUsed, Position, Setting
@@ -165,14 +166,53 @@ TIERS: Mapping[str, str] = {
     "clinician_decides": "Clinician decides",
     "withheld": "Nothing proposed",
 }
+_ALERTS: Mapping[AlertKind, str] = {
+    AlertKind.CRISIS: "Blood pressure in the crisis range",
+    AlertKind.LOW: "Blood pressure dangerously low",
+    AlertKind.LOW_DIASTOLIC: "Low diastolic pressure",
+    AlertKind.AMBER_LOW: "Blood pressure on the low side",
+    AlertKind.HIGH_DIASTOLIC: "High diastolic pressure",
+    AlertKind.ORTHOSTATIC: "Pressure falls on standing",
+    AlertKind.HEART_RATE: "Heart rate out of range",
+    AlertKind.DANGEROUS_LAB: "Dangerous laboratory result",
+    AlertKind.ANGIOEDEMA: "Swelling of lip, face, tongue or throat",
+    AlertKind.SYNCOPE: "Fainting",
+    AlertKind.SYMPTOM: "Symptom reported",
+    AlertKind.SICK_DAY: "Sick day: vomiting, diarrhoea or dehydration",
+    AlertKind.PREGNANCY: "Pregnancy",
+    AlertKind.PREGNANCY_DRUG: "Pregnancy with a drug that harms it",
+    AlertKind.PREGNANCY_PRESSURE: "High pressure in or after pregnancy",
+    AlertKind.PREGNANCY_SYMPTOM: "Warning symptom in or after pregnancy",
+}
+_ASKS: Mapping[Ask, str] = {
+    Ask.CALL_EMERGENCY: "Emergency: call the local emergency number",
+    Ask.REPEAT_NOW: "Sit down and repeat the measurement now",
+    Ask.MEASURE_NOW: "Measure now",
+    Ask.CUFF_READING: "Take a reading with an upper-arm cuff",
+    Ask.SYMPTOM_QUESTIONNAIRE: "Ask about symptoms at once",
+    Ask.CONTACT_CARE_TEAM: "Patient and care team speak today",
+    Ask.TARGET_ORGAN_TESTS: "Consider tests for organ damage",
+    Ask.CONSIDER_REDUCTION: "Consider reducing medication",
+    Ask.REVIEW_MEDICATION: "Review medication",
+    Ask.STANDING_PRESSURE: "Measure standing pressure",
+    Ask.SICK_DAY_PAUSE: "Consider pausing RAS drugs and diuretics while ill",
+    Ask.STOP_DRUG_REVIEW: "Review whether the drug must stop",
+    Ask.REPEAT_LAB: "Repeat the laboratory test",
+}
+_SCOPES: Mapping[Scope, str] = {
+    Scope.PATIENT_FACING: "anything that goes straight to the patient",
+    Scope.UP_TITRATION: "any increase",
+    Scope.RATE_SLOWING: "increases of what slows the heart",
+    Scope.ROUTINE_ADVICE: "routine advice",
+}
 SEVERITIES: Mapping[str, str] = {
     "hard_stop": "Stops it",
     "caution": "Caution",
     "warning": "Note",
     "critical": "Critical",
     "urgent": "Urgent",
-    "same_day": "Same day",
     "card": "To review",
+    "info": "For information",
 }
 # What to tell beside a change; codes of `Change.note`.
 NOTES: Mapping[str, str] = {
@@ -293,9 +333,19 @@ def severity(code: str) -> str:
     return SEVERITIES.get(code, _first_upper(opened(code)))
 
 
-def alert_kind(code: str) -> str:
+def alert_kind(value: AlertKind | str) -> str:
     """Name of an alert."""
-    return _first_upper(opened(code))
+    return _or_opened(_ALERTS, AlertKind(value))
+
+
+def ask(value: Ask | str) -> str:
+    """What an alert asks of people."""
+    return _or_opened(_ASKS, Ask(value))
+
+
+def scope(value: Scope | str) -> str:
+    """What an alert stops."""
+    return _or_opened(_SCOPES, Scope(value))
 
 
 def note(code: str | None) -> str:

@@ -9,7 +9,6 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -20,6 +19,7 @@ from zoneinfo import ZoneInfo
 from django.db.models import Avg, Count, Min, Q, Sum
 from django.db.models.functions import TruncDate
 
+from ..domain.alerts import AlertSeverity
 from ..domain.readings import Flag, Implausible, Method, Position, Setting, Status
 from ..domain.record import Adherence, LabKind, PastChange, PatientFacts, Regimen
 from ..domain.units import Bpm, MmHg
@@ -40,6 +40,7 @@ from ..models import (
     Target,
     VisitPlan,
 )
+from .evidence import Evidence, newest_evidence
 from .record import adherence, facts, record_ids
 from .regimen import lines, past_changes, regimen_of
 
@@ -136,7 +137,7 @@ class Summary:
     allergies: tuple[Allergy, ...]
     conditions: tuple[Condition, ...]
     team: tuple[CareTeamMember, ...]
-    alerts: tuple[Alert, ...]
+    alerts: tuple[tuple[Alert, Evidence | None], ...]
     readings: tuple[ReadingSeen, ...]
     regimen: Regimen
     changes: tuple[PastChange, ...]
@@ -209,14 +210,16 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
     )
 
 
-def open_alerts(patient_ids: list[UUID]) -> tuple[Alert, ...]:
-    """Alerts without a disposition, the most urgent first."""
-    rows = Alert.objects.filter(patient__in=patient_ids, disposed_at__isnull=True).select_related("acknowledged_by")
-    return tuple(sorted(rows, key=lambda a: (SEVERITY_RANK.get(a.severity, 0), a.raised_at)))
-
-
-# The most urgent first; a severity we do not know comes first of all.
-SEVERITY_RANK: Mapping[str, int] = {"critical": 1, "urgent": 2, "same_day": 3, "card": 4}
+def open_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, Evidence | None], ...]:
+    """Alerts without a disposition and what each rests on, the most urgent first."""
+    rows = list(
+        Alert.objects.filter(patient__in=patient_ids, disposed_at__isnull=True)
+        .select_related("acknowledged_by")
+        .prefetch_related("events")
+    )
+    evidence = newest_evidence(rows)
+    rows.sort(key=lambda a: (-AlertSeverity(a.severity).rank, a.raised_at))
+    return tuple((row, evidence.get(row.pk)) for row in rows)
 
 
 def readings_of(patient_ids: list[UUID], *, since: datetime, until: datetime) -> tuple[ReadingSeen, ...]:

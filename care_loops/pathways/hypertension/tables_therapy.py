@@ -18,10 +18,13 @@ from functools import cache
 from importlib.resources import files
 
 from ...conditions import CodedCondition, CodeSystem
+from ...contraindications import Allergens, Contraindication, ContraindicationTable, Group, Interaction, Predicate
+from ...domain.changes import ChangeKind, Severity
 from ...domain.provenance import Mark, Source, TableRef
 from ...domain.record import ConditionKind, DrugClass, Pregnancy
 from ...domain.units import Milligrams
 from ...drugs import Drug, Formulary, LowStartFact, OtherDrug, Product, Step, TermType
+from ...lab_rules import LabRules, Number
 
 Row = Mapping[str, object]
 
@@ -202,3 +205,87 @@ def coded_conditions() -> tuple[CodedCondition, ...]:
         )
         for row in read_table("conditions").rows
     )
+
+
+def _severity(word: object) -> Severity | None:
+    return None if word is None else Severity(str(word))
+
+
+def _limit(row: Row, key: str) -> Decimal | None:
+    return None if row[key] is None else decimal_of(row, key)
+
+
+def _contraindication(row: Row) -> Contraindication:
+    return Contraindication(
+        row_id=str(row["id"]),
+        classes=tuple(DrugClass(word) for word in words_of(row, "classes")),
+        ingredients=words_of(row, "ingredients"),
+        kinds=tuple(ChangeKind(word) for word in words_of(row, "kinds")),
+        predicate=Predicate(str(row["predicate"])),
+        argument=None if row["argument"] is None else str(row["argument"]),
+        limit=_limit(row, "limit"),
+        limit_not_male=_limit(row, "limit_not_male"),
+        severity=Severity(str(row["severity"])),
+        when_unknown=_severity(row["when_unknown"]),
+        patient_path_never=row["patient_path_never"] is True,
+        words=str(row["words"]),
+        source=source_of(row),
+    )
+
+
+def _group(group: Row) -> Group:
+    return Group(
+        classes=tuple(DrugClass(word) for word in words_of(group, "classes")),
+        ingredients=words_of(group, "ingredients"),
+        dose_over=_limit(group, "dose_over_mg"),
+    )
+
+
+def _interaction(row: Row) -> Interaction:
+    groups = row["groups"]
+    if not isinstance(groups, list) or len(groups) < 2:
+        raise BadTable(f"{row['id']}: an interaction has at least two sides")
+    return Interaction(
+        row_id=str(row["id"]),
+        groups=tuple(_group(group) for group in groups),
+        condition=None if row["condition"] is None else ConditionKind(str(row["condition"])),
+        severity=Severity(str(row["severity"])),
+        words=str(row["words"]),
+        source=source_of(row),
+    )
+
+
+@cache
+def contraindications() -> ContraindicationTable:
+    """What can speak against a change of this pathway's drugs."""
+    known = formulary()
+    pairs = [(drug.ingredient, drug.drug_class) for drug in known.titrated]
+    pairs += [(other.ingredient, other.drug_class) for other in known.others]
+    table = ContraindicationTable(
+        rows=tuple(_contraindication(row) for row in read_table("contraindications").rows),
+        interactions=tuple(_interaction(row) for row in read_table("interactions").rows),
+        allergens=Allergens(tuple(pairs)),
+    )
+    ids = [row.row_id for row in table.rows] + [row.row_id for row in table.interactions]
+    if len(ids) != len(set(ids)):
+        raise BadTable("contraindications: a row id is used twice")
+    return table
+
+
+@cache
+def lab_rules() -> LabRules:
+    """The numbers of the laboratory rules."""
+    rows = read_table("lab_rules").rows
+    numbers = {
+        str(row["parameter"]): Number(
+            rule=str(row["rule"]),
+            value=decimal_of(row, "value"),
+            unit=str(row["unit"]),
+            words=str(row["words"]),
+            source=source_of(row),
+        )
+        for row in rows
+    }
+    if len(numbers) != len(rows):
+        raise BadTable("lab_rules: a number is written twice")
+    return LabRules(**numbers)

@@ -1,0 +1,117 @@
+"""Who comes in, with what, and whose record they may open: what every door of the API shares.
+
+Rules
+ * Token or session, always a person with a role; a token opens only the API of its scope (SECURITY 1.4).
+ * The clock is read once a request; the body is read once, before anything else looks at it, and only up to its limit.
+ * A foreign record and none at all are answered with the same bytes (N10). What is refused is recorded by
+   `governance.problems`.
+ * Nothing a person may not keep is kept: answers carry `Cache-Control: no-store`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from oauth2_provider.contrib.rest_framework import OAuth2Authentication
+from rest_framework import serializers
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from governance.domain import NotAllowed, NotFound, Permission, Role
+from governance.problems import CONTENT_TYPE
+from governance.services import Acting, acting_person
+from governance.services.tokens import PATIENT_SCOPE, STAFF_SCOPE
+
+from ..models import Patient
+from ..selectors.access import patient_for
+from ..selectors.phone import record_of_person
+from ..serializers.strict import StrictSerializer
+from ..services import record_access
+from .parsers import MAX_BYTES, NotReadable, StrictJSONParser
+from .reading import read_query
+
+
+class InsufficientScope(NotAllowed):
+    """The token was given for another door."""
+
+    code = "insufficient_scope"
+
+
+class WhoseRecord(StrictSerializer):
+    """`?patient=`: whose record a carer means; a patient has only one."""
+
+    patient = serializers.UUIDField(required=False)
+
+
+class Door(APIView):
+    """One door of the API. Subclasses say the scope and do the four things."""
+
+    authentication_classes = [OAuth2Authentication, SessionAuthentication]
+    permission_classes = [IsAuthenticated]
+    parser_classes = [StrictJSONParser]
+    scope = STAFF_SCOPE
+    query: type[StrictSerializer] = StrictSerializer
+
+    now: datetime
+    acting: Acting
+    asked: dict[str, Any]
+    sent: bytes
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Read the clock and the body, then ask who it is and whether the token fits this door."""
+        self.now = timezone.now()
+        self.sent = _body(request)
+        super().initial(request, *args, **kwargs)
+        token = request.auth
+        if token is not None and self.scope not in token.scopes:
+            raise InsufficientScope(f"This needs a token with the scope {self.scope!r}.", scope=self.scope)
+        client = token.application.client_id if token is not None and token.application else None
+        session = token.token_checksum if token is not None else request.session.session_key
+        self.acting = acting_person(request.user, now=self.now, client=client, session=session)
+        self.asked = read_query(self.query, request.query_params, now=self.now)
+
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Nothing of a record stays in a cache."""
+        answer = super().finalize_response(request, response, *args, **kwargs)
+        answer["Cache-Control"] = "no-store"
+        return answer
+
+
+class PhoneDoor(Door):
+    """A door of the patient's API: for patients, and for carers of a patient."""
+
+    scope = PATIENT_SCOPE
+    query = WhoseRecord
+
+    def record(self, permission: Permission = Permission.READ_RECORD) -> Patient:
+        """The record this person means and may do `permission` with."""
+        if not self.acting.standing.roles & {Role.PATIENT, Role.CARER}:
+            raise NotAllowed("This is for patients and those who care for them.", missing="role")
+        named: UUID | None = self.asked.get("patient")
+        return patient_for(self.acting, record_of_person(self.acting, named, now=self.now), permission, now=self.now)
+
+    def read_record(self, what: str) -> Patient:
+        """The record, to be read: the reading itself is recorded, once a request."""
+        patient = self.record()
+        record_access(patient.pk, what=what, by=self.acting, now=self.now)
+        return patient
+
+
+def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
+    """Every address under the API that is not one, in the API's own form."""
+    gone = NotFound("There is nothing here.")
+    body = {"type": "about:blank", "title": "not found", "status": 404, "code": gone.code, "detail": gone.detail}
+    return JsonResponse(body, status=404, content_type=CONTENT_TYPE)
+
+
+def _body(request: Request) -> bytes:
+    declared = request.META.get("CONTENT_LENGTH") or "0"
+    if not declared.isdigit() or int(declared) > MAX_BYTES:
+        raise NotReadable("too_large", f"The body may have {MAX_BYTES} bytes.", status=413)
+    return bytes(request.body)

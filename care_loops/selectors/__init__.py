@@ -1,0 +1,1 @@
+"""What is read: the record, who may see it, lists and summaries. Nothing here writes."""

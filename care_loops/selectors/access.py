@@ -1,0 +1,94 @@
+"""Who may see whose record: the only way by which a patient or a loop reaches a door (N10).
+
+Rules
+ * A foreign record and one that does not exist get the same answer, `NotFound` in the same words.
+ * Who lacks the permission in any relation gets `NotAllowed`, whatever the record.
+ * A merged record is answered with the one that was kept.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q, QuerySet
+
+from governance.domain import NotAllowed, NotFound, Permission, Relation, Role
+from governance.permissions import TABLE, check
+from governance.services import Acting
+
+from ..models import Loop, Patient
+
+NOBODY = "There is no such record, or it is not yours to see."
+
+
+def during(now: datetime, prefix: str = "") -> Q:
+    """Rows that hold at `now`: begun, and not ended."""
+    return Q(**{f"{prefix}since__lte": now}) & (
+        Q(**{f"{prefix}until__isnull": True}) | Q(**{f"{prefix}until__gt": now})
+    )
+
+
+def relations_to(by: Acting, patient: Patient, *, now: datetime) -> frozenset[Relation]:
+    """What ties this person to this patient at `now`."""
+    if by.user is None:
+        return frozenset()
+    found: set[Relation] = set()
+    if patient.account_id == by.user.pk:
+        found.add(Relation.OWN)
+    if patient.care_team.filter(during(now), user=by.user).exists():
+        found.add(Relation.CARE_TEAM)
+    if patient.carers.filter(during(now), user=by.user).exists():
+        found.add(Relation.CARER_OF)
+    return frozenset(found)
+
+
+def patient_for(by: Acting, patient_id: UUID | str, permission: Permission, *, now: datetime) -> Patient:
+    """The patient, when this person may do `permission` with this record."""
+    if not any((permission, role) in TABLE for role in by.standing.roles):
+        check(permission, by.standing, frozenset())
+    try:
+        patient = Patient.objects.get(pk=patient_id)
+    except (Patient.DoesNotExist, ValueError, TypeError):
+        raise NotFound(NOBODY) from None
+    merged = getattr(patient, "merged_into", None)
+    patient = merged.kept if merged is not None else patient
+    try:
+        check(permission, by.standing, relations_to(by, patient, now=now))
+    except NotAllowed as refusal:
+        raise NotFound(NOBODY) from refusal
+    return patient
+
+
+def role_for(by: Acting, patient: Patient, permission: Permission, *, now: datetime) -> Role:
+    """The role under which this person does `permission` for this patient, or `NotAllowed`."""
+    return check(permission, by.standing, relations_to(by, patient, now=now))
+
+
+def loop_for(by: Acting, loop_id: UUID | str, permission: Permission, *, now: datetime) -> Loop:
+    """The recommendation, when this person may do `permission` with its patient's record."""
+    if not any((permission, role) in TABLE for role in by.standing.roles):
+        check(permission, by.standing, frozenset())
+    try:
+        loop = Loop.objects.select_related("patient").get(pk=loop_id)
+    except (Loop.DoesNotExist, ValueError, TypeError):
+        raise NotFound(NOBODY) from None
+    patient_for(by, loop.patient_id, permission, now=now)
+    return loop
+
+
+def patients_of(by: Acting, *, now: datetime) -> QuerySet[Patient]:
+    """The patients whose care team this person is in, merged records left out."""
+    if by.user is None:
+        return Patient.objects.none()
+    mine = during(now, "care_team__") & Q(care_team__user=by.user)
+    return Patient.objects.filter(mine, merged_into__isnull=True).distinct()
+
+
+def patients_open_to(by: Acting, *, now: datetime) -> QuerySet[Patient]:
+    """The patients a patient or carer may act for: their own record, and those of people they care for."""
+    if by.user is None:
+        return Patient.objects.none()
+    own = Q(account=by.user)
+    cared = during(now, "carers__") & Q(carers__user=by.user)
+    return Patient.objects.filter(own | cared, merged_into__isnull=True).distinct()

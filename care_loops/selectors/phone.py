@@ -1,0 +1,185 @@
+"""What a patient's phone shows of the record: whose it is, what stands open, days, intakes, consents, messages.
+
+Rules
+ * Only what is with the patient is visible: `transitions.PATIENT_VISIBLE`. A proposal that waits for a clinician, or was
+   withheld, does not exist here, in any list, count or address (N1).
+ * A record is read together with the records merged into it.
+ * Nothing is imputed: a day without readings has none, and says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from django.db.models import QuerySet
+
+from governance.domain import BadInput, NotFound, Permission
+from governance.services import Acting
+
+from ..domain.readings import Method
+from ..domain.units import MmHg
+from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Merge, Patient, Symptom, VisitPlan
+from ..transitions import PATIENT_VISIBLE
+from .access import NOBODY, patient_for, patients_open_to
+from .summary import ReadingSeen, reading_seen, readings_of
+
+VISIBLE = sorted(state.value for state in PATIENT_VISIBLE)
+
+
+class WhichPatient(BadInput):
+    """A carer of several people must say whose record is meant."""
+
+    code = "which_patient"
+
+
+def record_of_person(by: Acting, named: UUID | None, *, now: datetime) -> UUID:
+    """The identifier of the record meant: the one named, or the only one there is."""
+    if named is not None:
+        return named
+    open_to = list(patients_open_to(by, now=now).values_list("pk", flat=True)[:2])
+    if not open_to:
+        raise NotFound(NOBODY)
+    own = Patient.objects.filter(account=by.user, pk__in=open_to).values_list("pk", flat=True).first()
+    if own is not None:
+        return own
+    if len(open_to) > 1:
+        raise WhichPatient("You care for several people: name one with ?patient=.", field="patient")
+    return open_to[0]
+
+
+def ids_of(patient: Patient) -> list[UUID]:
+    """The record and those merged into it."""
+    return [patient.pk, *Merge.objects.filter(kept=patient).values_list("absorbed_id", flat=True)]
+
+
+def visible_loops(patient: Patient) -> QuerySet[Loop]:
+    """Recommendations that were put before this patient, newest first."""
+    return (
+        Loop.objects.filter(patient__in=ids_of(patient), state__in=VISIBLE)
+        .select_related("decision__decided_by", "boundary__signed_by", "patient")
+        .prefetch_related("steps", "messages")
+        .order_by("-opened_at")
+    )
+
+
+def visible_loop(by: Acting, patient: Patient, loop_id: UUID, permission: Permission, *, now: datetime) -> Loop:
+    """One of them, for `permission`; a hidden, a foreign and an absent one are the same."""
+    patient_for(by, patient.pk, permission, now=now)
+    loop = visible_loops(patient).filter(pk=loop_id).first()
+    if loop is None:
+        raise NotFound(NOBODY)
+    return loop
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One local day of a patient. `mean` is of the day's own cuff readings; it is not the average treatment rests on."""
+
+    day: date
+    readings: tuple[ReadingSeen, ...]
+    counted: int
+    mean_systolic: MmHg | None
+    mean_diastolic: MmHg | None
+    intakes: tuple[IntakeLog, ...]
+    symptoms: tuple[Symptom, ...]
+
+    @property
+    def has_data(self) -> bool:
+        """Whether anything was measured, taken or felt."""
+        return bool(self.readings or self.intakes or self.symptoms)
+
+
+def day_of(patient: Patient, day: date) -> Day:
+    """What the record holds of one day on the patient's calendar."""
+    zone = ZoneInfo(patient.zone)
+    start = datetime.combine(day, time.min, tzinfo=zone)
+    end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
+    ids = ids_of(patient)
+    readings = tuple(r for r in readings_of(ids, since=start, until=end) if r.taken_at < end)
+    counting = tuple(r for r in readings if _joins_mean(r))
+    return Day(
+        day=day,
+        readings=readings,
+        counted=len(counting),
+        mean_systolic=_mean(r.systolic for r in counting),
+        mean_diastolic=_mean(r.diastolic for r in counting),
+        intakes=tuple(_last_logged(ids, day)),
+        symptoms=tuple(Symptom.objects.filter(patient__in=ids, felt_at__gte=start, felt_at__lt=end).order_by("felt_at")),
+    )
+
+
+def days_with_data(patient: Patient, *, before: date, limit: int) -> list[date]:
+    """The newest `limit` days before `before` on which anything was measured, taken or felt, newest first."""
+    zone, ids = ZoneInfo(patient.zone), ids_of(patient)
+    end = datetime.combine(before, time.min, tzinfo=zone)
+    found: set[date] = set()
+    found.update(_local_days(BloodPressure.objects.filter(patient__in=ids, taken_at__lt=end), "taken_at", zone, limit))
+    found.update(_local_days(Symptom.objects.filter(patient__in=ids, felt_at__lt=end), "felt_at", zone, limit))
+    logged = IntakeLog.objects.filter(patient__in=ids, due_on__lt=before).order_by("-due_on")
+    found.update(logged.values_list("due_on", flat=True).distinct()[:limit])
+    return sorted(found, reverse=True)[:limit]
+
+
+def today_of(patient: Patient, *, now: datetime) -> date:
+    """Which day it is where the patient is at home."""
+    return now.astimezone(ZoneInfo(patient.zone)).date()
+
+
+def open_alerts_of(patient: Patient) -> list[Alert]:
+    """Alerts nobody has dealt with yet, newest first."""
+    return list(Alert.objects.filter(patient__in=ids_of(patient), disposed_at__isnull=True).order_by("-raised_at"))
+
+
+def next_visit(patient: Patient) -> VisitPlan | None:
+    """The visit planned last."""
+    return VisitPlan.objects.filter(patient__in=ids_of(patient)).order_by("-planned_at").first()
+
+
+def consents_of(patient: Patient) -> dict[str, Consent]:
+    """The newest word on each scope; a scope without a row was never agreed to."""
+    rows = Consent.objects.filter(patient__in=ids_of(patient)).order_by("scope", "-at", "-pk").distinct("scope")
+    return {row.scope: row for row in rows}
+
+
+def recent_readings(patient: Patient, *, before: datetime, limit: int) -> list[ReadingSeen]:
+    """The newest `limit` readings taken before `before`, newest first."""
+    rows = list(
+        BloodPressure.objects.filter(patient__in=ids_of(patient), taken_at__lt=before)
+        .select_related("correction")
+        .order_by("-taken_at", "-received_at")[:limit]
+    )
+    return [reading_seen(row) for row in rows]
+
+
+def recent_intakes(patient: Patient, *, before: date, limit: int) -> list[IntakeLog]:
+    """The newest `limit` entries of the intake log for days before `before`."""
+    rows = IntakeLog.objects.filter(patient__in=ids_of(patient), due_on__lt=before)
+    return list(rows.order_by("-due_on", "-received_at")[:limit])
+
+
+def _joins_mean(reading: ReadingSeen) -> bool:
+    whole = reading.systolic is not None and reading.diastolic is not None
+    return whole and not reading.held_back and reading.method is Method.UPPER_ARM_CUFF
+
+
+def _mean(values: Iterable[MmHg | None]) -> MmHg | None:
+    numbers = [value.value for value in values if value is not None]
+    return MmHg(sum(numbers, Decimal(0)) / len(numbers)) if numbers else None
+
+
+def _last_logged(ids: list[UUID], day: date) -> QuerySet[IntakeLog]:
+    return (
+        IntakeLog.objects.filter(patient__in=ids, due_on=day)
+        .order_by("ingredient", "-received_at")
+        .distinct("ingredient")
+    )
+
+
+def _local_days(rows: QuerySet[Any], field: str, zone: ZoneInfo, limit: int) -> list[date]:
+    return [moment.date() for moment in rows.datetimes(field, "day", order="DESC", tzinfo=zone)[:limit]]

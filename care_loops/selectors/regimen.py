@@ -1,0 +1,129 @@
+"""What the patient takes: dated lines of the regimen become the regimen now, and the changes that led there.
+
+Rules (issue text of the loop; DESIGN 3)
+ * A line written by a loop counts only from its first intake; until then the line before it stands.
+ * The newest line of an ingredient holds; a stopped one is gone.
+ * A line that could not be read, or a source that says otherwise than what we follow, makes the regimen not fully known.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from ..domain.record import DrugClass, DrugTaken, PastChange, Regimen
+from ..domain.units import Milligrams
+from ..models import Patient, RegimenEntry
+from .record import record_ids
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line that counts, with the instant from which it does."""
+
+    row: RegimenEntry
+    effective_at: datetime
+
+
+def lines(patient: Patient, *, now: datetime) -> tuple[Line, ...]:
+    """Lines that count at `now`, oldest first."""
+    rows = (
+        RegimenEntry.objects.filter(patient_id__in=record_ids(patient), starts_at__lte=now, received_at__lte=now)
+        .select_related("first_intake")
+        .order_by("starts_at", "received_at", "pk")
+    )
+    found = []
+    for row in rows:
+        first = getattr(row, "first_intake", None)
+        if row.loop_id is None or (row.status == RegimenEntry.STOPPED and first is None and row.starts_at <= now):
+            found.append(Line(row, row.starts_at))
+        elif first is not None and first.at <= now:
+            found.append(Line(row, max(first.at, row.starts_at)))
+    return tuple(sorted(found, key=lambda line: (line.effective_at, line.row.received_at)))
+
+
+def regimen_of(counting: tuple[Line, ...]) -> Regimen:
+    """The regimen that the lines leave standing."""
+    newest: dict[str, Line] = {}
+    unknown: dict[str, str] = {}
+    for line in counting:
+        row = line.row
+        key = row.ingredient or f"{row.code_system}|{row.code}|{row.name}"
+        before = newest.get(key)
+        if before is not None and _disagrees(before.row, row):
+            unknown[key] = f"record_disagrees: {row.name}"
+        else:
+            unknown.pop(key, None)
+        newest[key] = line
+        if not row.known and row.status == RegimenEntry.ACTIVE:
+            unknown[key] = f"{row.unknown_reason}: {row.name}"
+        if row.status == RegimenEntry.STOPPED:
+            unknown.pop(key, None)
+    taken = tuple(
+        _taken(line) for _, line in sorted(newest.items()) if line.row.known and line.row.status == RegimenEntry.ACTIVE
+    )
+    return Regimen(drugs=taken, unknown=tuple(sorted(unknown.values())))
+
+
+def _disagrees(before: RegimenEntry, after: RegimenEntry) -> bool:
+    """Whether an outside source contradicts a line that our own loop wrote and the patient confirmed."""
+    ours_then_theirs = before.loop_id is not None and after.loop_id is None
+    return ours_then_theirs and (before.status, before.daily_dose_mg) != (after.status, after.daily_dose_mg)
+
+
+def _taken(line: Line) -> DrugTaken:
+    row = line.row
+    return DrugTaken(
+        ingredient=row.ingredient,
+        name=row.name,
+        drug_class=DrugClass(row.drug_class),
+        daily_dose=Milligrams(row.daily_dose_mg) if row.daily_dose_mg is not None else None,
+        since=line.effective_at,
+        product=row.product or None,
+    )
+
+
+def regimen_now(patient: Patient, *, now: datetime) -> Regimen:
+    """What the patient takes at `now`, and what of it could not be read."""
+    return regimen_of(lines(patient, now=now))
+
+
+def past_changes(counting: tuple[Line, ...]) -> tuple[PastChange, ...]:
+    """Changes that took effect, oldest first. The first line of each ingredient from outside is where we came in."""
+    found: list[PastChange] = []
+    before: dict[str, RegimenEntry] = {}
+    for line in counting:
+        row = line.row
+        if not row.known:
+            continue
+        earlier = before.get(row.ingredient)
+        before[row.ingredient] = row
+        steps = _steps(earlier, row)
+        if steps == 0 or (earlier is None and row.loop_id is None and row.status == RegimenEntry.STOPPED):
+            continue
+        found.append(
+            PastChange(
+                ingredient=row.ingredient,
+                drug_class=DrugClass(row.drug_class),
+                effective_at=line.effective_at,
+                steps=steps,
+                loop_id=str(row.loop_id) if row.loop_id else None,
+            )
+        )
+    return tuple(found)
+
+
+def _steps(before: RegimenEntry | None, after: RegimenEntry) -> int:
+    """Signed steps between two lines; doses that are on no ladder count as one step in their direction."""
+    was = before is not None and before.status == RegimenEntry.ACTIVE
+    is_now = after.status == RegimenEntry.ACTIVE
+    if not was or not is_now:
+        return int(is_now) - int(was)
+    assert before is not None
+    if before.step_index is not None and after.step_index is not None:
+        return after.step_index - before.step_index
+    then, later = before.daily_dose_mg, after.daily_dose_mg
+    if then is None or later is None:
+        return 0
+    return int((later - then).compare(Decimal(0)))

@@ -1,0 +1,320 @@
+"""Labs, symptoms, conditions, allergies and lines of the regimen come into the record.
+
+Rules
+ * What arrives twice under the same source id is kept once.
+ * A lab and a symptom run the danger rules in the same transaction (CLINICAL 1.3). A condition that says pregnancy does too.
+ * A side effect blamed on a drug pauses automation for that drug from this moment: the proposal reads it as open.
+ * After each, an open recommendation is looked at again; the caller's transaction carries the note to do so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit.services import enqueue
+from governance.domain import BadInput, Permission
+from governance.services import Acting
+
+from ..domain.record import ConditionKind, DrugClass, LabKind, SymptomKind
+from ..models import Allergy, Condition, Lab, Patient, RegimenEntry, Symptom, SymptomReview
+from ..selectors.access import patient_for, role_for
+from .danger import Seen, danger_of_lab, danger_of_state, danger_of_symptom
+from .events import note, text
+
+
+@dataclass(frozen=True, slots=True)
+class NewLab:
+    """A result in the unit of `LAB_UNITS[kind]`, with what was sent beside it."""
+
+    source_system: str
+    source_id: str
+    kind: LabKind
+    value: Decimal
+    sent_value: str
+    sent_unit: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewSymptom:
+    """A symptom as reported; `suspected_ingredient` is the RxNorm IN code it is blamed on, or empty."""
+
+    source_system: str
+    source_id: str
+    kind: SymptomKind
+    suspected_ingredient: str
+    text: str
+    felt_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewCondition:
+    """A condition; `kind` is None when no rule reads its code."""
+
+    source_system: str
+    source_id: str
+    kind: ConditionKind | None
+    code_system: str
+    code: str
+    display: str
+    pregnancy: bool
+    onset_at: datetime | None
+    abated_at: datetime | None
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewAllergy:
+    """An allergy; `ingredient` is the RxNorm IN code where it is one."""
+
+    source_system: str
+    source_id: str
+    ingredient: str
+    code_system: str
+    code: str
+    display: str
+    active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewRegimenEntry:
+    """A dated line of the regimen. `unknown_reason` names what could not be read; then `ingredient` may be empty."""
+
+    source_system: str
+    source_id: str
+    ingredient: str
+    name: str
+    drug_class: DrugClass | None
+    product: str
+    daily_dose_mg: Decimal | None
+    step_index: int | None
+    stopped: bool
+    starts_at: datetime
+    unknown_reason: str
+    code_system: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of one piece of evidence: its row, whether it is new, what danger rules said."""
+
+    row_id: UUID
+    new: bool
+    seen: Seen
+
+
+def _locked(patient_id: UUID) -> Patient:
+    return Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+
+
+def look_again(patient_id: UUID) -> None:
+    """Leave word, in the caller's transaction, that this patient's open recommendation be looked at again."""
+    enqueue("loop.reevaluate", {"patient": str(patient_id)})
+
+
+def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> Recorded:
+    """Store one laboratory result and run the danger rules on it."""
+    with transaction.atomic():
+        patient = _locked(patient_id)
+        known = Lab.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return Recorded(known.pk, new=False, seen=Seen())
+        row_id = uuid4()
+        payload = {"kind": new.kind.value, "value": text(new.value), "sent": f"{new.sent_value} {new.sent_unit}"}
+        entry = note("lab.recorded", of=("lab", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload)
+        row = Lab.objects.create(
+            id=row_id,
+            patient=patient,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            received_at=now,
+            kind=new.kind.value,
+            value=new.value,
+            sent_value=new.sent_value,
+            sent_unit=new.sent_unit,
+            taken_at=new.taken_at,
+            entry=entry.entry_id,
+        )
+        seen = danger_of_lab(patient, row, by=by, now=now, received_at=now)
+        look_again(patient_id)
+        return Recorded(row.pk, new=True, seen=seen)
+
+
+def record_symptom(patient_id: UUID, new: NewSymptom, *, by: Acting, now: datetime) -> Recorded:
+    """Store a symptom and run the danger rules on it. Blamed on a drug, it pauses automation for that drug."""
+    with transaction.atomic():
+        patient = _locked(patient_id)
+        known = Symptom.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return Recorded(known.pk, new=False, seen=Seen())
+        row_id = uuid4()
+        payload = {"kind": new.kind.value, "blamed": new.suspected_ingredient, "text": new.text}
+        entry = note(
+            "symptom.reported", of=("symptom", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        row = Symptom.objects.create(
+            id=row_id,
+            patient=patient,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            received_at=now,
+            kind=new.kind.value,
+            suspected_ingredient=new.suspected_ingredient,
+            text=new.text,
+            felt_at=new.felt_at,
+            reported_by=by.user,
+            entry=entry.entry_id,
+        )
+        if new.suspected_ingredient:
+            note(
+                "automation.paused",
+                of=("automation", row_id, 1),
+                by=by,
+                now=now,
+                patient_id=patient_id,
+                reason="side_effect_reported",
+                payload={"ingredient": new.suspected_ingredient},
+            )
+        seen = danger_of_symptom(patient, row, by=by, now=now, received_at=now)
+        look_again(patient_id)
+        return Recorded(row.pk, new=True, seen=seen)
+
+
+def review_symptom(symptom_id: UUID, *, outcome: str, text: str, by: Acting, now: datetime) -> SymptomReview:
+    """A clinician has dealt with a symptom; automation for the blamed drug may go on."""
+    if not outcome.strip():
+        raise BadInput("Say what came of it.", field="outcome")
+    with transaction.atomic():
+        row = Symptom.objects.select_related("patient").get(pk=symptom_id)
+        patient = patient_for(by, row.patient_id, Permission.REVIEW_SYMPTOM, now=now)
+        acted = by.under(role_for(by, patient, Permission.REVIEW_SYMPTOM, now=now))
+        before = SymptomReview.objects.filter(symptom=row).first()
+        if before is not None:
+            return before
+        entry = note(
+            "automation.resumed",
+            of=("automation", row.pk, 2 if row.suspected_ingredient else 1),
+            by=acted,
+            now=now,
+            patient_id=patient.pk,
+            reason="symptom_reviewed",
+            payload={"outcome": outcome, "text": text},
+        )
+        return SymptomReview.objects.create(
+            symptom=row, by=by.person(), at=now, outcome=outcome, text=text, entry=entry.entry_id
+        )
+
+
+def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: datetime) -> Recorded:
+    """Store a condition. Pregnancy runs the danger rules at once."""
+    with transaction.atomic():
+        patient = _locked(patient_id)
+        known = Condition.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return Recorded(known.pk, new=False, seen=Seen())
+        row_id = uuid4()
+        payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "active": new.active}
+        entry = note(
+            "condition.recorded", of=("condition", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        Condition.objects.create(
+            id=row_id,
+            patient=patient,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            received_at=now,
+            kind=new.kind.value if new.kind else "",
+            code_system=new.code_system,
+            code=new.code,
+            display=new.display,
+            pregnancy=new.pregnancy,
+            onset_at=new.onset_at,
+            abated_at=new.abated_at,
+            active=new.active,
+            entry=entry.entry_id,
+        )
+        seen = danger_of_state(patient, by=by, now=now, received_at=now)
+        look_again(patient_id)
+        return Recorded(row_id, new=True, seen=seen)
+
+
+def record_allergy(patient_id: UUID, new: NewAllergy, *, by: Acting, now: datetime) -> Recorded:
+    """Store an allergy or intolerance."""
+    with transaction.atomic():
+        known = Allergy.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return Recorded(known.pk, new=False, seen=Seen())
+        row_id = uuid4()
+        payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "ingredient": new.ingredient}
+        entry = note(
+            "allergy.recorded", of=("allergy", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        Allergy.objects.create(
+            id=row_id,
+            patient_id=patient_id,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            received_at=now,
+            ingredient=new.ingredient,
+            code_system=new.code_system,
+            code=new.code,
+            display=new.display,
+            active=new.active,
+            entry=entry.entry_id,
+        )
+        look_again(patient_id)
+        return Recorded(row_id, new=True, seen=Seen())
+
+
+def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, now: datetime) -> Recorded:
+    """Store a dated line of the regimen from outside. One that pregnancy forbids raises its alert at once."""
+    with transaction.atomic():
+        patient = _locked(patient_id)
+        known = RegimenEntry.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return Recorded(known.pk, new=False, seen=Seen())
+        row = regimen_row(patient_id, new, now=now)
+        payload = {
+            "code": f"{new.code_system}|{new.code}",
+            "name": new.name,
+            "daily_dose_mg": text(new.daily_dose_mg),
+            "unknown_reason": new.unknown_reason,
+            "stopped": new.stopped,
+        }
+        entry = note(
+            "regimen.imported", of=("regimen_entry", row.pk, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        row.entry = entry.entry_id
+        row.save(force_insert=True)
+        seen = danger_of_state(patient, by=by, now=now, received_at=now)
+        look_again(patient_id)
+        return Recorded(row.pk, new=True, seen=seen)
+
+
+def regimen_row(patient_id: UUID, new: NewRegimenEntry, *, now: datetime) -> RegimenEntry:
+    """The row of a line of the regimen, without its entry yet."""
+    return RegimenEntry(
+        id=uuid4(),
+        patient_id=patient_id,
+        source_system=new.source_system,
+        source_id=new.source_id,
+        received_at=now,
+        ingredient=new.ingredient,
+        name=new.name[:300],
+        drug_class=new.drug_class.value if new.drug_class else "",
+        product=new.product,
+        daily_dose_mg=new.daily_dose_mg,
+        step_index=new.step_index,
+        status=RegimenEntry.STOPPED if new.stopped else RegimenEntry.ACTIVE,
+        starts_at=new.starts_at,
+        known=not new.unknown_reason,
+        unknown_reason=new.unknown_reason,
+        code_system=new.code_system,
+        code=new.code,
+    )

@@ -1,0 +1,228 @@
+"""Patients come into the record: enrolment, care team, carers, consent, merging.
+
+Rules
+ * The same source enrols the same patient once.
+ * A care team has at most one responsible clinician at a time; nothing is deleted when a person leaves.
+ * A merge is an entry: rows stay where they were written, and reading goes through both records.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit.domain import Purpose
+from governance.domain import BadInput, Permission, Relation
+from governance.models import User
+from governance.permissions import check
+from governance.services import Acting
+
+from ..domain.record import Sex
+from ..models import CarerLink, CareTeamMember, Consent, Merge, Patient
+from .events import note
+
+
+@dataclass(frozen=True, slots=True)
+class NewPatient:
+    """A patient to enrol. `zone` is the IANA zone of home; nothing here is guessed."""
+
+    source_system: str
+    source_id: str
+    given_name: str
+    family_name: str
+    born_on: date | None
+    sex: Sex
+    zone: str
+    synthetic: bool
+
+
+def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
+    """Enrol a patient, or return the one already enrolled from this source."""
+    if by.user is not None:
+        by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
+    with transaction.atomic():
+        if new.source_id:
+            known = Patient.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+            if known is not None:
+                return known
+        patient_id = uuid4()
+        payload = {
+            "given_name": new.given_name,
+            "family_name": new.family_name,
+            "born_on": new.born_on.isoformat() if new.born_on else None,
+            "sex": new.sex.value,
+            "zone": new.zone,
+            "synthetic": new.synthetic,
+            "source": f"{new.source_system}|{new.source_id}",
+        }
+        entry = note(
+            "patient.enrolled", of=("patient", patient_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        return Patient.objects.create(
+            id=patient_id,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            given_name=new.given_name,
+            family_name=new.family_name,
+            born_on=new.born_on,
+            sex=new.sex.value,
+            zone=new.zone,
+            synthetic=new.synthetic,
+            enrolled_at=now,
+            entry=entry.entry_id,
+        )
+
+
+def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Acting, now: datetime) -> CareTeamMember:
+    """Put a person into a patient's care team; a second time changes nothing."""
+    if by.user is not None:
+        by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
+    with transaction.atomic():
+        member = CareTeamMember.objects.filter(patient_id=patient_id, user_id=user_id, until__isnull=True).first()
+        if member is not None:
+            return member
+        entry = note(
+            "care_team.joined",
+            of=("care_team", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"user": str(user_id), "responsible": responsible},
+            purpose=Purpose.OPERATIONS,
+        )
+        return CareTeamMember.objects.create(
+            patient_id=patient_id, user_id=user_id, since=now, responsible=responsible, entry=entry.entry_id
+        )
+
+
+def leave_care_team(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) -> None:
+    """End a person's membership. Their next act on this record is refused."""
+    if by.user is not None:
+        by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
+    with transaction.atomic():
+        ended = CareTeamMember.objects.filter(patient_id=patient_id, user_id=user_id, until__isnull=True).update(
+            until=now
+        )
+        if ended:
+            note(
+                "care_team.left",
+                of=("care_team", uuid4(), 1),
+                by=by,
+                now=now,
+                patient_id=patient_id,
+                payload={"user": str(user_id)},
+                purpose=Purpose.OPERATIONS,
+            )
+
+
+def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:
+    """Put `successor` into each care team `leaver` is in, with the same responsibility, and end the leaver's. Returns how many."""
+    by = by.under(check(Permission.MANAGE_STAFF, by.standing, frozenset({Relation.SITE})))
+    with transaction.atomic():
+        held = list(CareTeamMember.objects.select_for_update().filter(user=leaver, until__isnull=True))
+        for member in held:
+            CareTeamMember.objects.filter(pk=member.pk).update(until=now)
+            entry = note(
+                "care_team.handed_over",
+                of=("care_team", uuid4(), 1),
+                by=by,
+                now=now,
+                patient_id=member.patient_id,
+                payload={"from": str(leaver.pk), "to": str(successor.pk), "responsible": member.responsible},
+                purpose=Purpose.OPERATIONS,
+            )
+            again = CareTeamMember.objects.filter(patient_id=member.patient_id, user=successor, until__isnull=True)
+            if again.exists():
+                again.update(responsible=member.responsible)
+                continue
+            CareTeamMember.objects.create(
+                patient_id=member.patient_id,
+                user=successor,
+                since=now,
+                responsible=member.responsible,
+                entry=entry.entry_id,
+            )
+        return len(held)
+
+
+def link_account(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> None:
+    """Tie a patient's own account to the record."""
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update().get(pk=patient_id)
+        if patient.account_id not in (None, user.pk):
+            raise BadInput("This record already has an account.", field="account")
+        note(
+            "account.created",
+            of=("account", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"user": str(user.pk)},
+            purpose=Purpose.OPERATIONS,
+        )
+        Patient.objects.filter(pk=patient_id).update(account=user)
+
+
+def link_carer(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> CarerLink:
+    """Let a carer act for a patient."""
+    with transaction.atomic():
+        entry = note(
+            "carer.joined",
+            of=("carer", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"user": str(user.pk)},
+            purpose=Purpose.OPERATIONS,
+        )
+        return CarerLink.objects.create(patient_id=patient_id, user=user, since=now, entry=entry.entry_id)
+
+
+def give_consent(patient_id: UUID, scope: str, *, given: bool, by: Acting, now: datetime) -> Consent:
+    """Record that the patient agrees or withdraws. It takes effect at the next act."""
+    if scope not in Consent.SCOPES:
+        raise BadInput(f"There is no consent called {scope!r}.", field="scope", known=list(Consent.SCOPES))
+    with transaction.atomic():
+        entry = note(
+            "consent.given" if given else "consent.withdrawn",
+            of=("consent", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"scope": scope},
+            purpose=Purpose.PATIENT_REQUEST,
+        )
+        return Consent.objects.create(
+            patient_id=patient_id, scope=scope, given=given, at=now, by=by.person(), entry=entry.entry_id
+        )
+
+
+def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting, now: datetime) -> Merge:
+    """Say that two records are one person. Neither may have been merged away before."""
+    by = by.under(check(Permission.MERGE_PATIENTS, by.standing, frozenset({Relation.SITE})))
+    if not reason.strip():
+        raise BadInput("Say why these are the same person.", field="reason")
+    with transaction.atomic():
+        both = {p.pk: p for p in Patient.objects.select_for_update().filter(pk__in=[absorbed_id, kept_id])}
+        if len(both) != 2 or Merge.objects.filter(absorbed_id__in=both).exists():
+            raise BadInput("Name two different records, neither of them merged before.", field="patients")
+        entry = note(
+            "patient.merged",
+            of=("merge", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=kept_id,
+            payload={"absorbed": str(absorbed_id), "kept": str(kept_id), "reason": reason},
+            purpose=Purpose.OPERATIONS,
+        )
+        return Merge.objects.create(
+            absorbed_id=absorbed_id,
+            kept_id=kept_id,
+            merged_by=by.person(),
+            merged_at=now,
+            reason=reason,
+            entry=entry.entry_id,
+        )

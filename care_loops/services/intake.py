@@ -1,0 +1,110 @@
+"""The intake log, and with it the moment at which a regimen has really changed.
+
+Rules
+ * A dose is logged once per source id. What was skipped is said too.
+ * The first dose taken of a new line confirms it: only now has the regimen changed, and the recommendation is done. For a
+   stop, the first day logged as not taken confirms it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from governance.domain import BadInput
+from governance.services import Acting
+
+from ..domain.loops import LoopState
+from ..models import FirstIntake, IntakeLog, Patient, RegimenEntry
+from .events import note, text
+from .moves import Why, enter, lock
+from .outcomes import push_example
+
+
+@dataclass(frozen=True, slots=True)
+class NewIntake:
+    """A dose due on a local day: taken at a time, or skipped."""
+
+    source_system: str
+    source_id: str
+    ingredient: str
+    due_on: date
+    taken: bool
+    taken_at: datetime | None
+    daily_dose_mg: Decimal | None = None
+
+
+def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> IntakeLog:
+    """Log one dose; the first of a new line confirms it."""
+    if new.taken and new.taken_at is None:
+        raise BadInput("Say when it was taken.", field="taken_at")
+    if new.taken_at is not None and new.taken_at > now:
+        raise BadInput("A dose cannot have been taken in the future.", field="taken_at", problem="in_future")
+    with transaction.atomic():
+        known = IntakeLog.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None:
+            return known
+        Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        row_id = uuid4()
+        payload = {
+            "ingredient": new.ingredient,
+            "due_on": new.due_on.isoformat(),
+            "taken": new.taken,
+            "daily_dose_mg": text(new.daily_dose_mg),
+        }
+        entry = note(
+            "intake.recorded", of=("intake", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+        )
+        row = IntakeLog.objects.create(
+            id=row_id,
+            patient_id=patient_id,
+            source_system=new.source_system,
+            source_id=new.source_id,
+            received_at=now,
+            ingredient=new.ingredient,
+            due_on=new.due_on,
+            taken=new.taken,
+            taken_at=new.taken_at,
+            daily_dose_mg=new.daily_dose_mg,
+            entry=entry.entry_id,
+        )
+        _confirm(patient_id, new, by=by, now=now)
+        return row
+
+
+def _confirm(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> None:
+    """Confirm the line that waits for its first dose of this drug, and end its recommendation."""
+    waiting = (
+        RegimenEntry.objects.filter(
+            patient_id=patient_id,
+            ingredient=new.ingredient,
+            loop__state=LoopState.ACCEPTED.value,
+            first_intake__isnull=True,
+        )
+        .order_by("-starts_at")
+        .first()
+    )
+    if waiting is None or (waiting.status == RegimenEntry.ACTIVE) != new.taken:
+        return
+    at = new.taken_at or now
+    if at < waiting.starts_at:
+        return
+    entry = note(
+        "regimen.confirmed",
+        of=("regimen_entry", waiting.pk, 2),
+        by=by,
+        now=now,
+        patient_id=patient_id,
+        payload={"first_intake": at.isoformat()},
+    )
+    FirstIntake.objects.create(regimen_entry=waiting, at=at, entry=entry.entry_id)
+    loop = lock(waiting.loop_id)
+    decision = getattr(loop, "decision", None)
+    enter(loop, LoopState.DONE, by=by, now=now, why=Why(decision=decision, boundary=loop.boundary))
+    push_example(loop, now=now)
+
+

@@ -1,0 +1,66 @@
+"""Patients and carers get an account of their own and are tied to a record; leavers' work finds new hands.
+
+Rules
+ * An invitation to a record names the record; accepting it makes the account and ties it, both or neither.
+ * A record has one account of its own, and any number of carers.
+ * Who leaves hands over first: every care team has the successor in it, with the same responsibility, in the transaction
+   in which the leaver's roles and tokens end. Nobody's patients fall between two people.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from governance.domain import BadInput, NotFound, Permission, Relation, Role
+from governance.models import User
+from governance.permissions import check
+from governance.services import Acting
+from governance.services.accounts import Invited, NewAccount, accept_invitation, acting_as, invite, leave
+
+from ..models import Patient
+from .enrol import hand_over_patients, link_account, link_carer
+
+
+def invite_to_record(patient_id: UUID, role: Role, *, email: str, by: Acting, now: datetime) -> Invited:
+    """Invite the patient, or a carer, to this record. The token is shown once."""
+    check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE}))
+    patient = Patient.objects.filter(pk=patient_id, merged_into__isnull=True).first()
+    if patient is None:
+        raise NotFound("There is no such record.")
+    if role is Role.PATIENT and patient.account_id is not None:
+        raise BadInput("This patient has an account already.", field="patient")
+    return invite(email, role, by=by, now=now, patient_ref=patient.pk)
+
+
+def join_by_invitation(token: str, new: NewAccount, *, now: datetime) -> User:
+    """Accept an invitation: the account with its role and, for a patient or carer, the tie to the record."""
+    with transaction.atomic():
+        user, invitation = accept_invitation(token, new, now=now)
+        role = Role(invitation.role)
+        if invitation.patient_ref is not None:
+            patient = Patient.objects.get(pk=invitation.patient_ref)
+            merged = getattr(patient, "merged_into", None)
+            tie = link_account if role is Role.PATIENT else link_carer
+            tie(merged.kept_id if merged else patient.pk, user, by=acting_as(user, role), now=now)
+    return user
+
+
+def hand_over(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:
+    """The successor takes over the leaver's patients, and the leaver leaves. Returns how many patients."""
+    if leaver.pk == successor.pk:
+        raise BadInput("Name two different people.", field="to")
+    if not _works_with_patients(successor, now=now):
+        raise BadInput("The successor holds no clinical role.", field="to")
+    with transaction.atomic():
+        handed = hand_over_patients(leaver, successor, by=by, now=now)
+        leave(leaver.pk, by=by, now=now)
+    return handed
+
+
+def _works_with_patients(user: User, *, now: datetime) -> bool:
+    clinical = (Role.CLINICIAN, Role.PHARMACIST)
+    held = user.roles_held.filter(role__in=clinical, since__lte=now, until__isnull=True)
+    return user.is_active and user.left_at is None and held.exists()

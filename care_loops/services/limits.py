@@ -1,0 +1,177 @@
+"""What a clinician signs for a patient: the target and the operating boundary.
+
+Rules
+ * A new version supersedes; nothing is edited. A boundary starts now or later, never in the past (N1).
+ * At most three steps and six months (CLINICAL 1.9 row 1); never beyond a drug's guideline maximum (1.6).
+ * A drug can be named only when it is in the formulary. What is signed is what was shown: its digest is in the signature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from governance.domain import BadInput, Permission
+from governance.services import Acting, sign
+
+from ..domain.units import MmHg
+from ..models import Boundary, BoundaryDrug, Target
+from ..pathways.hypertension.tables_therapy import formulary
+from ..selectors.access import patient_for, role_for
+from .events import note, text
+
+MAX_STEPS = 3  # CLINICAL 1.9 row 1
+LONGEST = timedelta(days=184)  # six months, CLINICAL 1.9 row 1
+
+
+@dataclass(frozen=True, slots=True)
+class NewBoundaryDrug:
+    """One drug the patient may step up within, to a total of `max_daily_dose_mg` a day."""
+
+    ingredient: str
+    max_daily_dose_mg: Decimal
+    allow_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewBoundary:
+    """A titration order as a clinician signs it."""
+
+    drugs: tuple[NewBoundaryDrug, ...]
+    max_steps: int
+    min_interval_days: int
+    starts_at: datetime
+    expires_at: datetime
+    review_everything: bool
+
+
+def sign_target(
+    patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg, by: Acting, now: datetime
+) -> Target:
+    """Sign the home pressure this patient should stay under."""
+    if systolic_below <= diastolic_below:
+        raise BadInput("Systolic must lie above diastolic.", field="systolic_below")
+    with transaction.atomic():
+        patient = patient_for(by, patient_id, Permission.SIGN_TARGET, now=now)
+        acted = by.under(role_for(by, patient, Permission.SIGN_TARGET, now=now))
+        target_id = uuid4()
+        record = {
+            "target": str(target_id),
+            "patient": str(patient.pk),
+            "systolic_below": text(systolic_below.value),
+            "diastolic_below": text(diastolic_below.value),
+            "unit": "mm[Hg]",
+        }
+        signature, esign = sign(record, meaning="sets this target", by=acted, now=now, subject=str(patient.pk))
+        entry = note(
+            "target.signed",
+            of=("target", target_id, 1),
+            by=acted,
+            now=now,
+            patient_id=patient.pk,
+            payload=record,
+            esign=esign,
+        )
+        return Target.objects.create(
+            id=target_id,
+            patient=patient,
+            systolic_below=systolic_below.value,
+            diastolic_below=diastolic_below.value,
+            signed_by=by.person(),
+            signed_at=now,
+            signature=signature,
+            entry=entry.entry_id,
+        )
+
+
+def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: datetime) -> Boundary:
+    """Sign a new version of the patient's operating boundary; the old one no longer holds."""
+    _check(new, now=now)
+    with transaction.atomic():
+        patient = patient_for(by, patient_id, Permission.SIGN_BOUNDARY, now=now)
+        acted = by.under(role_for(by, patient, Permission.SIGN_BOUNDARY, now=now))
+        type(patient).objects.select_for_update().get(pk=patient.pk)  # versions are counted one at a time
+        newest = patient.boundaries.order_by("-version").values_list("version", flat=True).first()
+        version = (newest or 0) + 1
+        boundary_id = uuid4()
+        record = _as_shown(new, patient_id=patient.pk, version=version)
+        signature, esign = sign(record, meaning="orders titration within", by=acted, now=now, subject=str(patient.pk))
+        entry = note(
+            "boundary.signed",
+            of=("boundary", patient.pk, version),
+            by=acted,
+            now=now,
+            patient_id=patient.pk,
+            payload=record,
+            esign=esign,
+        )
+        boundary = Boundary.objects.create(
+            id=boundary_id,
+            patient=patient,
+            version=version,
+            max_steps=new.max_steps,
+            min_interval_days=new.min_interval_days,
+            starts_at=max(new.starts_at, now),
+            expires_at=new.expires_at,
+            review_everything=new.review_everything,
+            signed_by=by.person(),
+            signed_at=now,
+            signature=signature,
+            entry=entry.entry_id,
+        )
+        drugs = formulary()
+        BoundaryDrug.objects.bulk_create(
+            BoundaryDrug(
+                boundary=boundary,
+                ingredient=drug.ingredient,
+                name=drugs.drug(drug.ingredient).name,
+                max_daily_dose_mg=drug.max_daily_dose_mg,
+                allow_up=drug.allow_up,
+            )
+            for drug in new.drugs
+        )
+        return boundary
+
+
+def _check(new: NewBoundary, *, now: datetime) -> None:
+    if not 0 <= new.max_steps <= MAX_STEPS:
+        raise BadInput(f"A boundary covers at most {MAX_STEPS} steps.", field="max_steps")
+    if new.starts_at < now - timedelta(minutes=5):
+        raise BadInput("A boundary cannot start in the past.", field="starts_at")
+    if not new.starts_at < new.expires_at <= new.starts_at + LONGEST:
+        raise BadInput("A boundary ends after it starts and lasts at most six months.", field="expires_at")
+    if len({drug.ingredient for drug in new.drugs}) != len(new.drugs):
+        raise BadInput("Each drug stands once.", field="drugs")
+    for drug in new.drugs:
+        known = formulary().drug(drug.ingredient)
+        if known is None:
+            raise BadInput(f"{drug.ingredient} is not in the formulary.", field="drugs")
+        if not 0 < drug.max_daily_dose_mg <= known.guideline_max.value:
+            raise BadInput(
+                f"{known.name}: the most that can be signed is {known.guideline_max.value} mg a day.", field="drugs"
+            )
+
+
+def _as_shown(new: NewBoundary, *, patient_id: UUID, version: int) -> dict[str, Any]:
+    return {
+        "patient": str(patient_id),
+        "version": version,
+        "max_steps": new.max_steps,
+        "min_interval_days": new.min_interval_days,
+        "starts_at": new.starts_at.isoformat(),
+        "expires_at": new.expires_at.isoformat(),
+        "review_everything": new.review_everything,
+        "drugs": [
+            {
+                "ingredient": drug.ingredient,
+                "max_daily_dose_mg": text(drug.max_daily_dose_mg),
+                "allow_up": drug.allow_up,
+            }
+            for drug in new.drugs
+        ],
+    }

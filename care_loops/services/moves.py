@@ -1,0 +1,124 @@
+"""The only writer of a recommendation's state: the step, the head and the event are written together (N5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from audit.domain import Cap, Esign, ModelRef, Purpose
+from governance.services import Acting
+
+from ..domain.loops import LoopState
+from ..models import Boundary, Decision, Loop, Step
+from ..policies import AlreadyDecided, NotNow, check_can_enter
+from ..transitions import check_move
+from .events import note
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What goes with a move: its reason, what it rests on, what the entry says besides."""
+
+    reason: str = ""
+    decision: Decision | None = None
+    boundary: Boundary | None = None
+    payload: dict[str, Any] | None = None
+    esign: Esign | None = None
+    model: ModelRef | None = None
+    limits: tuple[Cap, ...] = ()
+    purpose: Purpose = Purpose.TREATMENT
+
+
+NOTHING_MORE = Why()
+
+EVENT: dict[LoopState, str] = {
+    LoopState.PROPOSED: "recommendation.proposed",
+    LoopState.WITHHELD: "recommendation.withheld",
+    LoopState.WITH_PATIENT: "recommendation.routed",
+    LoopState.WITH_CLINICIAN: "recommendation.routed",
+    LoopState.APPROVED: "recommendation.approved",
+    LoopState.MODIFIED: "recommendation.modified",
+    LoopState.REJECTED: "recommendation.rejected",
+    LoopState.DELIVERED: "recommendation.delivered",
+    LoopState.ACCEPTED: "recommendation.accepted",
+    LoopState.DECLINED: "recommendation.declined",
+    LoopState.RECALLED: "recommendation.recalled",
+    LoopState.EXPIRED: "recommendation.expired",
+    LoopState.WITHDRAWN: "recommendation.withdrawn",
+    LoopState.DONE: "recommendation.done",
+}
+
+
+def lock(loop_id: object) -> Loop:
+    """The loop, locked until the transaction ends. Whoever comes second waits, and then sees what the first did."""
+    return Loop.objects.select_for_update(of=("self",)).select_related("patient", "boundary").get(pk=loop_id)
+
+
+def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why = NOTHING_MORE) -> Step:
+    """Move `loop` (locked by the caller, or just created) into `state`, with its event, in the caller's transaction."""
+    before = LoopState(loop.state) if loop.version else None
+    check_move(before, state)
+    seq = loop.version + 1
+    kind = EVENT[state] if loop.origin == "proposal" or state is not LoopState.PROPOSED else "order.written"
+    if state is LoopState.WITH_CLINICIAN and before is LoopState.WITH_PATIENT:
+        kind = "recommendation.escalated_to_clinician"
+    entry = note(
+        kind,
+        of=("recommendation", loop.pk, seq),
+        by=by,
+        now=now,
+        patient_id=loop.patient_id,
+        reason=why.reason or None,
+        payload=why.payload if why.payload is not None else {"state": state.value},
+        esign=why.esign,
+        model=why.model,
+        limits=why.limits,
+        purpose=why.purpose,
+    )
+    if loop.version == 0:
+        loop.entry = entry.entry_id
+        loop.state, loop.version = state.value, seq
+        loop.save(force_insert=True)
+    decision = why.decision
+    if decision is not None and decision.entry is None:
+        decision.entry = entry.entry_id
+        decision.save(force_insert=True)
+    step = Step.objects.create(
+        loop=loop,
+        seq=seq,
+        before=before.value if before else "",
+        state=state.value,
+        entered_at=now,
+        actor_kind=by.kind,
+        actor_id=by.id,
+        reason_code=why.reason,
+        decided_by=decision.decided_by if decision and state in _DECIDED else None,
+        decision=decision,
+        boundary=why.boundary,
+        entry=entry.entry_id,
+    )
+    withheld = why.reason if state is LoopState.WITHHELD else ""
+    Loop.objects.filter(pk=loop.pk).update(state=state.value, version=seq, withheld_reason=withheld)
+    loop.state, loop.version, loop.withheld_reason = state.value, seq, withheld
+    return step
+
+
+_DECIDED = (LoopState.APPROVED, LoopState.MODIFIED, LoopState.REJECTED)
+
+
+def check_open_for(loop: Loop, state: LoopState) -> None:
+    """Refuse a move from where the loop stands; when somebody decided it, say who, when and what."""
+    if loop.state == LoopState.WITH_CLINICIAN.value or state not in _DECIDED:
+        check_can_enter(LoopState(loop.state), state)
+        return
+    decision = Decision.objects.select_related("decided_by").filter(loop=loop).first()
+    if decision is None:
+        raise NotNow(f"This recommendation is {loop.state.replace('_', ' ')}.", state=loop.state)
+    raise AlreadyDecided(
+        f"{decision.decided_by.printed_name} has already decided this recommendation.",
+        state=loop.state,
+        winner=decision.decided_by.printed_name,
+        decided_at=decision.decided_at.isoformat(),
+        kind=decision.kind,
+    )

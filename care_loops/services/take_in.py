@@ -1,0 +1,346 @@
+"""Readings come into the record: stored, plausibility named, danger rules run, one entry, one transaction (N4, N5, N9).
+
+Rules
+ * Danger rules run before plausibility drops anything, per component, on every reading that arrived (CLINICAL 1.3).
+ * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id is
+   kept beside it, quarantined as equivocal, and runs the danger rules too.
+ * One entry for each batch carries the count of its readings and the Merkle root over their canonical bytes (SECURITY 3.3).
+ * Nothing here asks a model, a broker or another process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit import canonical
+from audit.domain import Purpose
+from audit.merkle import batch_root
+from governance.services import Acting
+
+from ..domain.alerts import AlertKind
+from ..domain.readings import Implausible, Reading
+from ..models import BloodPressure, Patient, SensorSample
+from ..pathways.hypertension.tables_readings import plausibility_limits
+from ..plausibility import check as implausible
+from .danger import danger_of_reading
+from .events import note, text
+
+
+class ArrivalOutcome(StrEnum):
+    """What became of one reading that arrived."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    CONFLICT = "conflict"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A reading as it arrived: where from, under which identifier there, and why a component is absent."""
+
+    source_system: str
+    source_id: str
+    reading: Reading
+    absent_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchProof:
+    """What a device signed: which device, which range of its sequence, the digest of the body, the key."""
+
+    device_id: str
+    boot_id: str
+    first_seq: int
+    last_seq: int
+    body_sha256: str
+    signature_key_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArrivalResult:
+    """What became of one arrival. `reading_id` is the stored row; `code` names a quarantine."""
+
+    source_id: str
+    outcome: ArrivalOutcome
+    reading_id: UUID | None
+    code: str = ""
+    danger: tuple[AlertKind, ...] = ()
+    historic: tuple[AlertKind, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What became of a batch, in the order it arrived."""
+
+    results: tuple[ArrivalResult, ...]
+    alerts: tuple[UUID, ...]
+    entry_id: UUID | None
+    leaf_hash: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    arrival: Arrival
+    row: BloodPressure
+    outcome: ArrivalOutcome
+
+
+def take_in(
+    patient_id: UUID,
+    arrivals: Sequence[Arrival],
+    *,
+    by: Acting,
+    now: datetime,
+    received_at: datetime,
+    batch: BatchProof | None = None,
+    imported: bool = False,
+) -> TakenIn:
+    """Store readings of one patient. `imported` is for history from another system: a later batch of `now` is not a future.
+
+    `received_at` is when they reached us; `now` is when the danger rules look at them (in a replay, the reading's own
+    time). Returns one result for each arrival.
+    """
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        known = _known(arrivals)
+        fresh, results = _sort(patient, arrivals, known, now=now, received_at=received_at, imported=imported)
+        entry_id, leaf = None, None
+        if fresh:
+            entry_id, leaf = _write(patient, fresh, by=by, now=now, batch=batch, imported=imported)
+        alerts: list[UUID] = []
+        for item in fresh:
+            seen = danger_of_reading(patient, item.row, by=by, now=now, received_at=received_at)
+            alerts += seen.alerts
+            results[item.arrival.source_id] = _result(item, seen.kinds, seen.historic)
+    return TakenIn(
+        results=tuple(results[a.source_id] for a in arrivals),
+        alerts=tuple(dict.fromkeys(alerts)),
+        entry_id=entry_id,
+        leaf_hash=leaf,
+    )
+
+
+def _known(arrivals: Iterable[Arrival]) -> dict[tuple[str, str], BloodPressure]:
+    by_system: dict[str, list[str]] = {}
+    for a in arrivals:
+        by_system.setdefault(a.source_system, []).extend([a.source_id, _other_id(a)])
+    found: dict[tuple[str, str], BloodPressure] = {}
+    for system, ids in by_system.items():
+        rows = BloodPressure.objects.filter(source_system=system, source_id__in=ids)
+        found |= {(row.source_system, row.source_id): row for row in rows}
+    return found
+
+
+def _sort(
+    patient: Patient,
+    arrivals: Sequence[Arrival],
+    known: dict[tuple[str, str], BloodPressure],
+    *,
+    now: datetime,
+    received_at: datetime,
+    imported: bool,
+) -> tuple[list[_Fresh], dict[str, ArrivalResult]]:
+    """Tell the new from the known. What is known already changes nothing."""
+    fresh: list[_Fresh] = []
+    results: dict[str, ArrivalResult] = {}
+    for arrival in arrivals:
+        before = known.get((arrival.source_system, arrival.source_id))
+        row = _row(patient, arrival, now=now, received_at=received_at, imported=imported)
+        outcome = ArrivalOutcome.QUARANTINED if row.quarantined else ArrivalOutcome.STORED
+        if before is not None:
+            other = _other_id(arrival)
+            if content(before) == content(row) or (arrival.source_system, other) in known:
+                results[arrival.source_id] = ArrivalResult(arrival.source_id, ArrivalOutcome.DUPLICATE, before.pk)
+                continue
+            row.source_id, row.quarantined = other, Implausible.EQUIVOCAL.value
+            outcome = ArrivalOutcome.CONFLICT
+        known[(arrival.source_system, row.source_id)] = row
+        fresh.append(_Fresh(arrival, row, outcome))
+    return fresh, results
+
+
+def _row(
+    patient: Patient, arrival: Arrival, *, now: datetime, received_at: datetime, imported: bool
+) -> BloodPressure:
+    reading = arrival.reading
+    limits = plausibility_limits(reading.setting.value if reading.setting.value == "office" else "home")
+    held = reading.quarantined or implausible(
+        replace(reading, quarantined=None), limits, now=None if imported else now
+    )
+    return BloodPressure(
+        id=uuid4(),
+        patient=patient,
+        source_system=arrival.source_system,
+        source_id=arrival.source_id,
+        received_at=received_at,
+        taken_at=reading.taken_at,
+        zone=reading.zone,
+        systolic=reading.systolic.value if reading.systolic else None,
+        diastolic=reading.diastolic.value if reading.diastolic else None,
+        pulse=reading.pulse.value if reading.pulse else None,
+        absent_reason=arrival.absent_reason or _absent(reading),
+        method=reading.method.value,
+        setting=reading.setting.value,
+        position=reading.position.value,
+        status=reading.status.value,
+        device_validated=reading.device_validated,
+        device=reading.device_id or "",
+        session=reading.session or "",
+        flags=[flag.value for flag in reading.flags],
+        quarantined=held.value if held else "",
+    )
+
+
+def _absent(reading: Reading) -> str:
+    return "" if reading.systolic and reading.diastolic else "not_stated"
+
+
+def _write(
+    patient: Patient, fresh: list[_Fresh], *, by: Acting, now: datetime, batch: BatchProof | None, imported: bool
+) -> tuple[UUID, bytes]:
+    """The entry of the batch and its rows."""
+    batch_id = uuid4()
+    for index, item in enumerate(fresh):
+        item.row.batch, item.row.batch_index = batch_id, index
+    payload: dict[str, Any] = {
+        "count": len(fresh),
+        "root": batch_root(canonical_row(item.row) for item in fresh).hex(),
+        "kind": "blood_pressure",
+        "first": str(fresh[0].row.pk),
+    }
+    if batch is not None:
+        payload["batch"] = {
+            "device": batch.device_id,
+            "boot": batch.boot_id,
+            "first_seq": batch.first_seq,
+            "last_seq": batch.last_seq,
+            "body_sha256": batch.body_sha256,
+            "key": batch.signature_key_id,
+        }
+    entry = note(
+        "observation.imported" if imported else "observation.batch_accepted",
+        of=("observation_batch", batch_id, 1),
+        by=by,
+        now=now,
+        patient_id=patient.pk,
+        payload=payload,
+    )
+    for item in fresh:
+        item.row.entry = entry.entry_id
+    BloodPressure.objects.bulk_create([item.row for item in fresh])
+    return entry.entry_id, entry.leaf_hash
+
+
+def _result(item: _Fresh, kinds: tuple[AlertKind, ...], historic: tuple[AlertKind, ...]) -> ArrivalResult:
+    return ArrivalResult(
+        source_id=item.arrival.source_id,
+        outcome=item.outcome,
+        reading_id=item.row.pk,
+        code=item.row.quarantined,
+        danger=kinds,
+        historic=historic,
+    )
+
+
+def content(row: BloodPressure) -> dict[str, Any]:
+    """What a reading says, without when and where it was kept: equal content is the same reading."""
+    return {
+        "taken_at": row.taken_at.astimezone(UTC).isoformat(),
+        "systolic": _plain(row.systolic),
+        "diastolic": _plain(row.diastolic),
+        "pulse": _plain(row.pulse),
+        "absent_reason": row.absent_reason,
+        "method": row.method,
+        "setting": row.setting,
+        "position": row.position,
+        "status": row.status,
+    }
+
+
+def canonical_row(row: BloodPressure) -> bytes:
+    """The bytes of a stored reading under the root of its batch."""
+    said = content(row) | {
+        "id": str(row.pk),
+        "patient": str(row.patient_id),
+        "source": f"{row.source_system}|{row.source_id}",
+        "device": row.device,
+        "flags": sorted(row.flags),
+        "quarantined": row.quarantined,
+    }
+    return canonical.dumps(said, profile=canonical.PAYLOAD)
+
+
+def _plain(value: Decimal | None) -> str | None:
+    """A stored decimal in one spelling, however many noughts the database kept."""
+    return None if value is None else text(value.quantize(Decimal("0.0001")))
+
+
+def _other_id(arrival: Arrival) -> str:
+    """Where other content under a known source id is kept."""
+    reading = arrival.reading
+    said = f"{reading.taken_at.isoformat()}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
+    return f"{arrival.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Context from a wearable over [starts_at, ends_at]."""
+
+    source_system: str
+    source_id: str
+    kind: str
+    value: Decimal
+    unit: str
+    starts_at: datetime
+    ends_at: datetime
+    device: str = ""
+
+
+def take_in_samples(
+    patient_id: UUID, samples: Sequence[Sample], *, by: Acting, now: datetime, received_at: datetime
+) -> int:
+    """Store wearable samples; those already known change nothing. Returns how many are new."""
+    with transaction.atomic():
+        systems = {s.source_system for s in samples}
+        ids = {s.source_id for s in samples}
+        stored = SensorSample.objects.filter(source_system__in=systems, source_id__in=ids)
+        known = set(stored.values_list("source_system", "source_id"))
+        fresh = [s for s in samples if (s.source_system, s.source_id) not in known]
+        if not fresh:
+            return 0
+        entry = note(
+            "observation.recorded",
+            of=("sample_batch", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"count": len(fresh), "kinds": sorted({s.kind for s in fresh})},
+            purpose=Purpose.TREATMENT,
+        )
+        SensorSample.objects.bulk_create(
+            SensorSample(
+                patient_id=patient_id,
+                source_system=s.source_system,
+                source_id=s.source_id,
+                received_at=received_at,
+                kind=s.kind,
+                value=s.value,
+                unit=s.unit,
+                starts_at=s.starts_at,
+                ends_at=s.ends_at,
+                device=s.device,
+                entry=entry.entry_id,
+            )
+            for s in fresh
+        )
+        return len(fresh)
