@@ -3,7 +3,7 @@
 The rules
  * With nothing set, this is one machine on its own: embedded database and broker, a key made on first use.
  * With DATABASE_URL set this is a site, and what a site must decide (SECRET_KEY, ALLOWED_HOSTS) has no default.
- * Three database roles: `default` is the application and owns nothing; `owner` migrates; `sequencer` numbers the record.
+ * Three database roles: `default`, the application, owns nothing; `owner` migrates; `sequencer` numbers the record.
  * DEBUG is off unless asked for. Cookies, headers and the content policy are strict in both cases.
 """
 

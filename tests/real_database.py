@@ -1,7 +1,7 @@
 """The tests' database: migrated once by the owner, copied for each worker, used through the application's own role.
 
 The rules
- * Rights are the real ones. `default` is the application, `sequencer` the sequencer, `owner` the owner, on one database.
+ * Rights are the real ones: `default` is the application, `sequencer` and `owner` what they say, on one database.
  * The migrated database is a template named after the migrations' content, so a second run does not migrate.
  * Each process has its own copy, named by its pid, so two runs do not meet; copies of dead processes are dropped.
  * After a transactional test only what it touched is emptied, as the owner, with the evidence triggers held for that

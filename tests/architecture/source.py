@@ -51,7 +51,7 @@ def our_sources(*, packages: tuple[str, ...] = PACKAGES) -> list[Source]:
 
 
 def dotted(node: ast.AST) -> str:
-    """`a.b.c` of an attribute chain, calls left out: `Loop.objects.filter(x=1).update` is `Loop.objects.filter.update`."""
+    """An attribute chain without its calls: `Loop.objects.filter(a=1).update` is `Loop.objects.filter.update`."""
     if isinstance(node, ast.Attribute):
         return f"{dotted(node.value)}.{node.attr}"
     if isinstance(node, ast.Call):
