@@ -1,7 +1,7 @@
 """Which state a recommendation may enter from which: the one table, from which everything else is derived (DESIGN 8).
 
 Rules
- * What is not in `MOVES` is not legal. The database holds the same table (migration 0003) and refuses the rest.
+ * What is not in `MOVES` is not legal. The database holds the same table (migration 0002) and refuses the rest.
  * A state without moves is an ending; a loop has one ending.
  * States a named clinician must have caused are in `DECIDED`; the database pairs them with the decider (N1).
 """

@@ -1,7 +1,7 @@
 """The tables of the record and of the loops. Other apps never touch them.
 
 Rules
- * Evidence tables only grow: the application may insert and select; triggers refuse the rest (migration 0003).
+ * Evidence tables only grow: the application may insert and select; triggers refuse the rest (migration 0002).
  * Every row that says something happened carries `entry`, the identifier of its audit entry; a deferred trigger
    refuses a commit in which that entry does not exist (N5).
 """

@@ -127,7 +127,7 @@ class Migration(migrations.Migration):
     """Rights, growth, moves, heads, accountability."""
 
     dependencies = [
-        ("care_loops", "0002_initial"),
+        ("care_loops", "0001_initial"),
         ("governance", "0002_controls"),
         ("audit", "0001_initial"),
     ]
