@@ -5,10 +5,11 @@ import unicodedata
 
 import pytest
 import rfc8785
-from audit import canonical
-from audit.canonical import NotCanonical
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from audit import canonical
+from audit.canonical import NotCanonical
 
 keys = st.from_regex(r"[a-z0-9_]{1,16}", fullmatch=True)
 texts = (

@@ -6,16 +6,26 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from audit import merkle
 from hypothesis import given
 from hypothesis import strategies as st
+
+from audit import merkle
 
 LEAVES = [
     bytes.fromhex(h)
     for h in ("", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f")
 ]
-ROOTS = """e3b0c44298fc1c14 6e340b9cffb37a98 fac54203e7cc696c aeb6bcfe274b70a1 d37ee418976dd957
-4e3bbb1f7b478dcf 76e67dadbcdf1e10 ddb89be403809e32 5dc9da79a70659a9""".split()
+ROOTS = (
+    "e3b0c44298fc1c14",
+    "6e340b9cffb37a98",
+    "fac54203e7cc696c",
+    "aeb6bcfe274b70a1",
+    "d37ee418976dd957",
+    "4e3bbb1f7b478dcf",
+    "76e67dadbcdf1e10",
+    "ddb89be403809e32",
+    "5dc9da79a70659a9",
+)
 
 
 @pytest.mark.parametrize("size", range(9))

@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from audit import notes
-from audit.notes import NoteInvalid, TreeHead, VerifierKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
+
+from audit import notes
+from audit.notes import NoteInvalid, TreeHead, VerifierKey
 
 EXAMPLE_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 EXAMPLE = (
