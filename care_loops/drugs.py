@@ -31,11 +31,22 @@ class LowStartFact(StrEnum):
     """Facts that ask for the lower start dose (CLINICAL 1.6)."""
 
     ON_DIURETIC = "on_diuretic"
-    EGFR_BELOW_30 = "egfr_below_30"
-    EGFR_BELOW_40 = "egfr_below_40"
+    EGFR_BELOW = "egfr_below"
     VOLUME_DEPLETION = "volume_depletion"
-    AGE_80 = "age_80"
+    AGE_FROM = "age_from"
     FRAILTY = "frailty"
+
+
+@dataclass(frozen=True, slots=True)
+class LowStart:
+    """A fact that asks for the lower start, with its number where it has one (mL/min/1.73 m², years)."""
+
+    fact: LowStartFact
+    limit: Decimal | None = None
+
+    def __post_init__(self) -> None:
+        if (self.limit is not None) != (self.fact in (LowStartFact.EGFR_BELOW, LowStartFact.AGE_FROM)):
+            raise ValueError(f"{self.fact}: a limit where there is none, or none where there must be")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Drug:
     steps: tuple[Step, ...]
     start: Milligrams
     low_start: Milligrams | None
-    low_start_when: tuple[LowStartFact, ...]
+    low_start_when: tuple[LowStart, ...]
     guideline_max: Milligrams
     label_max: Milligrams
     product_required: bool

@@ -57,8 +57,9 @@ def test_a_code_on_no_row_tells_nothing(system, code):
 
 
 def test_a_row_tells_one_thing():
+    source = Source("c", Mark.PROPOSAL)
     with pytest.raises(ValueError, match="one condition or"):
-        CodedCondition(CodeSystem.SNOMED, "1", False, None, None, Source("c", Mark.PROPOSAL))
+        CodedCondition(CodeSystem.SNOMED, "1", prefix=False, condition=None, pregnancy=None, source=source)
 
 
 def test_each_row_says_something_no_other_row_says():
