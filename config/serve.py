@@ -4,6 +4,7 @@ The rules
  * A child that ends is started again, later each time, up to half a minute; one that keeps well is forgiven.
  * Ctrl-C and SIGTERM stop all of them: asked first, and killed after ten seconds. If the supervisor itself is killed,
    the kernel stops its children (Linux).
+ * The embedded database and broker are looked after too, and stay when the house ends: they are everybody's.
  * The web server's threads are bounded, so that connections to the database are: one per thread.
 """
 
@@ -20,10 +21,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.embedded.home import ROOT, home
+from config.embedded import ensure_broker, ensure_database, home
+from config.embedded.home import ROOT, CannotStart
 
 THREADS = 8
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 3.0
 WELL_AFTER = 60.0
 LONGEST_PAUSE = 30.0
 PR_SET_PDEATHSIG = 1
@@ -54,6 +57,7 @@ class Child:
                 f"{self.name} ended ({self.process.returncode}); again in {self.pause:.0f} s; see {self.log}",
                 flush=True,
             )
+            self._end_group(self.process.pid)
             self.process = None
         if now >= self.due:
             self.started = now
@@ -77,8 +81,13 @@ class Child:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self._end_group(self.process.pid)
+
+    @staticmethod
+    def _end_group(leader: int) -> None:
+        """End what a child has started itself: a web worker without its master would go on serving."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+            os.killpg(leader, signal.SIGKILL)
 
 
 def main(arguments: list[str]) -> int:
@@ -129,9 +138,13 @@ def _supervise(children: list[Child], *, greeting: str) -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
     print(greeting, flush=True)
+    looked = time.monotonic()
     while not told:
         for child in children:
             child.tend(time.monotonic())
+        if time.monotonic() - looked > LOOK_SECONDS:
+            _tend_services()
+            looked = time.monotonic()
         time.sleep(0.2)
     for child in children:
         child.ask_to_stop()
@@ -140,6 +153,17 @@ def _supervise(children: list[Child], *, greeting: str) -> int:
         child.stop(by=by)
     print("Stopped.", flush=True)
     return 0
+
+
+def _tend_services() -> None:
+    """Start the embedded database or broker again if it died; a site's own are the site's."""
+    try:
+        if not os.environ.get("DATABASE_URL") and ensure_database(home()):
+            print("The embedded database had ended and was started again.", flush=True)
+        if not os.environ.get("CELERY_BROKER_URL") and ensure_broker(home()):
+            print("The embedded broker had ended and was started again.", flush=True)
+    except CannotStart as reason:
+        print(reason, file=sys.stderr, flush=True)
 
 
 def _port_taken(host: str, port: int) -> str | None:

@@ -135,6 +135,7 @@ WSGI_APPLICATION = "config.wsgi.application"
 # -- who comes in ------------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "governance.User"
+AUDIT_BATCH_ROWS = "care_loops.selectors.batches.rows_of"
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",

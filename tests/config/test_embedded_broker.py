@@ -18,7 +18,7 @@ def home(tmp_path):
 
 
 def line(home: Home) -> redis.Redis:
-    return redis.Redis(unix_socket_path=broker_url(home).removeprefix("redis+socket://"))
+    return redis.Redis(unix_socket_path=broker_url(home).removeprefix("redis+socket://"), retry=None)
 
 
 def test_a_second_start_finds_the_first(home):
