@@ -23,12 +23,16 @@ from governance.domain import BadInput, NotFound, Permission
 from governance.services import Acting
 
 from ..domain.readings import Method
+from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Merge, Patient, Symptom, VisitPlan
+from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, Symptom, VisitPlan
 from ..transitions import PATIENT_VISIBLE
 from .access import NOBODY, patient_for, patients_open_to
+from .record import record_ids
+from .regimen import lines, regimen_of
 from .summary import ReadingSeen, reading_seen, readings_of
 
+SAME_MOMENT = timedelta(minutes=5)
 VISIBLE = sorted(state.value for state in PATIENT_VISIBLE)
 
 
@@ -53,15 +57,10 @@ def record_of_person(by: Acting, named: UUID | None, *, now: datetime) -> UUID:
     return open_to[0]
 
 
-def ids_of(patient: Patient) -> list[UUID]:
-    """The record and those merged into it."""
-    return [patient.pk, *Merge.objects.filter(kept=patient).values_list("absorbed_id", flat=True)]
-
-
 def visible_loops(patient: Patient) -> QuerySet[Loop]:
     """Recommendations that were put before this patient, newest first."""
     return (
-        Loop.objects.filter(patient__in=ids_of(patient), state__in=VISIBLE)
+        Loop.objects.filter(patient__in=record_ids(patient), state__in=VISIBLE)
         .select_related("decision__decided_by", "boundary__signed_by", "patient")
         .prefetch_related("steps", "messages")
         .order_by("-opened_at")
@@ -100,7 +99,7 @@ def day_of(patient: Patient, day: date) -> Day:
     zone = ZoneInfo(patient.zone)
     start = datetime.combine(day, time.min, tzinfo=zone)
     end = datetime.combine(day + timedelta(days=1), time.min, tzinfo=zone)
-    ids = ids_of(patient)
+    ids = record_ids(patient)
     readings = tuple(r for r in readings_of(ids, since=start, until=end) if r.taken_at < end)
     counting = tuple(r for r in readings if _joins_mean(r))
     return Day(
@@ -116,7 +115,7 @@ def day_of(patient: Patient, day: date) -> Day:
 
 def days_with_data(patient: Patient, *, before: date, limit: int) -> list[date]:
     """The newest `limit` days before `before` on which anything was measured, taken or felt, newest first."""
-    zone, ids = ZoneInfo(patient.zone), ids_of(patient)
+    zone, ids = ZoneInfo(patient.zone), record_ids(patient)
     end = datetime.combine(before, time.min, tzinfo=zone)
     found: set[date] = set()
     found.update(_local_days(BloodPressure.objects.filter(patient__in=ids, taken_at__lt=end), "taken_at", zone, limit))
@@ -131,35 +130,59 @@ def today_of(patient: Patient, *, now: datetime) -> date:
     return now.astimezone(ZoneInfo(patient.zone)).date()
 
 
+def medicines_now(patient: Patient, *, now: datetime) -> Regimen:
+    """What the patient takes now, as far as the record knows."""
+    return regimen_of(lines(patient, now=now))
+
+
+def symptom_differs(row_id: UUID, said: tuple[str, str, str, datetime]) -> bool:
+    """Whether a stored symptom says something else than (kind, drug blamed, text, time felt)."""
+    row = Symptom.objects.get(pk=row_id)
+    return (row.kind, row.suspected_ingredient, row.text, row.felt_at) != said
+
+
+def intake_differs(row: IntakeLog, said: tuple[str, date, bool, datetime | None, Decimal | None]) -> bool:
+    """Whether a stored dose says something else than (drug, day due, taken, time, daily dose).
+
+    A time that lay ahead of our clock was stored as the moment it arrived, so times minutes apart are the same.
+    """
+    *stored, at, dose = (row.ingredient, row.due_on, row.taken, row.taken_at, row.daily_dose_mg)
+    *sent, sent_at, sent_dose = said
+    apart = at is not None and sent_at is not None and abs(at - sent_at) > SAME_MOMENT
+    return stored != sent or dose != sent_dose or (at is None) != (sent_at is None) or apart
+
+
 def open_alerts_of(patient: Patient) -> list[Alert]:
     """Alerts nobody has dealt with yet, newest first."""
-    return list(Alert.objects.filter(patient__in=ids_of(patient), disposed_at__isnull=True).order_by("-raised_at"))
+    return list(Alert.objects.filter(patient__in=record_ids(patient), disposed_at__isnull=True).order_by("-raised_at"))
 
 
 def next_visit(patient: Patient) -> VisitPlan | None:
     """The visit planned last."""
-    return VisitPlan.objects.filter(patient__in=ids_of(patient)).order_by("-planned_at").first()
+    return VisitPlan.objects.filter(patient__in=record_ids(patient)).order_by("-planned_at").first()
 
 
 def consents_of(patient: Patient) -> dict[str, Consent]:
     """The newest word on each scope; a scope without a row was never agreed to."""
-    rows = Consent.objects.filter(patient__in=ids_of(patient)).order_by("scope", "-at", "-pk").distinct("scope")
+    rows = Consent.objects.filter(patient__in=record_ids(patient)).order_by("scope", "-at", "-pk").distinct("scope")
     return {row.scope: row for row in rows}
 
 
 def recent_readings(patient: Patient, *, before: datetime, limit: int) -> list[ReadingSeen]:
     """The newest `limit` readings taken before `before`, newest first."""
     rows = list(
-        BloodPressure.objects.filter(patient__in=ids_of(patient), taken_at__lt=before)
+        BloodPressure.objects.filter(patient__in=record_ids(patient), taken_at__lt=before)
         .select_related("correction")
         .order_by("-taken_at", "-received_at")[:limit]
     )
     return [reading_seen(row) for row in rows]
 
 
-def recent_intakes(patient: Patient, *, before: date, limit: int) -> list[IntakeLog]:
-    """The newest `limit` entries of the intake log for days before `before`."""
-    rows = IntakeLog.objects.filter(patient__in=ids_of(patient), due_on__lt=before)
+def recent_intakes(patient: Patient, *, before: date | None, limit: int) -> list[IntakeLog]:
+    """The newest `limit` entries of the intake log, of days before `before` when it is given."""
+    rows = IntakeLog.objects.filter(patient__in=record_ids(patient))
+    if before is not None:
+        rows = rows.filter(due_on__lt=before)
     return list(rows.order_by("-due_on", "-received_at")[:limit])
 
 

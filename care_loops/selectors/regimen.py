@@ -1,7 +1,8 @@
 """What the patient takes: dated lines of the regimen become the regimen now, and the changes that led there.
 
 Rules (issue text of the loop; DESIGN 3)
- * A line written by a loop counts only from its first intake; until then the line before it stands.
+ * A line written by a loop counts only from its first intake; until then the line before it stands. A stop counts from
+   the patient's yes.
  * The newest line of an ingredient holds; a stopped one is gone.
  * A line that could not be read, or a source that says otherwise than what we follow, makes the regimen not fully known.
 """
@@ -12,10 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from ..domain.loops import LoopState
 from ..domain.record import DrugClass, DrugTaken, PastChange, Regimen
 from ..domain.units import Milligrams
 from ..models import Patient, RegimenEntry
 from .record import record_ids
+
+# A stop counts from the patient's yes, unless it was taken back before it was begun.
+_STANDS = (LoopState.ACCEPTED.value, LoopState.DONE.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +35,13 @@ def lines(patient: Patient, *, now: datetime) -> tuple[Line, ...]:
     """Lines that count at `now`, oldest first."""
     rows = (
         RegimenEntry.objects.filter(patient_id__in=record_ids(patient), starts_at__lte=now, received_at__lte=now)
-        .select_related("first_intake")
+        .select_related("first_intake", "loop")
         .order_by("starts_at", "received_at", "pk")
     )
     found = []
     for row in rows:
         first = getattr(row, "first_intake", None)
-        if row.loop_id is None or (row.status == RegimenEntry.STOPPED and first is None and row.starts_at <= now):
+        if row.loop is None or (row.status == RegimenEntry.STOPPED and row.loop.state in _STANDS):
             found.append(Line(row, row.starts_at))
         elif first is not None and first.at <= now:
             found.append(Line(row, max(first.at, row.starts_at)))

@@ -19,10 +19,13 @@ from zoneinfo import ZoneInfo
 from django.db.models import Avg, Count, Min, Q, Sum
 from django.db.models.functions import TruncDate
 
+from ..averaging import average
 from ..domain.alerts import AlertSeverity
-from ..domain.readings import Flag, Implausible, Method, Position, Setting, Status
-from ..domain.record import Adherence, LabKind, PastChange, PatientFacts, Regimen
+from ..domain.readings import Flag, Implausible, Method, Position, Setting, Status, WindowResult
+from ..domain.record import Adherence, ConditionKind, Lab, PastChange, PatientFacts, Regimen
+from ..domain.situation import Situation
 from ..domain.units import Bpm, MmHg
+from ..lab_rules import LabDue, labs_due
 from ..models import (
     Alert,
     Allergy,
@@ -32,7 +35,6 @@ from ..models import (
     Condition,
     Consent,
     IntakeLog,
-    Lab,
     Loop,
     Patient,
     SensorSample,
@@ -40,8 +42,10 @@ from ..models import (
     Target,
     VisitPlan,
 )
+from ..pathways.hypertension.tables_readings import averaging_rule
+from ..pathways.hypertension.tables_therapy import lab_rules
 from .evidence import Evidence, newest_evidence
-from .record import adherence, facts, record_ids
+from .record import adherence, facts, labs, readings, record_ids
 from .regimen import lines, past_changes, regimen_of
 
 _DISTURBED = frozenset({Flag.MOTION, Flag.POST_EXERCISE, Flag.CLOCK_UNCERTAIN})
@@ -49,6 +53,8 @@ _WITH_RESULT = frozenset({Status.FINAL, Status.AMENDED, Status.CORRECTED})
 
 INTAKE_DAYS = 28
 """How many days the intake strip and its share look back."""
+WINDOW_DAYS_READ = 14
+"""How far back readings are fetched for the window as it stands: the window itself is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +126,6 @@ class ActivitySeen:
 
 
 @dataclass(frozen=True, slots=True)
-class LabSeen:
-    """A laboratory result."""
-
-    kind: LabKind
-    value: Decimal
-    taken_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Summary:
     """What the patient page is made of. Rows of tables are handed on read-only, already fetched."""
 
@@ -141,7 +138,9 @@ class Summary:
     readings: tuple[ReadingSeen, ...]
     regimen: Regimen
     changes: tuple[PastChange, ...]
-    labs: tuple[LabSeen, ...]
+    labs: tuple[Lab, ...]
+    labs_due: tuple[LabDue, ...]
+    window: WindowResult
     intakes: tuple[IntakeSeen, ...]
     adherence: Adherence | None
     activity: tuple[ActivitySeen, ...]
@@ -166,9 +165,13 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
     since = now - timedelta(days=days)
     today = now.astimezone(ZoneInfo(patient.zone)).date()
     counting = lines(patient, now=now)
+    changes = past_changes(counting)
+    who = facts(patient, now=now)
+    results = labs(patient, now=now)
+    regimen = regimen_of(counting)
     return Summary(
         patient=patient,
-        facts=facts(patient, now=now),
+        facts=who,
         allergies=tuple(Allergy.objects.filter(patient__in=ids, active=True).order_by("display")),
         conditions=tuple(Condition.objects.filter(patient__in=ids, active=True).order_by("display", "code")),
         team=tuple(
@@ -178,36 +181,66 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
         ),
         alerts=open_alerts(ids),
         readings=readings_of(ids, since=since, until=now),
-        regimen=regimen_of(counting),
-        changes=past_changes(counting),
-        labs=_newest_labs(ids),
+        regimen=regimen,
+        changes=changes,
+        labs=results,
+        labs_due=labs_due(_situation(who, regimen, results, changes, now=now), lab_rules()),
+        window=window_now(patient, who, changes, now=now),
         intakes=_intakes(ids, since=now - timedelta(days=INTAKE_DAYS)),
         adherence=adherence(patient, starts_on=today - timedelta(days=INTAKE_DAYS), ends_on=today, now=now),
         activity=_activity(ids, zone=patient.zone, since=now - timedelta(days=14)),
-        symptoms=tuple(
-            Symptom.objects.filter(Q(felt_at__gte=since) | Q(review__isnull=True), patient__in=ids)
-            .select_related("review")
-            .order_by("-felt_at")
-        ),
+        symptoms=_symptoms(ids, since=since),
         target=Target.objects.filter(patient__in=ids).select_related("signed_by").order_by("-signed_at").first(),
-        boundary=(
-            Boundary.objects.filter(patient__in=ids)
-            .select_related("signed_by")
-            .prefetch_related("drugs")
-            .order_by("-signed_at", "-version")
-            .first()
-        ),
+        boundary=_boundary(patient),
         consents=tuple(Consent.objects.filter(patient__in=ids).order_by("scope", "-at").distinct("scope")),
         visit=VisitPlan.objects.filter(patient__in=ids).order_by("-planned_at").first(),
-        loops=tuple(
-            Loop.objects.filter(patient__in=ids)
-            .select_related("decision", "decision__decided_by")
-            .prefetch_related("steps__decided_by")
-            .order_by("-opened_at")[:30]
-        ),
+        loops=_loops(ids),
         since=since,
         until=now,
     )
+
+
+def window_now(patient: Patient, who: PatientFacts, changes: tuple[PastChange, ...], *, now: datetime) -> WindowResult:
+    """What the averaging rule says of the readings if the window closed at `now`; nothing is decided from it."""
+    return average(
+        readings(patient, since=now - timedelta(days=WINDOW_DAYS_READ), now=now),
+        averaging_rule("home_7_day"),
+        as_of=now,
+        zone=ZoneInfo(patient.zone),
+        last_change_at=max((c.effective_at for c in changes), default=None),
+        atrial_fibrillation=ConditionKind.ATRIAL_FIBRILLATION in who.conditions,
+    )
+
+
+def _situation(
+    who: PatientFacts, regimen: Regimen, results: tuple[Lab, ...], changes: tuple[PastChange, ...], *, now: datetime
+) -> Situation:
+    """As much of the situation as the question "which results are awaited" reads."""
+    return Situation(
+        as_of=now,
+        facts=who,
+        regimen=regimen,
+        labs=results,
+        past_changes=changes,
+        symptoms=(),
+        pulse=None,
+        in_danger=False,
+    )
+
+
+def _symptoms(ids: list[UUID], *, since: datetime) -> tuple[Symptom, ...]:
+    rows = Symptom.objects.filter(Q(felt_at__gte=since) | Q(review__isnull=True), patient__in=ids)
+    return tuple(rows.select_related("review").order_by("-felt_at"))
+
+
+def _boundary(patient: Patient) -> Boundary | None:
+    rows = Boundary.objects.filter(patient=patient).select_related("signed_by").prefetch_related("drugs")
+    return rows.order_by("-version").first()
+
+
+def _loops(ids: list[UUID]) -> tuple[Loop, ...]:
+    rows = Loop.objects.filter(patient__in=ids).select_related("decision", "decision__decided_by").defer("evidence")
+    return tuple(rows.prefetch_related("steps__decided_by").order_by("-opened_at")[:30])
 
 
 def open_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, Evidence | None], ...]:
@@ -258,11 +291,6 @@ def reading_seen(row: BloodPressure) -> ReadingSeen:
 def outcome_of(loop: Loop) -> dict[str, Any]:
     """What was frozen with a loop when it was made, as it was written."""
     return dict(json.loads(loop.outcome)) if loop.outcome else {}
-
-
-def _newest_labs(ids: list[UUID]) -> tuple[LabSeen, ...]:
-    rows = Lab.objects.filter(patient__in=ids).order_by("kind", "-taken_at").distinct("kind")
-    return tuple(LabSeen(LabKind(row.kind), row.value, row.taken_at) for row in rows)
 
 
 def _intakes(ids: list[UUID], *, since: datetime) -> tuple[IntakeSeen, ...]:

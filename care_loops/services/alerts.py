@@ -23,6 +23,7 @@ from governance.services import Acting
 from ..danger import escalation
 from ..domain.alerts import AlertSeverity, Finding
 from ..models import Alert, AlertEvent
+from ..pathways.hypertension.tables_danger import danger_table
 from ..policies import NotNow
 from ..selectors.access import NOBODY, patient_for, role_for
 from .events import note
@@ -202,7 +203,7 @@ def escalate_alerts(*, by: Acting, now: datetime) -> int:
 
 def _next_escalation(severity: AlertSeverity, *, level: int, since: datetime) -> datetime | None:
     """When an alert at `level` reaches the next person, by the ladder of its severity; None at its end."""
-    ladder = escalation(severity)
+    ladder = escalation(severity, danger_table())
     later = [step for step in ladder if step.after_minutes > 0]
     return since + timedelta(minutes=later[level].after_minutes) if level < len(later) else None
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -21,7 +21,6 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from audit import canonical
 from audit.domain import Purpose
 from audit.merkle import batch_root
 from governance.services import Acting
@@ -31,8 +30,9 @@ from ..domain.readings import Implausible, Reading
 from ..models import BloodPressure, Patient, SensorSample
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
+from ..selectors.batches import canonical_row, content
 from .danger import danger_of_reading
-from .events import note, text
+from .events import note
 
 
 class ArrivalOutcome(StrEnum):
@@ -250,39 +250,6 @@ def _result(item: _Fresh, kinds: tuple[AlertKind, ...], historic: tuple[AlertKin
         danger=kinds,
         historic=historic,
     )
-
-
-def content(row: BloodPressure) -> dict[str, Any]:
-    """What a reading says, without when and where it was kept: equal content is the same reading."""
-    return {
-        "taken_at": row.taken_at.astimezone(UTC).isoformat(),
-        "systolic": _plain(row.systolic),
-        "diastolic": _plain(row.diastolic),
-        "pulse": _plain(row.pulse),
-        "absent_reason": row.absent_reason,
-        "method": row.method,
-        "setting": row.setting,
-        "position": row.position,
-        "status": row.status,
-    }
-
-
-def canonical_row(row: BloodPressure) -> bytes:
-    """The bytes of a stored reading under the root of its batch."""
-    said = content(row) | {
-        "id": str(row.pk),
-        "patient": str(row.patient_id),
-        "source": f"{row.source_system}|{row.source_id}",
-        "device": row.device,
-        "flags": sorted(row.flags),
-        "quarantined": row.quarantined,
-    }
-    return canonical.dumps(said, profile=canonical.PAYLOAD)
-
-
-def _plain(value: Decimal | None) -> str | None:
-    """A stored decimal in one spelling, however many noughts the database kept."""
-    return None if value is None else text(value.quantize(Decimal("0.0001")))
 
 
 def _other_id(arrival: Arrival) -> str:

@@ -1,0 +1,100 @@
+"""Danger rules at work: run in the transaction that stores the evidence, without a model and without a broker (N4).
+
+Rules
+ * The rules look at the evidence as it arrived, before plausibility; this module only gathers, asks and raises.
+ * `now` is when they look: the clock of receipt for live evidence, the reading's own time in a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from governance.services import Acting
+
+from ..danger import Context, assess, assess_record
+from ..domain.alerts import AlertKind, Finding
+from ..domain.record import Lab, LabKind, SymptomKind, SymptomReport
+from ..models import BloodPressure, Patient
+from ..models import Lab as LabRow
+from ..models import Symptom as SymptomRow
+from ..pathways.hypertension.tables_danger import danger_table
+from ..selectors.danger import danger_context
+from ..selectors.record import reading_of
+from .alerts import raise_findings
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the rules said of one piece of evidence: kinds that hold now, kinds too old to act on, alerts touched."""
+
+    kinds: tuple[AlertKind, ...] = ()
+    historic: tuple[AlertKind, ...] = ()
+    alerts: tuple[UUID, ...] = ()
+    asks: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+def danger_of_reading(
+    patient: Patient, row: BloodPressure, *, by: Acting, now: datetime, received_at: datetime
+) -> Seen:
+    """Run the rules on a stored reading."""
+    table = danger_table()
+    context = danger_context(patient, now=now, table=table)
+    found = assess(reading_of(row), context, received_at=now, table=table)
+    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at)
+
+
+def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
+    """Run the rules on a stored laboratory result."""
+    lab = Lab(lab_id=str(row.pk), kind=LabKind(row.kind), value=row.value, taken_at=row.taken_at)
+    table = danger_table()
+    found = assess(lab, danger_context(patient, now=now, table=table), received_at=now, table=table)
+    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at)
+
+
+def danger_of_symptom(
+    patient: Patient, row: SymptomRow, *, by: Acting, now: datetime, received_at: datetime
+) -> Seen:
+    """Run the rules on a stored symptom."""
+    symptom = SymptomReport(
+        symptom_id=str(row.pk),
+        kind=SymptomKind(row.kind),
+        reported_at=row.felt_at,
+        suspected_ingredient=row.suspected_ingredient or None,
+    )
+    table = danger_table()
+    found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
+    return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=received_at)
+
+
+def danger_of_state(patient: Patient, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
+    """Run the rules on what is known of the person: asked whenever pregnancy or regimen may have changed."""
+    table = danger_table()
+    context: Context = danger_context(patient, now=now, table=table)
+    found = assess_record(context, received_at=now, table=table)
+    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=received_at)
+
+
+def _raise(
+    patient: Patient,
+    found: Iterable[Finding],
+    *,
+    measured_at: datetime,
+    by: Acting,
+    now: datetime,
+    received_at: datetime,
+) -> Seen:
+    findings = tuple(found)
+    alerts = raise_findings(
+        patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now
+    )
+    return Seen(
+        kinds=tuple(f.kind for f in findings if not f.historic),
+        historic=tuple(f.kind for f in findings if f.historic),
+        alerts=alerts,
+        asks=tuple(dict.fromkeys(ask.value for f in findings if not f.historic for ask in f.asks)),
+        findings=findings,
+    )

@@ -1,0 +1,189 @@
+"""A change reaches the patient, and the patient answers: accept, decline, or ask a person instead.
+
+Rules
+ * Delivery happens after commit, from the outbox, once. It needs the decision that approved or modified (N1).
+ * Between decision and delivery a new danger stops the delivery of an increase: the clinician is asked again by its alert.
+ * The message gives the old and the new total daily dose, and what to stop.
+ * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit.domain import Purpose
+from audit.services import enqueue
+from governance.domain import NotFound, Permission
+from governance.services import Acting
+
+from ..domain.changes import Change, ChangeKind
+from ..domain.evidence import Outcome
+from ..domain.loops import LoopState
+from ..freeze import thaw
+from ..models import Alert, Decision, Loop, Message, RegimenEntry
+from ..pathways.hypertension.tables_therapy import formulary
+from ..policies import check_can_enter, check_not_expired
+from ..selectors.access import NOBODY, patient_for, role_for
+from ..wording import change_for_patient, recalled_for_patient
+from .events import note, text
+from .moves import Why, enter, lock
+from .outcomes import push_example
+
+
+class Answer(StrEnum):
+    """What a patient can answer."""
+
+    ACCEPT = "accept"
+    DECLINE = "decline"
+    ASK_PERSON = "ask_person"
+
+
+def change_of(loop: Loop) -> Change:
+    """The change that stands: what the clinician prescribed, else what was proposed within the boundary."""
+    decision: Decision | None = getattr(loop, "decision", None)
+    return thaw(decision.final_change, Change) if decision else thaw(loop.outcome, Outcome).change
+
+
+def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
+    """Put an approved or modified change before the patient. Returns None when it no longer waits for that.
+
+    While an open alert locks or bars an increase it stays undelivered and is tried again by the sweeper.
+    """
+    with transaction.atomic():
+        loop = lock(loop_id)
+        if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
+            return None
+        change = change_of(loop)
+        if change.intensifies and loop.origin == "proposal" and danger_stands(loop):
+            return None
+        enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
+        tell(loop, "change", change_for_patient(change), by=by, now=now)
+        return loop
+
+
+def danger_stands(loop: Loop) -> bool:
+    """Whether an open alert of this patient locks, or bars what is patient-facing or an increase."""
+    opened = Alert.objects.filter(patient_id=loop.patient_id, disposed_at__isnull=True)
+    return any(alert.locks or {"patient_facing", "up_titration"} & set(alert.bars) for alert in opened)
+
+
+def tell(loop: Loop, kind: str, words: str, *, by: Acting, now: datetime) -> Message:
+    """Put a message before the patient, once for each loop and kind."""
+    known = Message.objects.filter(loop=loop, kind=kind).first()
+    if known is not None:
+        return known
+    message_id = uuid4()
+    entry = note(
+        "message.sent",
+        of=("message", message_id, 1),
+        by=by,
+        now=now,
+        patient_id=loop.patient_id,
+        payload={"kind": kind, "text": words, "recommendation": str(loop.pk)},
+    )
+    return Message.objects.create(
+        id=message_id, patient_id=loop.patient_id, loop=loop, kind=kind, text=words, sent_at=now, entry=entry.entry_id
+    )
+
+
+def tell_recalled(loop_id: UUID, *, by: Acting, now: datetime) -> None:
+    """Tell the patient that a change was taken back."""
+    with transaction.atomic():
+        loop = lock(loop_id)
+        tell(loop, "recalled", recalled_for_patient(change_of(loop)), by=by, now=now)
+
+
+def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now: datetime) -> Loop:
+    """The patient's answer. Asking a person moves an unanswered change to the clinician, or tells the one who decided."""
+    with transaction.atomic():
+        found = Loop.objects.filter(pk=loop_id).values_list("patient_id", flat=True).first()
+        if found is None:
+            raise NotFound(NOBODY)
+        patient_for(by, found, Permission.RESPOND, now=now)
+        loop = lock(loop_id)
+        if LoopState(loop.state) not in (LoopState.WITH_PATIENT, LoopState.DELIVERED, LoopState.ACCEPTED):
+            _not_visible(loop)
+        acted = by.under(role_for(by, loop.patient, Permission.RESPOND, now=now))
+        check_not_expired(loop.expires_at, now)
+        why = Why(
+            reason=reason_code,
+            decision=getattr(loop, "decision", None),
+            boundary=loop.boundary,
+            purpose=Purpose.PATIENT_REQUEST,
+        )
+        if answer is Answer.ASK_PERSON:
+            return _ask(loop, why, by=acted, now=now)
+        state = LoopState.ACCEPTED if answer is Answer.ACCEPT else LoopState.DECLINED
+        check_can_enter(LoopState(loop.state), state)
+        enter(loop, state, by=acted, now=now, why=why)
+        if state is LoopState.ACCEPTED:
+            _write_line(loop, by=acted, now=now)
+        else:
+            push_example(loop, now=now)
+        return loop
+
+
+def _not_visible(loop: Loop) -> None:
+    """What the patient never saw does not exist for the patient; what ended says so."""
+    visible = {LoopState.DECLINED, LoopState.RECALLED, LoopState.DONE, LoopState.EXPIRED}
+    seen = loop.messages.exists() or loop.steps.filter(state=LoopState.WITH_PATIENT.value).exists()
+    if LoopState(loop.state) in visible and seen:
+        check_can_enter(LoopState(loop.state), LoopState.ACCEPTED)
+    raise NotFound(NOBODY)
+
+
+def _ask(loop: Loop, why: Why, *, by: Acting, now: datetime) -> Loop:
+    if loop.state == LoopState.WITH_PATIENT.value:
+        enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=why)
+    else:  # already decided: the clinician is told that the patient wants to talk, and the change is declined
+        check_can_enter(LoopState(loop.state), LoopState.DECLINED)
+        enter(loop, LoopState.DECLINED, by=by, now=now, why=why)
+        push_example(loop, now=now)
+    enqueue("clinician.call_patient", {"loop": str(loop.pk)})
+    return loop
+
+
+def _write_line(loop: Loop, *, by: Acting, now: datetime) -> None:
+    """The line of the regimen that the accepted change writes. A change of timing writes none."""
+    change = change_of(loop)
+    if change.kind in (ChangeKind.TIMING, ChangeKind.STAY) or change.ingredient is None:
+        return
+    stopped = change.kind is ChangeKind.STOP
+    drug = formulary().drug(change.ingredient)
+    dose = change.new_daily_dose
+    step = None
+    if drug is not None and dose is not None:
+        step = next((i for i, rung in enumerate(drug.steps) if rung.daily_dose == dose), None)
+    row_id = uuid4()
+    payload = {
+        "ingredient": change.ingredient,
+        "daily_dose_mg": text(dose.value) if dose else None,
+        "stopped": stopped,
+        "recommendation": str(loop.pk),
+    }
+    entry = note(
+        "regimen.changed", of=("regimen_entry", row_id, 1), by=by, now=now, patient_id=loop.patient_id, payload=payload
+    )
+    RegimenEntry.objects.create(
+        id=row_id,
+        patient_id=loop.patient_id,
+        loop=loop,
+        source_system="clinaiops",
+        source_id=str(loop.pk),
+        received_at=now,
+        ingredient=change.ingredient,
+        name=change.drug or (drug.name if drug else change.ingredient),
+        drug_class=change.drug_class.value if change.drug_class else "",
+        product=change.product or "",
+        daily_dose_mg=None if stopped or dose is None else dose.value,
+        step_index=step,
+        status=RegimenEntry.STOPPED if stopped else RegimenEntry.ACTIVE,
+        starts_at=now,
+        known=True,
+        unknown_reason="",
+        entry=entry.entry_id,
+    )
