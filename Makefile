@@ -1,5 +1,6 @@
 # The door of the house. Every target works from a bare clone: set-up runs first, and is instant when nothing changed.
-.PHONY: help setup demo test check format stop
+.PHONY: help setup demo test check format stop check-format check-lint check-imports check-types check-templates \
+	check-migrations check-documents
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE
 unexport PYTHONPATH
@@ -31,13 +32,25 @@ test: setup
 	@deploy/chromium.sh
 	@$(WITH_SERVICES) $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
+CHECKS := check-format check-lint check-imports check-types check-templates check-migrations check-documents
+
 check: setup
-	@$(VENV)/ruff format --check $(OURS)
-	@$(VENV)/ruff check $(OURS)
-	@$(VENV)/lint-imports --no-cache
+	@$(MAKE) --no-print-directory --keep-going $(CHECKS)
+	@echo "make check: all of $(words $(CHECKS)) hold"
+
+check-format:
+	@$(VENV)/ruff format --quiet --diff $(OURS)
+check-lint:
+	@$(VENV)/ruff check --quiet $(OURS)
+check-imports:
+	@$(VENV)/lint-imports --no-cache --no-logo
+check-types:
 	@$(VENV)/mypy
+check-templates:
 	@$(VENV)/djlint --quiet --lint templates
+check-migrations:
 	@$(WITH_SERVICES) $(PYTHON_RUN) manage.py makemigrations --check --dry-run
+check-documents:
 	@$(PYTHON_RUN) manage.py reference_docs --check
 
 format: setup

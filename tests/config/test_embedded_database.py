@@ -78,7 +78,7 @@ def test_two_homes_run_side_by_side_and_know_nothing_of_each_other(start_home):
     with as_role(other, "DATABASE_URL_OWNER") as owner:
         assert owner.execute("SELECT to_regclass('only_here')").fetchone() == (None,)
     with pytest.raises(psycopg.OperationalError):
-        psycopg.connect(database_urls(one)["DATABASE_URL"].replace("%2Fone%2F", "%2Fother%2F"))
+        psycopg.connect(database_urls(other)["DATABASE_URL"], password=one.secrets()["app"])
 
 
 @pytest.mark.slow
