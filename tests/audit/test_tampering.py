@@ -1,0 +1,415 @@
+"""Whoever owns the database changes the record behind its back; verification names the first entry that lies.
+
+What cannot be seen from inside is said as plainly: a log cut back to an older checkpoint, a log rewritten by someone
+who holds its key. Only a checkpoint kept outside shows those.
+"""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from audit import entries, merkle, notes
+from audit.migrations_sql import EVIDENCE
+from audit.models import Checkpoint, Entry, Payload
+from audit.selectors import TILE_WIDTH
+from audit.services import keys, sequence_batch, sequence_until_empty
+from audit.services.verifying import Outside, verify_log
+from tests.audit.builders import event, first_bad, record
+
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
+
+
+@pytest.fixture
+def log(owner_db):
+    """Twelve entries in three checkpoints, and a cursor of the owner with every guard switched off."""
+    for start in (0, 4, 8):
+        record(*[event(f"loop-{n % 3}", n // 3 + 1) for n in range(start, start + 4)])
+        sequence_batch()
+    assert first_bad() is None
+    for table in EVIDENCE:
+        owner_db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    yield owner_db
+    for table in EVIDENCE:
+        owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change")
+        owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate")
+    owner_db.execute("ALTER TABLE audit_pending ENABLE ALWAYS TRIGGER audit_pending_leaves")
+
+
+def _id(position: int) -> str:
+    return str(Entry.objects.get(position=position).entry_id)
+
+
+def _rewrite(cursor, position: int, change, *, everywhere: bool = True) -> None:
+    """Change an entry and whatever beside it repeats its hash, as a careful forger would."""
+    row = Entry.objects.get(position=position)
+    frame = entries.frame(keys.origin())
+    entry = json.loads(bytes(row.leaf)[len(frame) :])
+    change(entry)
+    leaf = frame + json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    values = [leaf, entries.leaf_hash(leaf), *entries.columns(entry), entry["id"], position]
+    cursor.execute(
+        "UPDATE audit_entry SET leaf = %s, leaf_hash = %s, type = %s, at = %s, occurred_at = %s, actor_kind = %s,"
+        " actor_id = %s, object_type = %s, object_id = %s, object_version = %s, subject = %s, outcome = %s,"
+        " entry_id = %s WHERE position = %s",
+        values,
+    )
+    if everywhere:
+        place = entry["object"]
+        cursor.execute(
+            "UPDATE audit_objectversion SET leaf_hash = %s WHERE (object_type, object_id, version) = (%s, %s, %s)",
+            [entries.leaf_hash(leaf), place["type"], place["id"], place["version"]],
+        )
+
+
+def _another_actor(entry: dict) -> None:
+    entry["actor"] = {"kind": "user", "id": "18", "role": "clinician"}
+
+
+def one_byte(c):
+    c.execute(
+        "UPDATE audit_entry SET leaf = set_byte(leaf, 80, (get_byte(leaf, 80) + 1) %% 128) WHERE position = 5", []
+    )
+
+
+def another_hash(c):
+    c.execute("UPDATE audit_entry SET leaf_hash = sha256('x') WHERE position = 5")
+
+
+def another_actor(c):
+    _rewrite(c, 5, _another_actor)
+
+
+def another_actor_roughly(c):
+    _rewrite(c, 5, _another_actor, everywhere=False)
+
+
+def back_dated(c):
+    _rewrite(c, 5, lambda entry: entry.update(at="2020-01-01T00:00:00.000000Z"))
+
+
+def an_unknown_key(c):
+    _rewrite(c, 5, lambda entry: entry.update(comment="was agreed by telephone"))
+
+
+def an_unknown_type(c):
+    _rewrite(c, 5, lambda entry: entry.update(type="window.never_closed"))
+
+
+def another_spelling(c):
+    row = Entry.objects.get(position=5)
+    leaf = bytes(row.leaf).replace(b'"v":1', b'"v": 1')
+    c.execute("UPDATE audit_entry SET leaf = %s, leaf_hash = %s WHERE position = 5", [leaf, entries.leaf_hash(leaf)])
+
+
+def deleted_with_a_gap(c):
+    c.execute("DELETE FROM audit_entry WHERE position = 5")
+
+
+def deleted_and_renumbered(c):
+    c.execute("DELETE FROM audit_entry WHERE position = 5")
+    for position in range(6, 12):
+        c.execute("UPDATE audit_entry SET position = %s WHERE position = %s", [position - 1, position])
+
+
+def swapped(c):
+    c.execute("UPDATE audit_entry SET position = 99 WHERE position = 5")
+    c.execute("UPDATE audit_entry SET position = 5 WHERE position = 6")
+    c.execute("UPDATE audit_entry SET position = 6 WHERE position = 99")
+
+
+def inserted(c):
+    for position in range(11, 4, -1):
+        c.execute("UPDATE audit_entry SET position = %s WHERE position = %s", [position + 1, position])
+    row = Entry.objects.get(position=0)
+    row.position, row.entry_id = 5, entries.fresh_id(row.at)
+    c.execute(
+        "INSERT INTO audit_entry SELECT 5, %s, leaf, sha256('y'), type, at, occurred_at, actor_kind, actor_id,"
+        " object_type, object_id, object_version, subject, outcome FROM audit_entry WHERE position = 0",
+        [row.entry_id],
+    )
+
+
+def another_search_column(c):
+    c.execute("UPDATE audit_entry SET subject = repeat('0', 64) WHERE position = 5")
+
+
+def another_row_id(c):
+    c.execute("UPDATE audit_entry SET entry_id = gen_random_uuid() WHERE position = 5")
+
+
+def payload_changed(c):
+    c.execute('UPDATE audit_payload SET body = \'{"mean":"120 mm[Hg]"}\' WHERE entry_id = %s', [_id(5)])
+
+
+def payload_and_commitment_changed(c):
+    kept, body = Payload.objects.get(entry_id=_id(5)), b'{"mean":"120 mm[Hg]"}'
+    commit = entries.commitment(bytes(kept.salt), body)
+    c.execute("UPDATE audit_payload SET body = %s, commit = %s WHERE id = %s", [body, commit, kept.id])
+
+
+def payload_gone(c):
+    c.execute("DELETE FROM audit_payload WHERE entry_id = %s", [_id(5)])
+
+
+def payload_salt_cut(c):
+    c.execute("UPDATE audit_payload SET salt = ''::bytea WHERE entry_id = %s", [_id(5)])
+
+
+def version_index_changed(c):
+    c.execute("UPDATE audit_objectversion SET leaf_hash = sha256('z') WHERE entry_id = %s", [_id(5)])
+
+
+def version_index_gone(c):
+    c.execute("DELETE FROM audit_objectversion WHERE entry_id = %s", [_id(5)])
+
+
+AT_ENTRY_FIVE = {
+    one_byte: "leaf-hash",
+    another_hash: "leaf-hash",
+    another_actor_roughly: "version-index",
+    an_unknown_key: "unknown-key",
+    an_unknown_type: "schema",
+    another_spelling: "other-spelling",
+    another_search_column: "columns",
+    another_row_id: "entry-id",
+    payload_changed: "payload-commit",
+    payload_and_commitment_changed: "payload-ref",
+    payload_gone: "payload-missing",
+    payload_salt_cut: "payload-commit",
+    version_index_changed: "version-index",
+    version_index_gone: "version-index",
+}
+
+
+@pytest.mark.parametrize("tamper", AT_ENTRY_FIVE, ids=lambda tamper: tamper.__name__)
+def test_a_changed_entry_is_named(log, tamper):
+    name = _id(5)
+    tamper(log)
+    code, position, entry_id = first_bad()
+    assert (code, position) == (AT_ENTRY_FIVE[tamper], 5)
+    assert entry_id == name or tamper is another_row_id
+
+
+IN_ORDER = {
+    deleted_with_a_gap: ("position", 5),
+    deleted_and_renumbered: ("version-gap", 7),
+    swapped: ("checkpoint", 4),
+    inserted: ("leaf-hash", 5),
+}
+
+
+@pytest.mark.parametrize("tamper", IN_ORDER, ids=lambda tamper: tamper.__name__)
+def test_entries_taken_out_put_in_or_moved_are_noticed(log, tamper):
+    tamper(log)
+    code, position, _ = first_bad()
+    assert (code.removesuffix("-root").replace("tree-state", "checkpoint"), position) == IN_ORDER[tamper]
+
+
+@pytest.mark.parametrize("tamper", [another_actor, back_dated], ids=lambda tamper: tamper.__name__)
+def test_a_careful_forger_is_caught_by_the_next_entry_of_the_object_or_the_next_root(log, tamper):
+    tamper(log)
+    assert first_bad()[:2] in {("tree-state-root", 4), ("prev", 8)}
+
+
+def test_with_tree_states_rewritten_too_the_signed_checkpoint_still_says_no(log):
+    record(event("lonely"))
+    sequence_batch()
+    _rewrite(log, 12, _another_actor)
+    leaves = [bytes(leaf) for leaf in Entry.objects.order_by("position").values_list("leaf_hash", flat=True)]
+    log.execute("UPDATE audit_treestate SET root = %s WHERE size = 13", [merkle.root(leaves)])
+    assert first_bad()[:2] == ("checkpoint-root", 12)
+
+
+def test_a_full_tile_names_the_very_entry(log):
+    record(*[event(f"many-{n}") for n in range(TILE_WIDTH)])
+    sequence_batch()
+    _rewrite(log, 200, _another_actor)
+    assert first_bad()[:2] == ("tile", 200)
+
+
+def checkpoint_note_changed(c):
+    c.execute(
+        "UPDATE audit_checkpoint SET note = replace(convert_from(note, 'UTF8'), E'\\n8\\n', E'\\n9\\n')::bytea"
+        " WHERE size = 8"
+    )
+
+
+def checkpoint_signed_by_another_key(c):
+    stranger = notes.Ed25519PrivateKey.generate()
+    head = notes.TreeHead(keys.origin(), 8, bytes(Checkpoint.objects.get(size=8).root))
+    c.execute(
+        "UPDATE audit_checkpoint SET note = %s WHERE size = 8",
+        [notes.sign(head.text(), name=keys.origin(), key=stranger)],
+    )
+
+
+def checkpoint_of_an_older_size(c):
+    c.execute("UPDATE audit_checkpoint SET note = (SELECT note FROM audit_checkpoint WHERE size = 4) WHERE size = 8")
+
+
+def last_checkpoint_gone(c):
+    c.execute("DELETE FROM audit_checkpoint WHERE size = 12")
+
+
+def checkpoint_invented(c):
+    c.execute("INSERT INTO audit_checkpoint SELECT 13, root, note, key_name, at FROM audit_checkpoint WHERE size = 12")
+
+
+def tail_cut_roughly(c):
+    c.execute("DELETE FROM audit_entry WHERE position >= 10")
+
+
+def payload_of_nobody(c):
+    c.execute(
+        "INSERT INTO audit_payload SELECT gen_random_uuid(), gen_random_uuid(), commit, salt, alg, dek_id, body"
+        " FROM audit_payload LIMIT 1"
+    )
+
+
+HEADS = {
+    checkpoint_note_changed: "checkpoint-note",
+    checkpoint_signed_by_another_key: "checkpoint-note",
+    checkpoint_of_an_older_size: "checkpoint-note",
+    last_checkpoint_gone: "checkpoint-missing",
+    checkpoint_invented: "checkpoint-beyond",
+    tail_cut_roughly: "checkpoint-beyond",
+    payload_of_nobody: "payload-orphan",
+}
+
+
+@pytest.mark.parametrize("tamper", HEADS, ids=lambda tamper: tamper.__name__)
+def test_what_stands_beside_the_entries_is_checked_too(log, tamper):
+    tamper(log)
+    assert first_bad()[0] == HEADS[tamper]
+
+
+def _cut_back(c, size: int) -> None:
+    """The tail and everything that speaks of it, taken out cleanly."""
+    c.execute(
+        "DELETE FROM audit_payload WHERE entry_id IN (SELECT entry_id FROM audit_entry WHERE position >= %s)", [size]
+    )
+    c.execute(
+        "DELETE FROM audit_objectversion WHERE entry_id IN (SELECT entry_id FROM audit_entry WHERE position >= %s)",
+        [size],
+    )
+    c.execute("DELETE FROM audit_entry WHERE position >= %s", [size])
+    c.execute("DELETE FROM audit_treestate WHERE size > %s", [size])
+    c.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])
+
+
+def test_a_log_cut_back_to_an_older_checkpoint_is_only_seen_from_outside(log):
+    """From inside nothing can show it: the shorter log is a perfect log. A checkpoint kept elsewhere does."""
+    seen = bytes(Checkpoint.objects.get(size=12).note)
+    _cut_back(log, 8)
+    assert verify_log()[0].verified is True
+    report, _ = verify_log(outside=Outside(checkpoint=seen))
+    assert report.first_bad.code == "remembered-longer"
+    record(*[event(f"new-{n}") for n in range(6)])  # grown past the old size again, as a restored backup would
+    sequence_until_empty()
+    assert verify_log()[0].verified is True
+    assert verify_log(outside=Outside(checkpoint=seen))[0].first_bad.code == "remembered-root"
+
+
+def test_a_log_rewritten_by_the_holder_of_its_key_is_only_seen_from_outside(log):
+    seen = bytes(Checkpoint.objects.get(size=12).note)
+    _cut_back(log, 0)
+    record(*[event(f"forged-{n}") for n in range(12)])
+    sequence_until_empty()
+    assert verify_log()[0].verified is True
+    assert verify_log(outside=Outside(checkpoint=seen))[0].first_bad.code == "remembered-root"
+
+
+def test_a_key_handed_round_beforehand_unmasks_a_log_signed_by_another(log):
+    stranger = notes.Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    outside = Outside(verifier_key=notes.VerifierKey(keys.origin(), stranger))
+    assert verify_log(outside=outside)[0].first_bad.code == "checkpoint-note"
+
+
+def test_device_batches_are_compared_with_their_readings(settings):
+    settings.AUDIT_BATCH_ROWS = ""
+    kept = [f"reading {n}".encode() for n in range(100)]
+    payload = {"root": merkle.batch_root(kept).hex(), "count": 100}
+    record(event("batch-1", kind="observation.batch_accepted", subject=None, payload=payload))
+    sequence_until_empty()
+    assert verify_log()[0].batches_unchecked == 1
+    settings.AUDIT_BATCH_ROWS = f"{__name__}.batch_rows"
+    BATCHES["batch-1"] = kept
+    report, _ = verify_log()
+    assert (report.verified, report.batches_checked) == (True, 1)
+    BATCHES["batch-1"] = [*kept[:-1], b"reading 99, improved"]
+    assert first_bad()[:2] == ("batch-root", 0)
+    BATCHES["batch-1"] = kept[:-1]
+    assert first_bad()[:2] == ("batch-root", 0)
+
+
+BATCHES: dict[str, list[bytes]] = {}
+
+
+def batch_rows(_type: str, batch: str):
+    """The batches another app would keep."""
+    return BATCHES.get(batch)
+
+
+def _command(*arguments: str) -> tuple[int, dict]:
+    out = StringIO()
+    try:
+        call_command("verify_audit", "--json", *arguments, stdout=out)
+    except SystemExit as end:
+        return end.code, json.loads(out.getvalue())
+    return 0, json.loads(out.getvalue())
+
+
+def test_the_command_says_verified_with_size_and_root(log):
+    code, said = _command()
+    assert code == 0
+    assert said | {"root": None} == {
+        "verified": True, "entries": 12, "pending": 0, "first_bad": None, "size": 12, "root": None, "signed": 12,
+        "checkpoints": 3, "batches": {"checked": 0, "unchecked": 0},
+    }  # fmt: skip
+    assert said["root"] == bytes(Checkpoint.objects.get(size=12).root).hex()
+
+
+def test_the_command_names_the_first_bad_entry_and_fails(log):
+    name = _id(5)
+    payload_changed(log)
+    code, said = _command()
+    assert (code, said["verified"]) == (1, False)
+    assert (said["first_bad"]["entry_id"], said["first_bad"]["position"]) == (name, 5)
+    out = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("verify_audit", stdout=out)
+    assert name in out.getvalue()
+
+
+def test_the_command_takes_a_checkpoint_kept_outside(log, tmp_path):
+    kept = tmp_path / "checkpoint"
+    kept.write_bytes(bytes(Checkpoint.objects.get(size=12).note))
+    assert _command("--checkpoint", str(kept))[0] == 0
+    _cut_back(log, 8)
+    code, said = _command("--checkpoint", str(kept))
+    assert (code, said["first_bad"]["code"]) == (1, "remembered-longer")
+    kept.write_bytes(b"not a note")
+    with pytest.raises(CommandError) as refused:
+        _command("--checkpoint", str(kept))
+    assert refused.value.returncode == 2
+
+
+def test_an_empty_record_verifies_and_pending_entries_are_counted():
+    assert _command()[1]["entries"] == 0
+    record(event())
+    code, said = _command()
+    assert (code, said["pending"], said["entries"]) == (0, 1, 0)
+
+
+def test_verifying_beside_a_working_sequencer_raises_no_false_alarm():
+    for n in range(5):
+        record(*[event(f"a-{n}-{m}") for m in range(20)])
+        sequence_batch(limit=7)
+        assert first_bad() is None
+
+
+def test_the_kinds_of_tampering_are_told_apart():
+    """A tamper table that named one rule for everything would show little."""
+    assert len({*AT_ENTRY_FIVE.values(), *HEADS.values()}) >= 10
