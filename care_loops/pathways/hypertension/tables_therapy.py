@@ -179,6 +179,7 @@ def protocols() -> ProtocolTable:
         low_mean=MmHg(numbers["low_mean_systolic"]),
         low_single=MmHg(numbers["low_single_systolic"]),
         patient_window_gap_days=int(numbers["patient_window_gap_days"]),
+        adherence_percent=numbers["adherence_percent"],
         responses=tuple(
             (SymptomKind(str(row["symptom"])), ChangeKind(str(row["response"]))) for row in _about(table, "side_effect")
         ),
