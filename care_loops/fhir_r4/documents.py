@@ -5,7 +5,7 @@ The rules
    first bytes, NDJSON by its name or by its content. A byte order mark and any line ending are allowed.
  * NDJSON is read line by line and one bad line costs that line. A Bundle is held in memory whole.
  * Of a truncated gzip file the lines before the break are read, and the break is named.
- * Decimals keep their digits (no binary floating point); NaN, Infinity and numbers no one can hold become `NOT_A_NUMBER`.
+ * Decimals keep their digits (no binary floating point); NaN, Infinity and numbers nobody can hold are `NOT_A_NUMBER`.
 """
 
 from __future__ import annotations
@@ -107,10 +107,8 @@ def _whole(name: str, source: IO[bytes]) -> Iterator[Item]:
         yield Unreadable(name, "too_large", f"more than {MAX_DOCUMENT} bytes", data[:KEPT_OF_A_BAD_FILE])
     elif not data.removeprefix(_BOM).strip():
         yield Unreadable(name, "empty_file", "no bytes", name.encode())
-    elif _is_lines(data):
-        yield from _lines(name, BytesIO(data))
     else:
-        yield from _document(name, data)
+        yield from _document(name, data, or_lines=True)
 
 
 def _read_all(source: IO[bytes]) -> bytes:
@@ -127,22 +125,21 @@ def _damage(err: Exception) -> str:
     return "truncated_gzip" if isinstance(err, EOFError) else "damaged_gzip"
 
 
-def _is_lines(data: bytes) -> bool:
-    """Whether a file that does not say so is NDJSON: it is no document as a whole, and one of its lines is a resource."""
-    if not isinstance(_load(data), str):
-        return False
-    return any(isinstance(one := _load(line), dict) and "resourceType" in one for line in data.splitlines())
-
-
-def _document(where: str, data: bytes) -> Iterator[Item]:
+def _document(where: str, data: bytes, *, or_lines: bool = False) -> Iterator[Item]:
     data = data.removeprefix(_BOM).strip()
     if not data:
         return
     loaded = _load(data)
-    if isinstance(loaded, str):
-        yield Unreadable(where, loaded, "", data[:KEPT_OF_A_BAD_FILE])
-    else:
+    if not isinstance(loaded, str):
         yield from _resources(where, loaded, "")
+    elif or_lines and any(_is_resource(line) for line in data.splitlines()):
+        yield from _lines(where, BytesIO(data))  # NDJSON under another name
+    else:
+        yield Unreadable(where, loaded, "", data[:KEPT_OF_A_BAD_FILE])
+
+
+def _is_resource(line: bytes) -> bool:
+    return line.lstrip().startswith(b"{") and isinstance(one := _load(line), dict) and "resourceType" in one
 
 
 def _load(data: bytes) -> object:
@@ -185,9 +182,7 @@ def dump(node: object) -> bytes:
 
 
 def _plain(value: object) -> object:
-    return int(value) if isinstance(value, Decimal) and value == value.to_integral_value() and abs(
-        value
-    ) < 10**_SAFE_DIGITS and value.as_tuple().exponent == 0 else str(value)
+    return float(value) if isinstance(value, Decimal) else str(value)
 
 
 def _decimal(text: str) -> Decimal | NotANumber:

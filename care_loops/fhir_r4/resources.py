@@ -37,7 +37,7 @@ class FhirPatient:
 
 @dataclass(frozen=True, slots=True)
 class FhirPressure:
-    """A blood pressure in mmHg. `unreadable` names a component that was sent and could not be read; the other stands."""
+    """A blood pressure in mmHg. `unreadable` names a component that was sent and cannot be read; the other stands."""
 
     source_id: str
     patient: str

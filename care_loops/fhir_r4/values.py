@@ -3,8 +3,8 @@
 The rules
  * What is absent is `None` or empty; what is there and wrong is `Refused` by name. Nothing is put in its place (N2).
  * A time needs its offset. A `dateTime` with a time and no offset is read in the zone handed in, or refused
-   (`time_without_zone`). A date alone is a day whose hour nobody knows: its first instant, marked `day_only`. A month or
-   a year alone is no time (`partial_date`).
+   (`time_without_zone`). A date alone is a day whose hour nobody knows: its first instant, marked `day_only`. A month
+   or a year alone is no time (`partial_date`).
  * A unit is read by its code, or without one by its text.
 """
 
@@ -184,7 +184,7 @@ def quantity_of(quantity: Json, *, of: str, context: Context, code: str = "") ->
     factor, written = _factor(quantity, of=of, context=context, code=code)
     if factor is None:
         return Amount(unreadable="unknown_unit" if written else "no_unit")
-    if abs(number) >= TOO_LARGE or abs(value := Decimal(number) * factor) >= TOO_LARGE:
+    if not -TOO_LARGE < number < TOO_LARGE or abs(value := Decimal(number) * factor) >= TOO_LARGE:
         return Amount(unreadable="number_too_large")
     return Amount(
         value=value.quantize(PLACES, rounding=ROUND_HALF_UP),
