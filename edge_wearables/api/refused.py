@@ -1,0 +1,57 @@
+"""GET /api/v1/devices/refused: what was refused or held back at the entrance, for staff who may look at it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.utils import timezone
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from governance.domain import BadInput
+from governance.services import acting_person
+
+from ..presenters import refused_reading
+from ..services.looking import look_at_refused
+
+PAGE = 100
+
+
+class RefusedDoor(APIView):
+    """For people with SEE_QUARANTINE; each look is recorded."""
+
+    @extend_schema(
+        operation_id="devices_refused",
+        summary="What was refused or held back",
+        parameters=[
+            OpenApiParameter("device", OpenApiTypes.UUID, OpenApiParameter.QUERY),
+            OpenApiParameter("page", OpenApiTypes.INT, OpenApiParameter.QUERY),
+        ],
+        responses={(200, "application/json"): OpenApiTypes.OBJECT},
+    )
+    def get(self, request: Request) -> Response:
+        """Newest first, a page of a hundred."""
+        now = timezone.now()
+        by = acting_person(request.user, now=now)
+        rows, more = look_at_refused(by=by, now=now, device_id=_device(request), page=_page(request), size=PAGE)
+        return Response({"refused": [refused_reading(row) for row in rows], "more": more})
+
+
+def _device(request: Request) -> UUID | None:
+    text = request.query_params.get("device")
+    if text is None:
+        return None
+    try:
+        return UUID(text)
+    except ValueError as err:
+        raise BadInput("device is not a UUID.", field="device") from err
+
+
+def _page(request: Request) -> int:
+    text = request.query_params.get("page", "1")
+    if not (text.isascii() and text.isdigit() and 1 <= len(text) <= 4 and int(text) >= 1):
+        raise BadInput("page is a number from 1.", field="page")
+    return int(text)

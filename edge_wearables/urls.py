@@ -1,0 +1,13 @@
+"""Where devices knock."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .api import BatchDoor, EnrolmentDoor, RefusedDoor
+
+urlpatterns = [
+    path("api/v1/devices/batches", BatchDoor.as_view(), name="device-batches"),
+    path("api/v1/devices/enrol", EnrolmentDoor.as_view(), name="device-enrol"),
+    path("api/v1/devices/refused", RefusedDoor.as_view(), name="device-refused"),
+]
