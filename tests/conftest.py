@@ -1,10 +1,13 @@
 """What every test may ask for. The database is real, and so are the rights of its roles (`tests/real_database.py`)."""
 
+import ipaddress
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
+import hypothesis
 import psycopg
 import pytest
 from django.conf import settings
@@ -12,8 +15,33 @@ from django.test import TransactionTestCase
 
 from tests.real_database import Cleaner, create_copy, drop_copy, using_database
 
+# Shared machines stall: a slow example is no finding. What fails is printed so that it can be run again.
+hypothesis.settings.register_profile("house", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("house")
+
 ROOT = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "CLINAIOPS_DATA"
+
+
+class NetworkUsed(Exception):
+    """A test reached for a machine that is not this one."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Nothing is fetched at run time, so no test may leave this machine either."""
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        if self.family in {socket.AF_INET, socket.AF_INET6}:
+            host = address[0]  # type: ignore[index]
+            if host != "localhost" and not ipaddress.ip_address(host).is_loopback:
+                raise NetworkUsed(host)
+        connect(self, address)  # type: ignore[arg-type]
+
+    socket.socket.connect = connect_here
+    yield
+    socket.socket.connect = connect
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.conf import settings
 
 from config.addresses import BadAddress, read_address
 
@@ -54,14 +53,6 @@ def test_a_wrong_address_is_refused_without_repeating_its_password(text):
     with pytest.raises(BadAddress, match="DATABASE_URL") as refusal:
         read_address(text, variable="DATABASE_URL")
     assert "secret" not in str(refusal.value)
-
-
-def test_a_killed_workers_task_comes_back_and_is_not_run_twice_by_impatience():
-    assert settings.CELERY_TASK_ACKS_LATE
-    assert settings.CELERY_TASK_REJECT_ON_WORKER_LOST
-    assert settings.CELERY_WORKER_PREFETCH_MULTIPLIER == 1
-    assert settings.CELERY_ACCEPT_CONTENT == ["json"]
-    assert settings.VISIBILITY_TIMEOUT >= 10 * settings.CELERY_TASK_TIME_LIMIT
 
 
 @pytest.mark.django_db
