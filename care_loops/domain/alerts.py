@@ -82,8 +82,8 @@ class Finding:
     """What the rules say of one event, one kind.
 
     `page`: wake somebody now. `lock`: the danger lock. `bars`: what is stopped while the evidence is in the window.
-    `same_day_item`: a clinician looks today. `unverified`: not yet confirmed by a second cuff reading. `historic`: older
-    than the danger window; it stops nothing and pages nobody.
+    `same_day_item`: a clinician looks today. `unverified`: not yet confirmed by a second cuff reading. `historic`:
+    older than the danger window; it stops nothing and pages nobody.
     """
 
     kind: AlertKind

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ class Command(BaseCommand):
         "session). Rows are counted from 1 below the header. Exits 0 when the rule could be applied: 'not enough "
         "readings' is an answer (average null, with the reason). Exits 2 when the file or an option cannot be read."
     )
-    requires_system_checks: Sequence[str] | str = ()
+    requires_system_checks: tuple[str, ...] = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Options of DESIGN 4, and three for what the file cannot say."""

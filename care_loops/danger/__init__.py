@@ -1,0 +1,55 @@
+"""Danger rules: what must be said at once of a reading, a laboratory result or a symptom (CLINICAL 1.3, 1.8).
+
+No model, no database, no clock: they run in the transaction that stores the event, when everything else is down.
+
+The rules
+ * They run per component and before plausibility drops anything. A known device sentinel says nothing here.
+ * By time of measurement: up to 24 h as the row says; up to 14 days it pages nobody, makes a same-day clinician item
+   ("measure now") and bars what the row bars; older is historic. An uncertain clock, or a time to come, is recent.
+ * One reading in the crisis range locks and is urgent; a repeat or a symptom makes it critical. It is unverified until
+   repeated. A value that contradicts itself, or was disturbed by movement, does not lock: it bars, and asks to repeat
+   now.
+ * A cuffless value bars and asks for a cuff reading; it neither pages nor locks, unless the person also feels ill.
+ * Findings of one kind about one event are one finding, the gravest.
+"""
+
+from __future__ import annotations
+
+from .assess import assess, assess_average, assess_record, counted_as
+from .bars import bars, scopes
+from .evidence import Context, Event
+from .reference import reference_rows
+from .table import (
+    Component,
+    DangerRule,
+    DangerTable,
+    DangerWindows,
+    Effects,
+    Population,
+    Test,
+    When,
+    escalation,
+    narrowed,
+)
+
+__all__ = [
+    "Component",
+    "Context",
+    "DangerRule",
+    "DangerTable",
+    "DangerWindows",
+    "Effects",
+    "Event",
+    "Population",
+    "Test",
+    "When",
+    "assess",
+    "assess_average",
+    "assess_record",
+    "bars",
+    "counted_as",
+    "escalation",
+    "narrowed",
+    "reference_rows",
+    "scopes",
+]

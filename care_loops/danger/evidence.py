@@ -1,0 +1,141 @@
+"""What the danger rules are told, and what one rule finds in it.
+
+Rules
+ * Everything arrives in the call: the event, what is known of the person, and when it was received. No clock.
+ * A measurement whose clock is uncertain, or that lies in the future, counts as received now.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from ..domain.readings import Flag, Implausible, Method, Reading, Status
+from ..domain.record import (
+    DrugClass,
+    Lab,
+    PastChange,
+    PatientFacts,
+    Pregnancy,
+    Regimen,
+    SymptomReport,
+)
+from ..plausibility import Place, sentinel_places
+from .table import Component, DangerRule, DangerTable, Population
+
+Event = Reading | Lab | SymptomReport
+
+_PLACES = {Component.SYSTOLIC: Place.SYSTOLIC, Component.DIASTOLIC: Place.DIASTOLIC, Component.PULSE: Place.PULSE}
+
+#: Held back because the numbers contradict each other, not because they are extreme: such a value may be an artefact.
+_CONTRADICTORY = frozenset(
+    {
+        Implausible.SENTINEL,
+        Implausible.SYSTOLIC_NOT_ABOVE_DIASTOLIC,
+        Implausible.PULSE_PRESSURE_TOO_SMALL,
+        Implausible.EQUIVOCAL,
+    }
+)
+_DISTURBED = (Flag.MOTION, Flag.POST_EXERCISE)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known of the person besides the event itself.
+
+    `readings`, `symptoms`: those taken or received within the danger window (14 days); the event may be among them.
+    `labs` and `changes` reach back far enough to hold a baseline before each change. `regimen` is `None` when there is
+    no record of one, which counts as not fully known.
+    """
+
+    facts: PatientFacts
+    regimen: Regimen | None
+    readings: tuple[Reading, ...] = ()
+    symptoms: tuple[SymptomReport, ...] = ()
+    labs: tuple[Lab, ...] = ()
+    changes: tuple[PastChange, ...] = ()
+
+    @property
+    def pregnant(self) -> bool:
+        """Pregnant, or within six weeks after."""
+        return self.facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM)
+
+    @property
+    def classes(self) -> frozenset[DrugClass]:
+        """Drug classes that are taken, as far as known."""
+        return frozenset(d.drug_class for d in self.regimen.drugs) if self.regimen else frozenset()
+
+    @property
+    def regimen_known(self) -> bool:
+        """Whether every entry of the regimen could be read."""
+        return self.regimen is not None and self.regimen.fully_known
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A rule that spoke of some evidence. `at` is the newest of it.
+
+    `single`: one value, not yet repeated. `cuffless`: it rests on a cuffless value. `weak`: it rests on a value that
+    contradicts itself or was disturbed by movement.
+    """
+
+    rule: DangerRule
+    evidence: tuple[str, ...]
+    at: datetime
+    single: bool = False
+    cuffless: bool = False
+    weak: bool = False
+
+
+def applies(rule: DangerRule, context: Context) -> bool:
+    """Whether the rule is for this person and the drugs taken."""
+    if rule.population is Population.PREGNANT and not context.pregnant:
+        return False
+    if not rule.drug_classes or context.classes & set(rule.drug_classes):
+        return True
+    return rule.unknown_drugs_count and not context.regimen_known
+
+
+def value_of(reading: Reading, component: Component, table: DangerTable) -> Decimal | None:
+    """A component as a number; `None` when it is absent or a device sentinel."""
+    if _PLACES[component] in sentinel_places(reading, table.sentinels):
+        return None
+    quantity = {
+        Component.SYSTOLIC: reading.systolic,
+        Component.DIASTOLIC: reading.diastolic,
+        Component.PULSE: reading.pulse,
+    }[component]
+    return None if quantity is None else quantity.value
+
+
+def is_void(reading: Reading) -> bool:
+    """Entered in error: it says nothing."""
+    return reading.status is Status.ENTERED_IN_ERROR
+
+
+def is_cuffless(reading: Reading) -> bool:
+    """Measured without a cuff: it may ask for a cuff reading, no more (CLINICAL 0.2)."""
+    return reading.method is Method.CUFFLESS
+
+
+def is_weak(reading: Reading) -> bool:
+    """Contradicts itself, or was disturbed by movement or exertion."""
+    return reading.quarantined in _CONTRADICTORY or at_work(reading)
+
+
+def at_work(reading: Reading) -> bool:
+    """Taken in movement or after exercise."""
+    return any(flag in reading.flags for flag in _DISTURBED)
+
+
+def when_taken(event: Event, received_at: datetime) -> datetime:
+    """When it was measured, as far as that can be believed."""
+    match event:
+        case Reading():
+            at = received_at if Flag.CLOCK_UNCERTAIN in event.flags else event.taken_at
+        case Lab():
+            at = event.taken_at
+        case SymptomReport():
+            at = event.reported_at
+    return min(at, received_at)
