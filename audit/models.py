@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 class Xid8Field(models.Field[Any, Any]):
     """PostgreSQL's 64-bit transaction id, which does not wrap around."""
 
-    def db_type(self, connection: Any) -> str:  # noqa: ARG002  (Django's signature)
+    def db_type(self, connection: Any) -> str:
         """The column type."""
         return "xid8"
 

@@ -28,23 +28,28 @@ class KeyLost(Exception):
 def keys_dir() -> Path:
     """The folder of the log's secrets."""
     configured = getattr(settings, "AUDIT_KEYS_DIR", None)
-    return Path(configured) if configured else Path(settings.HOME.path) / "keys"
+    return Path(configured) if configured else _under(settings.HOME.path)
+
+
+@lru_cache(maxsize=4)
+def _under(home: Path) -> Path:
+    return home / "keys"
 
 
 def origin() -> str:
     """The log's own name, in every leaf and checkpoint. A site sets AUDIT_ORIGIN; else it is drawn once."""
     configured = getattr(settings, "AUDIT_ORIGIN", "")
-    return check_origin(configured or _kept(keys_dir() / "log.origin", _draw_origin, "audit_pending").decode())
+    return check_origin(configured or _kept(keys_dir(), "log.origin", _draw_origin, "audit_pending").decode())
 
 
 def tenant_key() -> bytes:
     """The key under which patients are pseudonymised in the log."""
-    return _kept(keys_dir() / "tenant.key", _draw_key, "audit_pending")
+    return _kept(keys_dir(), "tenant.key", _draw_key, "audit_pending")
 
 
 def log_key() -> Ed25519PrivateKey:
     """The key that signs checkpoints."""
-    return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir() / "log.key", _draw_key, "audit_checkpoint"))
+    return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir(), "log.key", _draw_key, "audit_checkpoint"))
 
 
 def _draw_origin() -> bytes:
@@ -56,8 +61,9 @@ def _draw_key() -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _kept(path: Path, draw: Callable[[], bytes], made_with_it: str) -> bytes:
-    """The secret at `path`, drawn now if there is none and nothing in the record was made with one."""
+def _kept(folder: Path, name: str, draw: Callable[[], bytes], made_with_it: str) -> bytes:
+    """The secret of that name, drawn now if there is none and nothing in the record was made with one."""
+    path = folder / name
     try:
         return path.read_bytes()
     except FileNotFoundError:

@@ -1,11 +1,12 @@
 """Events to record, and how a test looks at the record afterwards."""
 
+import time
 from datetime import UTC, datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit.domain import Event, Job, ObjectRef, Outcome, Person
-from audit.services import append
+from audit.services import append, sequence_batch
 from audit.services.verifying import verify_log
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -31,6 +32,24 @@ def record(*events: Event) -> list:
     """Append events in one transaction of their own."""
     with transaction.atomic():
         return [append(each) for each in events]
+
+
+def settle() -> None:
+    """Wait until every transaction older than what is pending has ended: those of other databases here count too."""
+    deadline = time.monotonic() + 60
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT bool_and(txid < pg_snapshot_xmin(pg_current_snapshot())) FROM audit_pending")
+            if cursor.fetchone()[0] is not False:
+                return
+            assert time.monotonic() < deadline, "a transaction has been open for a minute"
+            time.sleep(0.02)
+
+
+def number(**how) -> int:
+    """One batch of the sequencer, once nothing holds it up."""
+    settle()
+    return sequence_batch(**how)
 
 
 def first_bad():

@@ -19,7 +19,7 @@ from audit.selectors import subtree_reader
 from audit.services import keys, sequence_batch, sequence_until_empty, sequencing, signing
 from audit.services.genesis import found_log
 from audit.services.verifying import verify_log
-from tests.audit.builders import JOB, NOON, event, first_bad, record
+from tests.audit.builders import JOB, NOON, event, first_bad, number, record, settle
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
 
@@ -53,7 +53,7 @@ def test_entries_get_contiguous_positions_and_their_pending_rows_go():
     assert sequence_until_empty() == 5
     record(event("b"))
     assert sequence_until_empty() == 1
-    assert sequence_batch() == 0
+    assert number() == 0
     assert _positions() == list(range(6))
     assert Pending.objects.count() == 0
     assert first_bad() is None
@@ -76,6 +76,7 @@ def _late_commit(url: str, poll) -> tuple[list, list]:
         _insert_pending(younger.cursor(), "younger")
         before = poll()
         older.commit()
+        settle()
         return before, poll()
 
 
@@ -112,7 +113,7 @@ def test_an_entry_waits_for_its_predecessor_in_a_younger_transaction(database_ur
         older.commit()
         assert sequence_batch() == 0  # the second is settled, the first not yet: the second waits
         blocker.commit()
-    assert sequence_batch() == 2
+    assert number() == 2
     versions = list(Entry.objects.order_by("position").values_list("object_version", flat=True))
     assert versions == [1, 2]
 
@@ -168,7 +169,7 @@ def test_several_sequencers_at_once_number_everything_once():
 
 def test_a_batch_that_dies_in_the_middle_leaves_the_log_as_it_was():
     record(*[event(f"a-{n}") for n in range(10)])
-    sequence_batch(limit=4)
+    number(limit=4)
 
     class Dies:
         verifier_key = signing.local_signer().verifier_key
@@ -177,7 +178,7 @@ def test_a_batch_that_dies_in_the_middle_leaves_the_log_as_it_was():
             raise OSError("the signer is gone")
 
     with pytest.raises(OSError, match="signer is gone"):
-        sequence_batch(signer=Dies())
+        number(signer=Dies())
     assert (_positions(), Pending.objects.count()) == (list(range(4)), 6)
     sequence_until_empty()
     assert first_bad() is None
@@ -227,7 +228,7 @@ def test_a_pending_row_changed_by_force_stops_the_sequencer_by_name(owner_db):
     owner_db.execute("UPDATE audit_pending SET leaf = leaf || ' '::bytea")
     owner_db.execute("ALTER TABLE audit_pending ENABLE ALWAYS TRIGGER audit_pending_no_change")
     with pytest.raises(sequencing.PendingCorrupt, match=str(done.entry_id)):
-        sequence_batch()
+        number()
     assert first_bad() == ("pending-hash", None, str(done.entry_id))
 
 
@@ -277,7 +278,7 @@ def test_the_columns_repeat_what_the_leaf_says():
 def test_the_leader_holds_the_log_alone(sequencer_db):
     record(event())
     sequencer_db.execute("SELECT pg_advisory_lock(%s)", [sequencing.LEADER_LOCK])
-    assert sequence_batch() == 0
+    assert number() == 0
     sequencer_db.execute("SELECT pg_advisory_unlock(%s)", [sequencing.LEADER_LOCK])
-    assert sequence_batch() == 1
+    assert number() == 1
     assert connection.alias == "default"

@@ -14,9 +14,9 @@ from audit import entries, merkle, notes
 from audit.migrations_sql import EVIDENCE
 from audit.models import Checkpoint, Entry, Payload
 from audit.selectors import TILE_WIDTH
-from audit.services import keys, sequence_batch, sequence_until_empty
+from audit.services import keys, sequence_until_empty
 from audit.services.verifying import Outside, verify_log
-from tests.audit.builders import event, first_bad, record
+from tests.audit.builders import event, first_bad, number, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
 
@@ -26,7 +26,7 @@ def log(owner_db):
     """Twelve entries in three checkpoints, and a cursor of the owner with every guard switched off."""
     for start in (0, 4, 8):
         record(*[event(f"loop-{n % 3}", n // 3 + 1) for n in range(start, start + 4)])
-        sequence_batch()
+        number()
     assert first_bad() is None
     for table in EVIDENCE:
         owner_db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
@@ -215,7 +215,7 @@ def test_a_careful_forger_is_caught_by_the_next_entry_of_the_object_or_the_next_
 
 def test_with_tree_states_rewritten_too_the_signed_checkpoint_still_says_no(log):
     record(event("lonely"))
-    sequence_batch()
+    number()
     _rewrite(log, 12, _another_actor)
     leaves = [bytes(leaf) for leaf in Entry.objects.order_by("position").values_list("leaf_hash", flat=True)]
     log.execute("UPDATE audit_treestate SET root = %s WHERE size = 13", [merkle.root(leaves)])
@@ -224,7 +224,7 @@ def test_with_tree_states_rewritten_too_the_signed_checkpoint_still_says_no(log)
 
 def test_a_full_tile_names_the_very_entry(log):
     record(*[event(f"many-{n}") for n in range(TILE_WIDTH)])
-    sequence_batch()
+    number()
     _rewrite(log, 200, _another_actor)
     assert first_bad()[:2] == ("tile", 200)
 
@@ -406,7 +406,7 @@ def test_an_empty_record_verifies_and_pending_entries_are_counted():
 def test_verifying_beside_a_working_sequencer_raises_no_false_alarm():
     for n in range(5):
         record(*[event(f"a-{n}-{m}") for m in range(20)])
-        sequence_batch(limit=7)
+        number(limit=7)
         assert first_bad() is None
 
 
