@@ -17,7 +17,6 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication
-from rest_framework import serializers
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
@@ -31,8 +30,9 @@ from governance.services.tokens import PATIENT_SCOPE, STAFF_SCOPE
 from ..models import Patient
 from ..selectors.access import patient_for
 from ..selectors.phone import record_of_person
+from ..serializers.phone_in import WhoseRecord
 from ..serializers.strict import StrictSerializer
-from ..services import record_access
+from ..services.access import record_access
 from .parsers import MAX_BYTES, NotReadable, StrictJSONParser
 from .reading import read_query
 
@@ -41,12 +41,6 @@ class InsufficientScope(NotAllowed):
     """The token was given for another door."""
 
     code = "insufficient_scope"
-
-
-class WhoseRecord(StrictSerializer):
-    """`?patient=`: whose record a carer means; a patient has only one."""
-
-    patient = serializers.UUIDField(required=False)
 
 
 class Door(APIView):
@@ -103,9 +97,9 @@ class PhoneDoor(Door):
         return patient
 
 
-def nothing_here(request: HttpRequest, rest: str) -> HttpResponse:
+def nothing_here(_request: HttpRequest, rest: str) -> HttpResponse:
     """Every address under the API that is not one, in the API's own form."""
-    gone = NotFound("There is nothing here.")
+    gone = NotFound(f"There is nothing at {rest[:120]!r}.")
     body = {"type": "about:blank", "title": "not found", "status": 404, "code": gone.code, "detail": gone.detail}
     return JsonResponse(body, status=404, content_type=CONTENT_TYPE)
 

@@ -1,11 +1,13 @@
 """JSON as strictly as clinical numbers deserve (SECURITY 2.5 B1 to B4, B8, B9, B18).
 
 The rules, in the order they are enforced
- * `application/json` in UTF-8, at most `MAX_BYTES`, no byte order mark, nothing after the value: `bad_json`, `too_large`.
+ * `application/json` in UTF-8, at most `MAX_BYTES`, no byte order mark, nothing after the value: `bad_json`,
+   `too_large`.
  * NaN and Infinity are not JSON: `not_a_number`. A number keeps its digits (Decimal, never float) and is of a size that
    could be one: `out_of_range`.
  * A key stands once in an object: `duplicate_key`. Nesting is at most `MAX_DEPTH`: `too_deep`.
- * Text has no NUL and no lone surrogate: `bad_text`; it is brought to Unicode normal form C, in which the record keeps it.
+ * Text has no NUL and no lone surrogate: `bad_text`; it is brought to Unicode normal form C, in which the record keeps
+   it.
 """
 
 from __future__ import annotations

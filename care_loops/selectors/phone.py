@@ -1,8 +1,8 @@
 """What a patient's phone shows of the record: whose it is, what stands open, days, intakes, consents, messages.
 
 Rules
- * Only what is with the patient is visible: `transitions.PATIENT_VISIBLE`. A proposal that waits for a clinician, or was
-   withheld, does not exist here, in any list, count or address (N1).
+ * Only what is with the patient is visible: `transitions.PATIENT_VISIBLE`. A proposal that waits for a clinician, or
+   was withheld, does not exist here, in any list, count or address (N1).
  * A record is read together with the records merged into it.
  * Nothing is imputed: a day without readings has none, and says so.
 """
@@ -109,7 +109,9 @@ def day_of(patient: Patient, day: date) -> Day:
         mean_systolic=_mean(r.systolic for r in counting),
         mean_diastolic=_mean(r.diastolic for r in counting),
         intakes=tuple(_last_logged(ids, day)),
-        symptoms=tuple(Symptom.objects.filter(patient__in=ids, felt_at__gte=start, felt_at__lt=end).order_by("felt_at")),
+        symptoms=tuple(
+            Symptom.objects.filter(patient__in=ids, felt_at__gte=start, felt_at__lt=end).order_by("felt_at")
+        ),
     )
 
 

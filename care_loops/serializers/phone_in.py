@@ -28,6 +28,16 @@ from .strict import (
     StrictTime,
 )
 
+REASONS = (
+    "feels_well",
+    "worried_about_side_effects",
+    "had_side_effects_before",
+    "prefers_to_wait",
+    "too_many_medicines",
+    "cost_or_supply",
+    "wants_to_talk",
+    "other",
+)
 UNITS = ("mmHg", "kPa")
 _ZONES = frozenset(available_timezones())
 _FLAGS = tuple(flag.value for flag in (Flag.MOTION, Flag.POST_EXERCISE, Flag.IRREGULAR_PULSE))
@@ -66,9 +76,11 @@ class ReadingIn(StrictSerializer):
     taken_at = StrictTime()
     zone = Zone(required=False, help_text="where the person was; otherwise the zone on record")
     unit = StrictChoice(UNITS, unknown="unknown_unit", help_text="unit of both pressures")
-    systolic = StrictNumber(least="-1", most="10000")
-    diastolic = StrictNumber(least="-1", most="10000")
-    pulse = StrictNumber(least="-1", most="10000", required=False, allow_null=True, help_text="beats per minute")
+    systolic = StrictNumber(least="-1", most="10000", places=4)
+    diastolic = StrictNumber(least="-1", most="10000", places=4)
+    pulse = StrictNumber(
+        least="-1", most="10000", places=4, required=False, allow_null=True, help_text="beats per minute"
+    )
     method = StrictChoice(Method)
     setting = StrictChoice(Setting)
     position = StrictChoice(Position)
@@ -96,7 +108,7 @@ class IntakeIn(StrictSerializer):
     due_on = StrictDate()
     taken = StrictBoolean()
     taken_at = StrictTime(required=False, allow_null=True)
-    daily_dose_mg = StrictNumber(least="0.001", most="100000", required=False, allow_null=True)
+    daily_dose_mg = StrictNumber(least="0.001", most="100000", places=3, required=False, allow_null=True)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A time goes with a dose taken, and with no other."""
@@ -114,6 +126,58 @@ class ConsentIn(StrictSerializer):
 
 
 class AnswerIn(StrictSerializer):
-    """What goes with an answer to a proposal: why, in the patient's own words, if they like."""
+    """What goes with an answer to a proposal: why, as a code of the list, if the patient likes."""
 
-    reason = StrictText(required=False, allow_blank=True, max_length=500)
+    reason = StrictChoice(REASONS, required=False)
+
+
+class QueryCount(StrictText):
+    """A count in an address: 1 to `most`."""
+
+    default_error_messages = {"wrong_type": "A whole number is needed.", "out_of_range": "1 to {most}."}
+
+    def __init__(self, *, most: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.most = most
+
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override]
+        """Digits."""
+        text = super().to_internal_value(data)
+        if not (text.isascii() and text.isdigit()):
+            self.fail("wrong_type")
+        if len(text) > 4 or not 1 <= int(text) <= self.most:
+            self.fail("out_of_range", most=self.most)
+        return int(text)
+
+
+class WhoseRecord(StrictSerializer):
+    """`?patient=`: whose record a carer means; a patient has only one."""
+
+    patient = serializers.UUIDField(required=False)
+
+
+class DayQuery(WhoseRecord):
+    """Which day; otherwise today where the patient is at home."""
+
+    date = StrictDate(required=False)
+
+
+class HistoryQuery(WhoseRecord):
+    """Days before which day, and how many."""
+
+    before = StrictDate(required=False)
+    days = QueryCount(most=62, required=False)
+
+
+class ReadingsQuery(WhoseRecord):
+    """Readings before which time, and how many."""
+
+    before = StrictTime(required=False)
+    limit = QueryCount(most=200, required=False)
+
+
+class IntakesQuery(WhoseRecord):
+    """Doses for days before which day, and how many."""
+
+    before = StrictDate(required=False)
+    limit = QueryCount(most=200, required=False)

@@ -1,8 +1,9 @@
 """Fields that take one JSON type and no other, and say by name what is wrong (SECURITY 2.5 B1, B2, B3, B8).
 
 Rules
- * Nothing is converted: `"120"` is not a number (`string_for_number`), `1` is not true, `120` is not text (`wrong_type`).
- * A name the serializer does not know is refused (`unknown_field`); a missing one is `missing`, a null one `null`.
+ * Nothing is converted: `"120"` is not a number (`string_for_number`), `1` is not true, `120` is not text
+   (`wrong_type`).
+ * A name the serializer does not know is refused (`unknown_field`); a missing one is `missing`, a null `null`.
  * A time is RFC 3339 with its offset: without one `missing_time_zone`, later than the clock allows `in_future`.
 """
 
@@ -37,8 +38,7 @@ class StrictSerializer(serializers.Serializer[Any]):
             raise serializers.ValidationError({"": ["An object is needed here."]}, code="wrong_type")
         unknown = [str(name) for name in data if name not in self.fields or self.fields[name].read_only]
         if unknown:
-            first = sorted(unknown)[0][:60]
-            raise serializers.ValidationError({first: ["There is no such field."]}, code="unknown_field")
+            raise serializers.ValidationError({min(unknown)[:60]: ["There is no such field."]}, code="unknown_field")
         return super().to_internal_value(data)
 
 
@@ -50,11 +50,12 @@ class StrictNumber(serializers.Field[Decimal, Any, Any, Any]):
         "not_a_number": "This is not a number.",
         "wrong_type": "A number is needed.",
         "out_of_range": "The number must lie between {least} and {most}.",
+        "too_precise": "At most {places} digits after the point.",
     }
 
-    def __init__(self, *, least: str, most: str, **kwargs: Any) -> None:
+    def __init__(self, *, least: str, most: str, places: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.least, self.most = Decimal(least), Decimal(most)
+        self.least, self.most, self.places = Decimal(least), Decimal(most), places
 
     def to_internal_value(self, data: Any) -> Decimal:
         """A JSON number as Decimal."""
@@ -67,6 +68,8 @@ class StrictNumber(serializers.Field[Decimal, Any, Any, Any]):
             self.fail("not_a_number")
         if not self.least <= number <= self.most:
             self.fail("out_of_range", least=self.least, most=self.most)
+        if number != number.quantize(Decimal(1).scaleb(-self.places)):
+            self.fail("too_precise", places=self.places)
         return number
 
     def to_representation(self, value: Decimal) -> str:
@@ -117,7 +120,7 @@ class StrictBoolean(serializers.Field[bool, Any, Any, Any]):
             self.fail("wrong_type")
         return data
 
-    def to_representation(self, value: bool) -> bool:  # noqa: FBT001  the framework's signature
+    def to_representation(self, value: bool) -> bool:
         """As it is."""
         return value
 

@@ -3,8 +3,8 @@
 Rules
  * An invitation to a record names the record; accepting it makes the account and ties it, both or neither.
  * A record has one account of its own, and any number of carers.
- * Who leaves hands over first: every care team has the successor in it, with the same responsibility, in the transaction
-   in which the leaver's roles and tokens end. Nobody's patients fall between two people.
+ * Who leaves hands over first: every care team has the successor in it, with the same responsibility, in the
+   transaction in which the leaver's roles and tokens end. Nobody's patients fall between two people.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What came in and could not be taken is kept where it can be looked at, and said in the record.
 
 Rules
- * The body is kept as it came, cut at `MAX_KEPT` characters; what text cannot hold (NUL, broken UTF-8) is shown escaped.
+ * The body is kept as it came, cut at `MAX_KEPT` characters; what text cannot hold (NUL, broken UTF-8) is escaped.
  * The same body from the same sender is kept once, however often it is sent.
  * Keeping is an act of its own: it runs in its own transaction, after the refused one has rolled back.
 """

@@ -21,7 +21,9 @@ from ..services.tokens import record_issued
 class StrictValidator(OAuth2Validator):  # type: ignore[misc]
     """The library's validator with the doors closed that this house does not use."""
 
-    def validate_response_type(self, client_id: str, response_type: str, client: Any, request: Any, *a: Any, **k: Any) -> bool:
+    def validate_response_type(
+        self, client_id: str, response_type: str, client: Any, request: Any, *a: Any, **k: Any
+    ) -> bool:
         """Only `code`, and only with an S256 challenge."""
         if response_type != "code":
             return False
@@ -29,7 +31,9 @@ class StrictValidator(OAuth2Validator):  # type: ignore[misc]
             raise InvalidRequestError(description="A code_challenge with method S256 is needed.", request=request)
         return bool(super().validate_response_type(client_id, response_type, client, request, *a, **k))
 
-    def validate_grant_type(self, client_id: str, grant_type: str, client: Any, request: Any, *a: Any, **k: Any) -> bool:
+    def validate_grant_type(
+        self, client_id: str, grant_type: str, client: Any, request: Any, *a: Any, **k: Any
+    ) -> bool:
         """Only a code, or a refresh token that came of one."""
         if grant_type not in ("authorization_code", "refresh_token"):
             return False

@@ -243,9 +243,7 @@ def _locked(user_id: uuid.UUID) -> User:
 
 
 def _create(new: NewAccount, *, email: str = "") -> User:
-    user = User(
-        username=new.username, first_name=new.given_name, last_name=new.family_name, email=email or new.email
-    )
+    user = User(username=new.username, first_name=new.given_name, last_name=new.family_name, email=email or new.email)
     try:
         user.clean_fields(exclude=["password"])
         validate_password(new.password, user)
@@ -280,9 +278,7 @@ def _end(held: RoleHeld, *, by: Acting, now: datetime) -> None:
     _record("role.revoked", held.user, by=by, now=now, payload={"role": held.role})
 
 
-def _record(
-    kind: str, user: User, *, by: Acting, now: datetime, payload: dict[str, Any] | None = None
-) -> uuid.UUID:
+def _record(kind: str, user: User, *, by: Acting, now: datetime, payload: dict[str, Any] | None = None) -> uuid.UUID:
     key = str(user.pk)
     appended = append(
         Event(

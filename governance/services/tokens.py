@@ -1,8 +1,8 @@
 """Tokens of the OAuth server as the record sees them: issued, refreshed, revoked. The tables are the library's.
 
 Rules
- * One scope, one door: `patient` opens the patient's API, `staff` the clinician's, `device` uploads. A scope never gives
-   more than the roles of the person behind it.
+ * One scope, one door: `patient` opens the patient's API, `staff` the clinician's, `device` uploads. A scope never
+   gives more than the roles of the person behind it.
  * An access token lives an hour. A refresh token is used once; used twice, its whole family dies (RFC 9700 4.14).
  * A token is never kept or recorded as text: the entry names its row.
 """
@@ -51,7 +51,7 @@ def phone_client(*, redirect_uris: tuple[str, ...]) -> AbstractApplication:
 
 
 def issue_patient_token(user: User, client: AbstractApplication, now: datetime) -> str:
-    """A bearer token for the patient's API, good for an hour, for a demonstration or a test. Refuses who may not sign in."""
+    """A bearer token for the patient's API, good for an hour: for a demonstration or a test."""
     by = acting_person(user, now=now, client=client.client_id)
     return _issue(by, user, client, PATIENT_SCOPE, now=now)
 

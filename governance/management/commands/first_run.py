@@ -44,7 +44,9 @@ class Command(BaseCommand):
         if options["as_json"]:
             self.stdout.write(json.dumps({"administrator": user.username, "id": str(user.pk)}))
         else:
-            self.stdout.write(f"{user.printed_name} is the first administrator of this site and signs in as {user.username}.")
+            self.stdout.write(
+                f"{user.printed_name} is the first administrator of this site and signs in as {user.username}."
+            )
             self.stdout.write("Next: manage.py invite_staff --by " + user.username + " --role clinician --email ...")
 
 

@@ -1,0 +1,39 @@
+"""What every operation's description says besides its own: the refusals and the idempotency key."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
+
+from ..serializers.phone_out import ProblemOut
+
+_PROBLEM = "application/problem+json"
+_WHY = {
+    400: "what was sent cannot be read; `errors` names each field",
+    401: "no valid token or session",
+    403: "not with this role or this token",
+    404: "there is no such thing, or it is not yours to see",
+    409: "not now: somebody was first, or the state has changed",
+    413: "too large",
+    415: "not JSON",
+    422: "this Idempotency-Key was used for another command",
+}
+REFUSALS: dict[Any, Any] = {
+    (status, _PROBLEM): OpenApiResponse(response=ProblemOut, description=why) for status, why in _WHY.items()
+}
+
+
+def _key(*, required: bool) -> OpenApiParameter:
+    return OpenApiParameter(
+        "Idempotency-Key",
+        OpenApiTypes.STR,
+        OpenApiParameter.HEADER,
+        required=required,
+        description="One key for one intent, the same again when the command is repeated.",
+    )
+
+
+KEY = _key(required=True)
+KEY_OPTIONAL = _key(required=False)

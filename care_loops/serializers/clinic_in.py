@@ -1,0 +1,49 @@
+"""What a clinician's tool may send. Reasons are codes of a closed list; the service says which."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from ..domain.loops import DecisionKind
+from .strict import StrictChoice, StrictInteger, StrictSerializer, StrictText
+
+
+class DecisionIn(StrictSerializer):
+    """Approve, modify or reject, of the version that was shown."""
+
+    kind = StrictChoice(DecisionKind)
+    reason_code = StrictText(required=False, allow_blank=True, max_length=60)
+    free_text = StrictText(required=False, allow_blank=True, max_length=4000)
+    seen_version = StrictInteger(min_value=1, max_value=1_000_000)
+    candidate_key = StrictText(required=False, allow_null=True, max_length=120)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """A candidate goes with modifying, and with nothing else."""
+        modifies = attrs["kind"] == DecisionKind.MODIFY
+        if modifies != (attrs.get("candidate_key") is not None):
+            words = "Name the change you prescribe." if modifies else "Only a modification names another change."
+            raise serializers.ValidationError(
+                {"candidate_key": [serializers.ErrorDetail(words, code="candidate_mismatch")]}
+            )
+        return attrs
+
+
+class OrderIn(StrictSerializer):
+    """A change written without a proposal: one of the candidates of the patient's regimen, with its reason."""
+
+    candidate_key = StrictText(max_length=120)
+    reason_code = StrictText(max_length=60)
+    free_text = StrictText(required=False, allow_blank=True, max_length=4000)
+
+
+class DispositionIn(StrictSerializer):
+    """How an alert ended."""
+
+    code = StrictText(max_length=60)
+    text = StrictText(required=False, allow_blank=True, max_length=4000)
+
+
+class NothingIn(StrictSerializer):
+    """An empty object."""

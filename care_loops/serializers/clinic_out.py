@@ -1,0 +1,98 @@
+"""What the clinician's API answers, as its description says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+_text = serializers.CharField
+_Out = serializers.Serializer
+
+
+class PatientLineOut(_Out[Any]):
+    """Whose item."""
+
+    id = serializers.UUIDField()
+    name = _text()
+
+
+class WorkItemOut(_Out[Any]):
+    """One thing that waits. `id` is of the alert, recommendation or symptom that `kind` says."""
+
+    kind = _text()
+    id = serializers.UUIDField()
+    risk = _text()
+    patient = PatientLineOut()
+    at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True)
+    words = _text(allow_blank=True)
+
+
+class WorklistOut(_Out[Any]):
+    """What waits for this person, the most urgent first."""
+
+    items = WorkItemOut(many=True)
+
+
+class RuleOut(_Out[Any]):
+    """A rule that spoke."""
+
+    code = _text()
+    severity = _text()
+    words = _text()
+    citation = _text(allow_blank=True)
+
+
+class CandidateOut(_Out[Any]):
+    """A change that was considered."""
+
+    key = _text()
+    sentence = _text()
+    barred = serializers.BooleanField()
+    cautioned = serializers.BooleanField()
+    rules = RuleOut(many=True)
+
+
+class RecommendationOut(_Out[Any]):
+    """One recommendation as a clinician decides it; `version` goes back as `seen_version`."""
+
+    id = serializers.UUIDField()
+    patient = PatientLineOut()
+    state = _text()
+    version = serializers.IntegerField()
+    tier = _text()
+    heading = _text()
+    withheld = _text(allow_blank=True)
+    candidates = CandidateOut(many=True)
+    opened_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField()
+    evidence_digest = _text()
+
+
+class DecidedOut(_Out[Any]):
+    """A signed decision."""
+
+    id = serializers.UUIDField()
+    recommendation = serializers.UUIDField()
+    kind = _text()
+    decided_by = _text()
+    decided_at = serializers.DateTimeField()
+    signature = serializers.UUIDField()
+
+
+class OrderedOut(_Out[Any]):
+    """A change a clinician wrote."""
+
+    recommendation = serializers.UUIDField()
+    state = _text()
+    version = serializers.IntegerField()
+
+
+class AlertStateOut(_Out[Any]):
+    """Where an alert stands."""
+
+    id = serializers.UUIDField()
+    acknowledged_at = serializers.DateTimeField(allow_null=True)
+    disposed_at = serializers.DateTimeField(allow_null=True)
