@@ -1,5 +1,6 @@
 """Work behind the request: a task whose process is killed is done by another, and rules of the queue hold."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -17,10 +18,12 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKER = ["-m", "celery", "-A", "config.celery", "worker", "-I", "tests.config.crash_task", "-c", "1", "-Q", "critical"]
 
 
-def pids(path: Path, *, expected: int, seconds: float = 60) -> list[int]:
-    """Who has run the task, once there are so many; fewer if the time is over."""
+def pids(path: Path, worker: subprocess.Popen[bytes], *, expected: int, seconds: float = 60) -> list[int]:
+    """Who has run the task, once there are so many; fewer if the time is over or the worker ended."""
     until = time.monotonic() + seconds
-    while time.monotonic() < until and not (path.exists() and len(path.read_text().split()) >= expected):
+    while time.monotonic() < until and worker.poll() is None:
+        if path.exists() and len(path.read_text().split()) >= expected:
+            break
         time.sleep(0.1)
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
@@ -44,14 +47,15 @@ def test_a_task_whose_process_is_killed_in_the_middle_is_done_by_another(broker,
     try:
         with app.connection_for_write(broker) as connection:
             app.send_task("tests.write_pid", [str(ran)], queue="critical", connection=connection)
-        first = pids(ran, expected=1)
+        first = pids(ran, worker, expected=1)
         assert len(first) == 1, (tmp_path / "worker.log").read_text()
         os.kill(first[0], signal.SIGKILL)
-        both = pids(ran, expected=2)
+        both = pids(ran, worker, expected=2)
         assert len(both) == 2, (tmp_path / "worker.log").read_text()
         assert both[0] != both[1]
     finally:
-        os.killpg(worker.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.pid, signal.SIGKILL)
         worker.wait()
 
 
