@@ -33,7 +33,9 @@ BATCH_SIZE = 200
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS reading (seq INTEGER PRIMARY KEY, content TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0);
-CREATE TABLE IF NOT EXISTS outgoing (one INTEGER PRIMARY KEY CHECK (one = 1), headers TEXT NOT NULL, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS outgoing (
+    one INTEGER PRIMARY KEY CHECK (one = 1), headers TEXT NOT NULL, body BLOB NOT NULL
+);
 """
 
 
@@ -87,6 +89,10 @@ class Round:
 Step = Callable[[str], None]
 
 
+def _no_step(name: str) -> None:
+    """No crash."""
+
+
 class DeviceRuntime:
     """One device with its own disk. `step` is called between any two things that could be torn apart by a crash."""
 
@@ -96,7 +102,7 @@ class DeviceRuntime:
         identity: Identity,
         line: Line,
         *,
-        step: Step = lambda name: None,
+        step: Step = _no_step,
         batch_size: int = BATCH_SIZE,
     ) -> None:
         self.identity, self.line, self.step, self.batch_size = identity, line, step, batch_size
