@@ -8,6 +8,7 @@ The rules
    moment, and the rows that migrations brought are put back as they were.
 """
 
+import ast
 import hashlib
 import os
 import re
@@ -34,13 +35,34 @@ LOCK_TIMEOUT = "20s"
 
 
 def migrations_digest() -> str:
-    """Changes when any migration of any installed app does, or when what is granted by default does."""
-    digest = hashlib.sha256(Path(grant_defaults.__code__.co_filename).read_bytes())
-    for app in sorted(apps.get_app_configs(), key=lambda app: app.label):
-        for path in sorted(Path(app.path, "migrations").glob("**/*.*")):
-            if path.suffix in {".py", ".sql", ".json", ".toml", ".csv"}:
-                digest.update(f"{app.label}/{path.name}".encode() + path.read_bytes())
+    """Changes with any migration of any installed app, with our modules that one imports, and with the default rights."""
+    folders = [Path(app.path, "migrations") for app in apps.get_app_configs()]
+    found = {path for folder in folders for path in folder.glob("**/*.*") if path.suffix != ".pyc"}
+    found.add(Path(grant_defaults.__code__.co_filename))
+    waiting = [path for path in found if path.suffix == ".py" and path.is_relative_to(settings.ROOT)]
+    while waiting:
+        imported = _imported(waiting.pop()) - found
+        found |= imported
+        waiting += imported
+    digest = hashlib.sha256()
+    for path in sorted(found):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _imported(path: Path) -> set[Path]:
+    """The files of our own packages that this one imports, wherever in it the import stands."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            package = path.relative_to(settings.ROOT).parts[: -node.level] if node.level else ()
+            base = ".".join((*package, *((node.module,) if node.module else ())))
+            names |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    places = {Path(settings.ROOT, *name.split(".")) for name in names}
+    files = {place.with_suffix(".py") for place in places} | {place / "__init__.py" for place in places}
+    return {file for file in files if file.is_file()}
 
 
 def create_copy() -> str:
