@@ -35,7 +35,7 @@ LOCK_TIMEOUT = "20s"
 
 
 def migrations_digest() -> str:
-    """Changes with any migration of any installed app, with our modules that one imports, and with the default rights."""
+    """Changes with any migration of any installed app, with our modules that one imports, and the default rights."""
     folders = [Path(app.path, "migrations") for app in apps.get_app_configs()]
     found = {path for folder in folders for path in folder.glob("**/*.*") if path.suffix != ".pyc"}
     found.add(Path(grant_defaults.__code__.co_filename))
