@@ -56,11 +56,12 @@ class StoredEntry:
 
 @dataclass(frozen=True, slots=True)
 class StoredHead:
-    """A tree head as stored: a signed checkpoint, or an unsigned tree state (`note` None)."""
+    """A tree head as stored: a signed checkpoint, or an unsigned tree state (`note` None) with its packed range."""
 
     size: int
     root: bytes
     note: bytes | None
+    hashes: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,8 @@ class Verification:
             raise _Wrong("payload-keys", ", ".join(sorted(needs)))
         if entry["type"] == BATCH_KIND:
             self._batch(entry["object"], payload)
+        if entry["type"] == "log.genesis" and payload["vkey"] not in {str(key) for key in self.keys}:
+            raise _Wrong("genesis-key", "the log began under another key than the one trusted here")
 
     def _batch(self, place: dict[str, Any], payload: dict[str, Any]) -> None:
         rows = self.batch_rows(place["type"], place["id"]) if self.batch_rows else None
@@ -252,6 +255,8 @@ class Verification:
         if head.root != root:
             raise _Wrong(f"{name}-root", f"the root of the first {size} entries is another")
         if head.note is None:
+            if head.hashes != self.tree.pack():
+                raise _Wrong("tree-state-hashes", f"the range kept at size {size} is another")
             return
         try:
             said = notes.open_checkpoint(head.note, origin=self.origin, keys=self.keys)
@@ -269,6 +274,24 @@ class Verification:
             raise _Wrong("remembered-longer", f"{self.remembered.size} entries were seen, {size} are here")
         if self._signed != size:
             raise _Wrong("checkpoint-missing", f"no checkpoint of size {size}")
+
+
+def check_tiles(tiles: Iterable[tuple[int, int, bytes, bytes]]) -> Bad | None:
+    """Every stored tile (level, index, hashes, root), by level and index: contiguous, its root its own, and above level
+    nought its hashes the roots of the tiles below. The first that is not.
+    """
+    below: list[bytes] = []
+    roots: list[bytes] = []
+    at = 0
+    for level, index, hashes, root in tiles:
+        if level != at:
+            below, roots, at = roots, [], at + 1
+        held = [hashes[i : i + 32] for i in range(0, len(hashes), 32)]
+        expected = held if level == 0 else below[256 * index : 256 * index + 256]
+        if (level, index, len(held)) != (at, len(roots), 256) or held != expected or merkle.root(held) != root:
+            return Bad(256 ** (level + 1) * index, None, "tile-stored", f"tile {level}/{index}")
+        roots.append(root)
+    return None
 
 
 def _stamped(value: Any) -> Any:

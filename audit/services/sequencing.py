@@ -7,31 +7,30 @@ The rules (SECURITY 3.2)
  * Positions are contiguous from 0. Entries, the deletion of their pending rows, tree state, tiles and the signed
    checkpoint are one transaction: a kill in the middle leaves the log as it was.
  * One leader at a time, by an advisory lock of that transaction, which dies with its holder.
- * What is stored is hashed again before it is numbered; a pending row that does not fit its hash stops the sequencer by
-   name and stays where it is.
+ * What is stored is read and hashed again before it is numbered. A pending row that is not an entry of this log with
+   that hash is set aside: it stays pending, the program's log and verification name it, and the others go on.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from django.db import connections, transaction
 
 from audit import entries, merkle, notes
 from audit.selectors import subtree_reader
-from audit.services import keys, signing, tiles
+from audit.services import keys, pending, signing, tiles
+
+log = logging.getLogger(__name__)
 
 BATCH = 2000
 SEQUENCER = "sequencer"
 LEADER_LOCK = 0x636C696E61756474  # "clinaudt"
-
-
-class PendingCorrupt(Exception):
-    """A fault: a pending row was changed after it was written. Nothing is numbered until a person has looked."""
 
 
 class StillHeld(Exception):
@@ -47,6 +46,7 @@ class _Row:
     leaf: bytes
     leaf_hash: bytes
     prev: bytes | None
+    columns: tuple[Any, ...] = ()
 
 
 def sequence_until_empty(*, using: str = SEQUENCER, timeout_s: float = 30.0, limit: int = BATCH) -> int:
@@ -100,14 +100,28 @@ def _placeable(cursor: Any, limit: int) -> list[_Row]:
     """Settled rows in an order in which every one comes after its predecessor."""
     while True:
         cursor.execute(_SETTLED, [limit])
-        rows = [
-            _Row(number, entry_id, bytes(leaf), bytes(leaf_hash), bytes(prev) if prev is not None else None)
-            for number, entry_id, leaf, leaf_hash, prev in cursor.fetchall()
-        ]
+        found = cursor.fetchall()
+        rows = [row for row in map(_read, found) if row is not None]
         ordered = in_order(rows, known=_in_log(cursor, rows))
-        if ordered or len(rows) < limit:
+        if ordered or len(found) < limit:
             return ordered
-        limit *= 2  # a full batch, and every row waits for one beyond it
+        limit *= 2  # a full batch, and every row waits for one beyond it, or is set aside
+
+
+def _read(found: tuple[Any, ...]) -> _Row | None:
+    """The row with what its leaf says, or None when it may not enter the log."""
+    number, entry_id, leaf, leaf_hash, prev = found
+    try:
+        columns = entries.columns(pending.check(entry_id, bytes(leaf), bytes(leaf_hash), prev, origin=keys.origin()))
+    except pending.PendingUnsound as err:
+        _say_once(str(entry_id), err.code)
+        return None
+    return _Row(number, entry_id, bytes(leaf), bytes(leaf_hash), bytes(prev) if prev is not None else None, columns)
+
+
+@lru_cache(maxsize=1000)
+def _say_once(entry_id: str, code: str) -> None:
+    log.error("pending entry %s is set aside: %s", entry_id, code)
 
 
 def _in_log(cursor: Any, rows: Sequence[_Row]) -> set[bytes]:
@@ -151,21 +165,10 @@ _COPY = (
 
 def _enter(cursor: Any, rows: Sequence[_Row], *, start: int) -> None:
     """Write the entries at their positions and take their pending rows away."""
-    origin = keys.origin()
     with cursor.copy(_COPY) as copy:
         for position, row in enumerate(rows, start):
-            copy.write_row((position, row.entry_id, row.leaf, row.leaf_hash, *_columns(row, origin)))
+            copy.write_row((position, row.entry_id, row.leaf, row.leaf_hash, *row.columns))
     cursor.execute("DELETE FROM audit_pending WHERE id = ANY(%s)", [[row.id for row in rows]])
-    if cursor.rowcount != len(rows):
-        raise PendingCorrupt("pending rows vanished while they were numbered")
-
-
-def _columns(row: _Row, origin: str) -> tuple[Any, ...]:
-    """What the leaf says, for the columns that are searched."""
-    frame = entries.frame(origin)
-    if entries.leaf_hash(row.leaf) != row.leaf_hash or not row.leaf.startswith(frame):
-        raise PendingCorrupt(f"pending entry {row.entry_id} does not fit its hash or its log")
-    return entries.columns(json.loads(row.leaf[len(frame) :]))
 
 
 def _keep_tree(

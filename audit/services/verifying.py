@@ -15,9 +15,9 @@ from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils.module_loading import import_string
 
-from audit import entries, notes
-from audit.services import keys, signing
-from audit.verification import Bad, BatchRows, Report, StoredEntry, StoredHead, StoredPayload, Verification
+from audit import notes
+from audit.services import keys, pending, signing
+from audit.verification import Bad, BatchRows, Report, StoredEntry, StoredHead, StoredPayload, Verification, check_tiles
 
 CHUNK = 2000
 
@@ -82,9 +82,9 @@ LEFT JOIN audit_payload p ON p.entry_id = e.entry_id
 ORDER BY e.position
 """
 _HEADS = """
-SELECT size, root, note FROM (
-    SELECT size, root, NULL::bytea AS note, 0 AS kind FROM audit_treestate
-    UNION ALL SELECT size, root, note, 1 FROM audit_checkpoint
+SELECT size, root, note, hashes FROM (
+    SELECT size, root, NULL::bytea AS note, hashes, 0 AS kind FROM audit_treestate
+    UNION ALL SELECT size, root, note, NULL::bytea, 1 FROM audit_checkpoint
 ) heads ORDER BY size, kind
 """
 
@@ -106,13 +106,20 @@ def _rows(using: str) -> Iterator[StoredEntry]:
 
 
 def _heads(using: str) -> Iterator[StoredHead]:
-    for size, root, note in _stream(using, _HEADS):
-        yield StoredHead(size, bytes(root), bytes(note) if note is not None else None)
+    for size, root, note, hashes in _stream(using, _HEADS):
+        yield StoredHead(size, bytes(root), None if note is None else bytes(note), bytes(hashes or b""))
 
 
 def _tiles(using: str) -> Iterator[bytes]:
     for (hashes,) in _stream(using, "SELECT hashes FROM audit_tile WHERE level = 0 ORDER BY index"):
         yield bytes(hashes)
+
+
+def _all_tiles(using: str) -> Iterator[tuple[int, int, bytes, bytes]]:
+    for level, index, hashes, root in _stream(
+        using, "SELECT level, index, hashes, root FROM audit_tile ORDER BY level, index"
+    ):
+        yield level, index, bytes(hashes), bytes(root)
 
 
 _IN_RECORD = (
@@ -128,11 +135,13 @@ def _left_over(using: str) -> Bad | None:
             cursor.execute(f"SELECT x.entry_id FROM {table} x WHERE {_IN_RECORD} LIMIT 1")  # noqa: S608  (constants)
             if row := cursor.fetchone():
                 return Bad(None, str(row[0]), code, "its entry is neither in the log nor pending")
-        cursor.execute("SELECT entry_id, leaf, leaf_hash FROM audit_pending ORDER BY txid, id")
-        for entry_id, leaf, leaf_hash in cursor:
-            if entries.leaf_hash(bytes(leaf)) != bytes(leaf_hash):
-                return Bad(None, str(entry_id), "pending-hash", "a pending entry does not hash to its stored hash")
-    return None
+        cursor.execute("SELECT entry_id, leaf, leaf_hash, prev FROM audit_pending ORDER BY txid, id")
+        for entry_id, leaf, leaf_hash, prev in cursor:
+            try:
+                pending.check(entry_id, bytes(leaf), bytes(leaf_hash), prev, origin=keys.origin())
+            except pending.PendingUnsound as err:
+                return Bad(None, str(entry_id), err.code, "a pending entry that cannot enter the log")
+    return check_tiles(_all_tiles(using))
 
 
 def _count_pending(using: str) -> int:

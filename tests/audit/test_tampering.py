@@ -217,8 +217,10 @@ def test_with_tree_states_rewritten_too_the_signed_checkpoint_still_says_no(log)
     record(event("lonely"))
     number()
     _rewrite(log, 12, _another_actor)
-    leaves = [bytes(leaf) for leaf in Entry.objects.order_by("position").values_list("leaf_hash", flat=True)]
-    log.execute("UPDATE audit_treestate SET root = %s WHERE size = 13", [merkle.root(leaves)])
+    tree = merkle.CompactRange.empty()
+    for leaf in Entry.objects.order_by("position").values_list("leaf_hash", flat=True):
+        tree.append(bytes(leaf))
+    log.execute("UPDATE audit_treestate SET root = %s, hashes = %s WHERE size = 13", [tree.root(), tree.pack()])
     assert first_bad()[:2] == ("checkpoint-root", 12)
 
 
@@ -227,6 +229,20 @@ def test_a_full_tile_names_the_very_entry(log):
     number()
     _rewrite(log, 200, _another_actor)
     assert first_bad()[:2] == ("tile", 200)
+
+
+@pytest.mark.parametrize("change", ["root = sha256('x')", "index = 7"])
+def test_a_tile_that_would_spoil_proofs_is_named(log, change):
+    record(*[event(f"many-{n}") for n in range(TILE_WIDTH)])
+    number()
+    log.execute(f"UPDATE audit_tile SET {change}")
+    assert first_bad()[0] == "tile-stored"
+
+
+def test_a_log_that_began_under_another_key_is_named(log):
+    record(event("log", 1, kind="log.genesis", payload={"origin": keys.origin(), "vkey": "another"}))
+    number()
+    assert first_bad()[:2] == ("genesis-key", 12)
 
 
 def checkpoint_note_changed(c):
@@ -261,6 +277,10 @@ def tail_cut_roughly(c):
     c.execute("DELETE FROM audit_entry WHERE position >= 10")
 
 
+def range_of_the_tree_changed(c):
+    c.execute("UPDATE audit_treestate SET hashes = sha256('x') WHERE size = 4")
+
+
 def payload_of_nobody(c):
     c.execute(
         "INSERT INTO audit_payload SELECT gen_random_uuid(), gen_random_uuid(), commit, salt, alg, dek_id, body"
@@ -275,6 +295,7 @@ HEADS = {
     last_checkpoint_gone: "checkpoint-missing",
     checkpoint_invented: "checkpoint-beyond",
     tail_cut_roughly: "checkpoint-beyond",
+    range_of_the_tree_changed: "tree-state-hashes",
     payload_of_nobody: "payload-orphan",
 }
 
