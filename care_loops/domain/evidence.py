@@ -53,10 +53,14 @@ class ModeInForce:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """One patient at `as_of`. Readings are those the windows and the danger window need, oldest first."""
+    """One patient at `as_of`. Readings are those the windows and the danger window need, oldest first.
+
+    `window_closed_at` is when the newest window closed: looking again later does not reopen the average.
+    """
 
     pathway: str
     as_of: datetime
+    window_closed_at: datetime
     zone: str
     facts: PatientFacts
     target: Target | None
@@ -73,6 +77,7 @@ class Evidence:
     mode: ModeInForce | None
     tier_policy: str | None
     model: ModelRef | None
+    model_fault: str | None
     tables: tuple[TableRef, ...]
 
 
@@ -87,6 +92,7 @@ class Outcome:
     candidates: tuple[Candidate, ...]
     spoken: tuple[Spoken, ...]
     prediction: Prediction | None
+    barred: tuple[str, ...]
     tier: str
     tier_reasons: tuple[str, ...]
     windows: tuple[WindowResult, ...]

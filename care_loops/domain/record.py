@@ -262,7 +262,9 @@ class Boundary:
     signed_at: datetime
     starts_at: datetime
     expires_at: datetime
-    review_everything: bool = False
+    review_everything: bool
+    by_prescriber: bool
+    target_id: str | None  # the target it was signed for; under another one it no longer covers
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
 from governance.models import Signature, User
@@ -43,6 +44,7 @@ class Boundary(models.Model):
     starts_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     review_everything = models.BooleanField()
+    target = models.ForeignKey(Target, null=True, on_delete=models.PROTECT, related_name="+")
     signed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     signed_at = models.DateTimeField()
     signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+")
@@ -68,6 +70,7 @@ class BoundaryDrug(models.Model):
     name = models.CharField(max_length=120)
     max_daily_dose_mg = models.DecimalField(max_digits=9, decimal_places=3)
     allow_up = models.BooleanField()
+    products = ArrayField(models.CharField(max_length=20), default=list)
 
     class Meta:
         constraints = [

@@ -1,60 +1,95 @@
-"""What an alert rests on, looked up for many alerts at once: the newest reading, laboratory result or symptom."""
+"""The evidence of one patient at one moment, gathered from the record to be frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
-from decimal import Decimal
-from uuid import UUID
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from ..domain.record import LabKind, SymptomKind
-from ..models import Alert, BloodPressure, Lab, Symptom
+from governance.selectors import policy_in_force
+from models.registry.selectors import serving
 
+from ..domain.alerts import Scope
+from ..domain.changes import ModelRef
+from ..domain.evidence import Evidence, ModeInForce, OpenAlert
+from ..domain.loops import LoopState
+from ..domain.provenance import TableRef
+from ..models import Alert, Boundary, Loop, Patient, Step
+from . import record, regimen
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """A reading, a laboratory result or a symptom; what it is not stays None."""
-
-    at: datetime
-    systolic: Decimal | None = None
-    diastolic: Decimal | None = None
-    pulse: Decimal | None = None
-    lab: LabKind | None = None
-    value: Decimal | None = None
-    symptom: SymptomKind | None = None
+LOOKS_BACK = timedelta(days=84)  # five windows, each up to its search further back, and the danger window
 
 
-def newest_evidence(alerts: Iterable[Alert]) -> dict[UUID, Evidence]:
-    """For each alert (events fetched before) the evidence of its newest event that has one. Three queries."""
-    wanted: dict[UUID, UUID] = {}
-    for alert in alerts:
-        for event in sorted(alert.events.all(), key=lambda e: (e.at, e.pk), reverse=True):
-            found = _as_uuid(event.evidence)
-            if found is not None:
-                wanted[alert.pk] = found
-                break
-    known = _lookup(set(wanted.values()))
-    return {alert: known[evidence] for alert, evidence in wanted.items() if evidence in known}
+def assemble(patient: Patient, *, pathway: str, now: datetime, tables: Sequence[TableRef]) -> Evidence:
+    """Everything a recommendation rests on, as the record stands at `now`."""
+    zone = ZoneInfo(patient.zone)
+    lines = regimen.lines(patient, now=now)
+    changes = regimen.past_changes(lines)
+    boundary = record.boundary_row(patient, now=now)
+    today = now.astimezone(zone).date()
+    version = serving(pathway)
+    policy = policy_in_force("tier_policy", pathway, now=now)
+    return Evidence(
+        pathway=pathway,
+        as_of=now.astimezone(UTC),
+        window_closed_at=now.astimezone(UTC),
+        zone=patient.zone,
+        facts=record.facts(patient, now=now),
+        target=record.target(patient, now=now),
+        boundary=record.boundary_of(boundary) if boundary else None,
+        consent=record.consent(patient, now=now),
+        readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
+        regimen=regimen.regimen_of(lines),
+        changes=changes,
+        boundary_steps_used=steps_used(boundary),
+        labs=record.labs(patient, now=now),
+        symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
+        adherence=record.adherence(patient, starts_on=today - timedelta(days=7), ends_on=today, now=now),
+        alerts=open_alerts(patient, now=now),
+        mode=mode_in_force(pathway, now=now),
+        tier_policy=policy.ref if policy else None,
+        model=ModelRef(version.name, version.version, version.digest) if version else None,
+        model_fault=None,
+        tables=tuple(tables),
+    )
 
 
-def _lookup(ids: set[UUID]) -> dict[UUID, Evidence]:
-    known = {
-        row.pk: Evidence(at=row.taken_at, systolic=row.systolic, diastolic=row.diastolic, pulse=row.pulse)
-        for row in BloodPressure.objects.filter(pk__in=ids)
-    }
-    known |= {
-        row.pk: Evidence(at=row.taken_at, lab=LabKind(row.kind), value=row.value)
-        for row in Lab.objects.filter(pk__in=ids)
-    }
-    known |= {
-        row.pk: Evidence(at=row.felt_at, symptom=SymptomKind(row.kind)) for row in Symptom.objects.filter(pk__in=ids)
-    }
-    return known
-
-
-def _as_uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
+def mode_in_force(pathway: str, *, now: datetime) -> ModeInForce | None:
+    """The operating mode of a pathway; None until a site has set one."""
+    policy = policy_in_force("operating_mode", pathway, now=now)
+    if policy is None:
         return None
+    since = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    went = Step.objects.filter(
+        loop__pathway=pathway, state=LoopState.WITH_PATIENT.value, entered_at__gte=since, entered_at__lte=now
+    ).count()
+    return ModeInForce(
+        mode=str(policy.body["mode"]),
+        patient_directed=policy.body["patient_directed"] is True,
+        stopped=policy.body["stopped"] is True,
+        quota_left=int(policy.body["daily_patient_quota"]) - went,
+        policy=policy.ref,
+    )
+
+
+def open_alerts(patient: Patient, *, now: datetime) -> tuple[OpenAlert, ...]:
+    """Alerts no clinician had ended at `now`."""
+    rows = Alert.objects.filter(patient_id__in=record.record_ids(patient), raised_at__lte=now, disposed_at__isnull=True)
+    return tuple(
+        OpenAlert(
+            alert_id=str(row.pk),
+            kind=row.kind,
+            locks=row.locks,
+            bars=tuple(sorted(Scope(scope) for scope in row.bars)),
+        )
+        for row in rows.order_by("kind", "pk")
+    )
+
+
+def steps_used(boundary: Boundary | None) -> int:
+    """Changes that this boundary has already let through to the patient, taken back and declined ones left out."""
+    if boundary is None:
+        return 0
+    gone = [LoopState.DECLINED.value, LoopState.RECALLED.value, LoopState.EXPIRED.value, LoopState.WITHDRAWN.value]
+    through = Loop.objects.filter(steps__state=LoopState.WITH_PATIENT.value, steps__boundary=boundary)
+    return through.exclude(state__in=gone).distinct().count()

@@ -78,7 +78,7 @@ def visible_loop(by: Acting, patient: Patient, loop_id: UUID, permission: Permis
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """One local day of a patient. `mean` is of the day's own cuff readings; it is not the average treatment rests on."""
+    """One local day of a patient. The mean is of the day's own cuff readings; treatment does not rest on it."""
 
     day: date
     readings: tuple[ReadingSeen, ...]

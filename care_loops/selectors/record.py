@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q, QuerySet
 
+from governance.domain import Role
+
 from ..domain.readings import Flag, Implausible, Method, Position, Reading, Setting, Status
 from ..domain.record import (
     Adherence,
@@ -208,7 +210,7 @@ def boundary_of(row: BoundaryRow) -> Boundary:
     """A signed boundary as the rules see it."""
     drugs = tuple(
         AllowedDrug(
-            ingredient=d.ingredient, max_daily_dose=Milligrams(d.max_daily_dose_mg), products=(), allow_up=d.allow_up
+            ingredient=d.ingredient, max_daily_dose=Milligrams(d.max_daily_dose_mg), products=tuple(d.products), allow_up=d.allow_up
         )
         for d in row.drugs.order_by("ingredient")
     )
@@ -223,6 +225,8 @@ def boundary_of(row: BoundaryRow) -> Boundary:
         starts_at=row.starts_at,
         expires_at=row.expires_at,
         review_everything=row.review_everything,
+        by_prescriber=row.signature.role == Role.CLINICIAN.value,
+        target_id=str(row.target_id) if row.target_id else None,
     )
 
 

@@ -44,7 +44,7 @@ from ..models import (
 )
 from ..pathways.hypertension.tables_readings import averaging_rule
 from ..pathways.hypertension.tables_therapy import lab_rules
-from .evidence import Evidence, newest_evidence
+from .alert_evidence import AlertEvidence, newest_evidence
 from .record import adherence, facts, labs, readings, record_ids
 from .regimen import lines, past_changes, regimen_of
 
@@ -134,7 +134,7 @@ class Summary:
     allergies: tuple[Allergy, ...]
     conditions: tuple[Condition, ...]
     team: tuple[CareTeamMember, ...]
-    alerts: tuple[tuple[Alert, Evidence | None], ...]
+    alerts: tuple[tuple[Alert, AlertEvidence | None], ...]
     readings: tuple[ReadingSeen, ...]
     regimen: Regimen
     changes: tuple[PastChange, ...]
@@ -243,7 +243,7 @@ def _loops(ids: list[UUID]) -> tuple[Loop, ...]:
     return tuple(rows.prefetch_related("steps__decided_by").order_by("-opened_at")[:30])
 
 
-def open_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, Evidence | None], ...]:
+def open_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, AlertEvidence | None], ...]:
     """Alerts without a disposition and what each rests on, the most urgent first."""
     rows = list(
         Alert.objects.filter(patient__in=patient_ids, disposed_at__isnull=True)

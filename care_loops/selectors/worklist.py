@@ -23,7 +23,7 @@ from ..domain.alerts import AlertSeverity
 from ..domain.loops import LoopState
 from ..models import Alert, BloodPressure, Loop, Patient, Symptom
 from .access import patients_of
-from .evidence import Evidence, newest_evidence
+from .alert_evidence import AlertEvidence, newest_evidence
 
 
 class ItemKind(StrEnum):
@@ -60,7 +60,7 @@ class WorkItem:
     alert: Alert | None = None
     loop: Loop | None = None
     symptom: Symptom | None = None
-    evidence: Evidence | None = None
+    evidence: AlertEvidence | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,8 @@ from governance.services import Acting
 
 from ..danger import escalation
 from ..domain.alerts import AlertSeverity, Finding
-from ..models import Alert, AlertEvent
+from ..domain.loops import LoopState
+from ..models import Alert, AlertEvent, Loop
 from ..pathways.hypertension.tables_danger import danger_table
 from ..policies import NotNow
 from ..selectors.access import NOBODY, patient_for, role_for
@@ -178,7 +179,15 @@ def dispose_alert(alert_id: UUID, *, code: str, text: str, by: Acting, now: date
                 reason=code,
                 purpose=Purpose.SAFETY,
             )
+        _let_through(alert)
         return alert
+
+
+def _let_through(alert: Alert) -> None:
+    """What was decided and held back by this alert may be delivered now, if no other stands in its way."""
+    decided = [LoopState.APPROVED.value, LoopState.MODIFIED.value]
+    for loop_id in Loop.objects.filter(patient_id=alert.patient_id, state__in=decided).values_list("pk", flat=True):
+        enqueue("loop.deliver", {"loop": str(loop_id)})
 
 
 def escalate_alerts(*, by: Acting, now: datetime) -> int:

@@ -16,13 +16,13 @@ from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from audit.services import enqueue
 from governance.domain import BadInput, Permission
 from governance.services import Acting
 
 from ..domain.record import ConditionKind, DrugClass, LabKind, SymptomKind
 from ..models import Allergy, Condition, Lab, Patient, RegimenEntry, Symptom, SymptomReview
 from ..selectors.access import patient_for, role_for
+from .again import look_again
 from .danger import Seen, danger_of_lab, danger_of_state, danger_of_symptom
 from .events import note, text
 
@@ -111,11 +111,6 @@ class Recorded:
 
 def _locked(patient_id: UUID) -> Patient:
     return Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
-
-
-def look_again(patient_id: UUID) -> None:
-    """Leave word, in the caller's transaction, that this patient's open recommendation be looked at again."""
-    enqueue("loop.reevaluate", {"patient": str(patient_id)})
 
 
 def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> Recorded:

@@ -14,7 +14,7 @@ from ..models import BloodPressure, Correction
 from ..policies import NotNow
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.record import reading_of
-from .clinical import look_again
+from .again import look_again
 from .events import note
 from .take_in import Arrival, take_in
 

@@ -7,7 +7,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -37,14 +37,17 @@ class Seen:
     findings: tuple[Finding, ...] = ()
 
 
-def danger_of_reading(
-    patient: Patient, row: BloodPressure, *, by: Acting, now: datetime, received_at: datetime
-) -> Seen:
-    """Run the rules on a stored reading."""
+def danger_of_readings(
+    patient: Patient, rows: Sequence[BloodPressure], *, by: Acting, now: datetime, received_at: datetime
+) -> tuple[Seen, ...]:
+    """Run the rules on each stored reading, in order; what is known of the person is read once for all of them."""
     table = danger_table()
     context = danger_context(patient, now=now, table=table)
-    found = assess(reading_of(row), context, received_at=now, table=table)
-    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at)
+    seen = []
+    for row in rows:
+        found = assess(reading_of(row), context, received_at=now, table=table)
+        seen.append(_raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at))
+    return tuple(seen)
 
 
 def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime, received_at: datetime) -> Seen:

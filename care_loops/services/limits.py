@@ -26,7 +26,7 @@ from ..selectors.access import patient_for, role_for
 from .events import note, text
 
 MAX_STEPS = 3  # CLINICAL 1.9 row 1
-LONGEST = timedelta(days=184)  # six months, CLINICAL 1.9 row 1
+LONGEST = timedelta(days=180)  # six months, CLINICAL 1.9 row 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,10 @@ def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: dateti
         newest = patient.boundaries.order_by("-version").values_list("version", flat=True).first()
         version = (newest or 0) + 1
         boundary_id = uuid4()
-        record = _as_shown(new, patient_id=patient.pk, version=version)
+        newest_target = patient.targets.order_by("-signed_at", "-pk").first()
+        if newest_target is None:
+            raise BadInput("Sign a target first: a boundary is signed for one.", field="target")
+        record = _as_shown(new, patient_id=patient.pk, version=version, target_id=newest_target.pk)
         signature, esign = sign(record, meaning="orders titration within", by=acted, now=now, subject=str(patient.pk))
         entry = note(
             "boundary.signed",
@@ -119,23 +122,30 @@ def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: dateti
             starts_at=max(new.starts_at, now),
             expires_at=new.expires_at,
             review_everything=new.review_everything,
+            target=newest_target,
             signed_by=by.person(),
             signed_at=now,
             signature=signature,
             entry=entry.entry_id,
         )
-        drugs = formulary()
-        BoundaryDrug.objects.bulk_create(
-            BoundaryDrug(
-                boundary=boundary,
-                ingredient=drug.ingredient,
-                name=drugs.drug(drug.ingredient).name,
-                max_daily_dose_mg=drug.max_daily_dose_mg,
-                allow_up=drug.allow_up,
-            )
-            for drug in new.drugs
-        )
+        BoundaryDrug.objects.bulk_create(_drug_row(boundary, drug) for drug in new.drugs)
         return boundary
+
+
+def _drug_row(boundary: Boundary, drug: NewBoundaryDrug) -> BoundaryDrug:
+    """One drug of the order, with the products of every rung up to its maximum."""
+    known = formulary().drug(drug.ingredient)
+    if known is None:
+        raise BadInput(f"{drug.ingredient} is not in the formulary.", field="drugs")
+    products = {step.product for step in known.steps if step.daily_dose.value <= drug.max_daily_dose_mg}
+    return BoundaryDrug(
+        boundary=boundary,
+        ingredient=drug.ingredient,
+        name=known.name,
+        max_daily_dose_mg=drug.max_daily_dose_mg,
+        allow_up=drug.allow_up,
+        products=sorted(products),
+    )
 
 
 def _check(new: NewBoundary, *, now: datetime) -> None:
@@ -157,10 +167,11 @@ def _check(new: NewBoundary, *, now: datetime) -> None:
             )
 
 
-def _as_shown(new: NewBoundary, *, patient_id: UUID, version: int) -> dict[str, Any]:
+def _as_shown(new: NewBoundary, *, patient_id: UUID, version: int, target_id: UUID) -> dict[str, Any]:
     return {
         "patient": str(patient_id),
         "version": version,
+        "target": str(target_id),
         "max_steps": new.max_steps,
         "min_interval_days": new.min_interval_days,
         "starts_at": new.starts_at.isoformat(),

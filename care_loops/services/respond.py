@@ -51,7 +51,7 @@ def change_of(loop: Loop) -> Change:
 def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
     """Put an approved or modified change before the patient. Returns None when it no longer waits for that.
 
-    While an open alert locks or bars an increase it stays undelivered and is tried again by the sweeper.
+    While an open alert locks or bars an increase it stays undelivered; the alert's disposition lets it through.
     """
     with transaction.atomic():
         loop = lock(loop_id)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -31,8 +31,11 @@ from ..models import BloodPressure, Patient, SensorSample
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
 from ..selectors.batches import canonical_row, content
-from .danger import danger_of_reading
+from .again import look_again
+from .danger import danger_of_readings
 from .events import note
+
+CLOCK_TOLERANCE = timedelta(minutes=5)  # a device's clock may run ahead this far (SECURITY 2.2 F15)
 
 
 class ArrivalOutcome(StrEnum):
@@ -117,11 +120,15 @@ def take_in(
         entry_id, leaf = None, None
         if fresh:
             entry_id, leaf = _write(patient, fresh, by=by, now=now, batch=batch, imported=imported)
+        rows = [item.row for item in fresh]
         alerts: list[UUID] = []
-        for item in fresh:
-            seen = danger_of_reading(patient, item.row, by=by, now=now, received_at=received_at)
+        for item, seen in zip(
+            fresh, danger_of_readings(patient, rows, by=by, now=now, received_at=received_at), strict=True
+        ):
             alerts += seen.alerts
             results[item.arrival.source_id] = _result(item, seen.kinds, seen.historic)
+        if fresh and not imported:
+            look_again(patient_id)
     return TakenIn(
         results=tuple(results[a.source_id] for a in arrivals),
         alerts=tuple(dict.fromkeys(alerts)),
@@ -175,7 +182,7 @@ def _row(
     reading = arrival.reading
     limits = plausibility_limits(reading.setting.value if reading.setting.value == "office" else "home")
     held = reading.quarantined or implausible(
-        replace(reading, quarantined=None), limits, now=None if imported else now
+        replace(reading, quarantined=None), limits, now=None if imported else now + CLOCK_TOLERANCE
     )
     return BloodPressure(
         id=uuid4(),

@@ -1,0 +1,39 @@
+"""The tables of the hypertension pathway in force, loaded once, and which bytes they were."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ...domain.provenance import TableRef
+from ...recommend import PathwayAges, Rules
+from .table_files import read_table
+from .tables_danger import danger_table
+from .tables_readings import averaging_rule
+from .tables_therapy import contraindications, limits, protocols, rulebook, table_refs
+
+AVERAGING = "home_7_day"
+_READING_TABLES = ("averaging_rules", "plausibility", "sentinels", "danger", "danger_windows")
+
+
+@cache
+def rules() -> Rules:
+    """Every table a recommendation reads."""
+    rows = {row.row_id: row for row in contraindications().rows}
+    return Rules(
+        averaging=averaging_rule(AVERAGING),
+        rulebook=rulebook(),
+        limits=limits(),
+        danger=danger_table(),
+        protocol=protocols(),
+        ages=PathwayAges(
+            from_years=int(rows["all-age-under-18"].bound()),
+            below_years=int(rows["all-age-from-100"].bound()),
+            childbearing_to=int(rows["acei-childbearing"].bound()),
+        ),
+    )
+
+
+@cache
+def tables() -> tuple[TableRef, ...]:
+    """Name, version and digest of every table, for the frozen evidence."""
+    return (*table_refs(), *(read_table(name).ref for name in _READING_TABLES))

@@ -1,0 +1,193 @@
+"""From frozen evidence to a proposal or a named reason for none: one pure function, so that it can be computed again.
+
+The rules, in the order in which they are asked
+ * Nothing for who asked for human-only care, while the kill switch is thrown, in pregnancy and six weeks after (C13).
+ * Nothing without an age in the pathway, with dialysis, without a signed target, with a regimen not fully known (N2).
+ * No average, no recommendation: nothing is imputed (CLINICAL 1.1).
+ * No approved predictor, or one that is down or out of its distribution: nothing (N7).
+ * Danger locks and bars are computed anew from the readings, besides the open alerts: they bar every increase and
+   everything patient-facing, and never a reduction or a stop (CLINICAL 1.3).
+ * Guardrails bring an increase closer to nothing and say so (N3). The tier says who must act (CLINICAL 1.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from governance.tiers import Tier
+
+from ..candidates import list_candidates
+from ..domain.changes import STAY, Change, Prediction, Spoken
+from ..domain.evidence import Evidence, Outcome
+from ..domain.record import ConditionKind, Pregnancy
+from ..domain.refusals import Withheld
+from ..domain.units import MmHg
+from ..guardrails import LimitEvidence, narrow
+from ..lab_rules import reductions_advised
+from ..protocol import ProtocolView, last_change_at
+from .looking import Rules, Seen, look
+from .tiering import tier_of
+
+Predict = Callable[[ProtocolView], Prediction]
+NO_TIER = "withheld"
+
+
+def recommend(evidence: Evidence, rules: Rules, predict: Predict) -> Outcome:
+    """What to propose to whom, or why nothing. Raises only what `predict` raises."""
+    seen = look(evidence, rules)
+    refused = _before_anything(evidence, rules) or _of_the_record(evidence)
+    if refused is not None:
+        return _withheld(seen, refused)
+    candidates = list_candidates(seen.situation, rules.rulebook)
+    if seen.windows[0].average is None and not _asks_for_less(seen):
+        reason = seen.windows[0].reason
+        return _withheld(seen, Withheld.NOT_ENOUGH_READINGS, detail=(reason.value if reason else "",))
+    if evidence.model is None:
+        return _withheld(seen, Withheld.NO_APPROVED_MODEL)
+    if evidence.model_fault is not None:
+        return _withheld(seen, Withheld.MODEL_DOWN, detail=(evidence.model_fault,))
+    assert evidence.target is not None  # asked above
+    prediction = predict(
+        ProtocolView(
+            target=evidence.target,
+            windows=seen.windows,
+            candidates=candidates,
+            situation=seen.situation,
+            lab_advice=reductions_advised(seen.situation, rules.rulebook.lab_rules),
+            lowest_systolic=_lowest(evidence, rules),
+        )
+    )
+    found = _withheld(seen, Withheld.IN_TARGET, prediction=prediction)
+    found = replace(found, candidates=candidates)
+    if prediction.out_of_distribution:
+        return replace(found, withheld=Withheld.OUT_OF_DISTRIBUTION, detail=prediction.reasons)
+    if prediction.proposed == STAY:
+        return replace(found, withheld=_why_stay(seen, prediction), detail=prediction.reasons)
+    return _limited(seen, found, prediction)
+
+
+def _before_anything(evidence: Evidence, rules: Rules) -> Withheld | None:
+    """What closes the pathway for this person, whatever the readings."""
+    facts, mode = evidence.facts, evidence.mode
+    if evidence.consent.human_only_care:
+        return Withheld.HUMAN_ONLY_CARE
+    if mode is None or mode.stopped or mode.mode == "off":
+        return Withheld.KILL_SWITCH
+    if facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM):
+        return Withheld.PREGNANCY
+    if facts.age_years is None:
+        return Withheld.AGE_UNKNOWN
+    if not rules.ages.holds(facts.age_years):
+        return Withheld.AGE_OUTSIDE
+    if ConditionKind.DIALYSIS_OR_ESRD in facts.conditions:
+        return Withheld.DIALYSIS_OR_ESRD
+    return None
+
+
+def _of_the_record(evidence: Evidence) -> Withheld | None:
+    """What the record must hold before anything is proposed."""
+    if evidence.target is None:
+        return Withheld.NO_TARGET
+    if not evidence.regimen.fully_known:
+        return Withheld.REGIMEN_NOT_FULLY_KNOWN
+    return None
+
+
+def _asks_for_less(seen: Seen) -> bool:
+    """Whether a side effect or a result asks for less of a drug: that needs no average."""
+    blamed = any(not s.reviewed and s.suspected_ingredient for s in seen.evidence.symptoms)
+    return blamed or bool(reductions_advised(seen.situation, seen.rules.rulebook.lab_rules))
+
+
+def _lowest(evidence: Evidence, rules: Rules) -> MmHg | None:
+    """The lowest systolic of the danger window."""
+    since = evidence.as_of - timedelta(days=float(rules.danger.windows.bar_days))
+    recent = [r for r in evidence.readings if since <= r.taken_at <= evidence.as_of]
+    return min((r.systolic for r in recent if r.systolic is not None), default=None)
+
+
+def _why_stay(seen: Seen, prediction: Prediction) -> Withheld:
+    """The name for a prediction that proposes nothing."""
+    reasons = set(prediction.reasons)
+    if "doses_missed" in reasons:
+        return Withheld.LOW_ADHERENCE
+    if "no_candidate_left" in reasons:
+        return _why_no_candidate(seen)
+    if "too_few_windows_over_target" in reasons:
+        changed = last_change_at(seen.situation)
+        return Withheld.NOT_ENOUGH_READINGS if changed is None else Withheld.TOO_SOON
+    if "no_valid_window" in reasons:
+        return Withheld.NOT_ENOUGH_READINGS
+    if "low_reading_bars_increase" in reasons:
+        return Withheld.DANGER_BAR
+    return Withheld.IN_TARGET
+
+
+def _why_no_candidate(seen: Seen) -> Withheld:
+    if any(alert.locks for alert in seen.evidence.alerts):
+        return Withheld.DANGER_LOCK
+    if seen.situation.in_danger:
+        return Withheld.DANGER_BAR
+    return Withheld.NO_CANDIDATE
+
+
+def _limited(seen: Seen, found: Outcome, prediction: Prediction) -> Outcome:
+    """Guardrails, then the tier."""
+    evidence, rules = seen.evidence, seen.rules
+    change, spoken = narrow(
+        prediction.proposed,
+        LimitEvidence(
+            situation=seen.situation,
+            limits=rules.limits,
+            formulary=rules.rulebook.formulary,
+            lab_rules=rules.rulebook.lab_rules,
+            boundary=evidence.boundary,
+        ),
+    )
+    said = _said_of(change, found) + spoken
+    found = replace(found, before_limits=prediction.proposed, spoken=said)
+    if change == STAY:
+        return replace(found, withheld=_why_limited(said), detail=tuple(s.rule for s in spoken))
+    if change.intensifies and seen.situation.in_danger:
+        return replace(found, withheld=_why_no_candidate(seen), detail=found.barred)
+    tier = tier_of(change, seen=seen, said=said, prediction=prediction)
+    if tier.tier is Tier.WITHHELD:
+        return replace(found, withheld=Withheld.DANGER_LOCK, detail=tier.reasons)
+    return replace(
+        found, withheld=None, change=change, tier=tier.tier.value, tier_reasons=tier.reasons, detail=()
+    )
+
+
+def _said_of(change: Change, found: Outcome) -> tuple[Spoken, ...]:
+    """What spoke of this change when candidates were listed."""
+    return next((c.spoken for c in found.candidates if c.change == change), ())
+
+
+def _why_limited(said: tuple[Spoken, ...]) -> Withheld:
+    rules = {s.rule for s in said}
+    if "interval" in rules:
+        return Withheld.TOO_SOON
+    if "labs_overdue" in rules:
+        return Withheld.LABS_OVERDUE
+    return Withheld.LIMITS_LEFT_NOTHING
+
+
+def _withheld(
+    seen: Seen, reason: Withheld, *, detail: tuple[str, ...] = (), prediction: Prediction | None = None
+) -> Outcome:
+    return Outcome(
+        withheld=reason,
+        detail=detail,
+        change=STAY,
+        before_limits=STAY,
+        candidates=(),
+        spoken=(),
+        prediction=prediction,
+        barred=tuple(sorted({f"{bar.scope.value}:{bar.rule}" for bar in seen.standing})),
+        tier=NO_TIER,
+        tier_reasons=(),
+        windows=seen.windows,
+    )
+

@@ -1,0 +1,115 @@
+"""What is done: one file per verb family. Each writes inside one transaction, together with its event.
+
+Doors import from here.
+"""
+
+from __future__ import annotations
+
+from .access import record_access
+from .alerts import DISPOSITIONS, acknowledge_alert, dispose_alert, escalate_alerts
+from .clinical import (
+    NewAllergy,
+    NewCondition,
+    NewLab,
+    NewRegimenEntry,
+    NewSymptom,
+    record_allergy,
+    record_condition,
+    record_lab,
+    record_regimen_entry,
+    record_symptom,
+    review_symptom,
+)
+from .clock import expire_loops
+from .corrections import correct_reading
+from .decide import REASONS, DecisionInput, decide, recall
+from .deliveries import handlers
+from .enrol import (
+    NewPatient,
+    enrol_patient,
+    give_consent,
+    hand_over_patients,
+    join_care_team,
+    leave_care_team,
+    link_account,
+    link_carer,
+    merge_patients,
+)
+from .intake import NewIntake, log_intake
+from .limits import NewBoundary, NewBoundaryDrug, sign_boundary, sign_target
+from .order import OrderInput, order_candidates, write_order
+from .replay import ReplayResult, replay
+from .respond import Answer, deliver, respond
+from .take_in import (
+    Arrival,
+    ArrivalOutcome,
+    ArrivalResult,
+    BatchProof,
+    Sample,
+    TakenIn,
+    take_in,
+    take_in_samples,
+)
+from .visits import plan_visit
+from .windows import close_due_windows, close_window, reevaluate_open
+
+__all__ = [
+    "DISPOSITIONS",
+    "REASONS",
+    "Answer",
+    "Arrival",
+    "ArrivalOutcome",
+    "ArrivalResult",
+    "BatchProof",
+    "DecisionInput",
+    "NewAllergy",
+    "NewBoundary",
+    "NewBoundaryDrug",
+    "NewCondition",
+    "NewIntake",
+    "NewLab",
+    "NewPatient",
+    "NewRegimenEntry",
+    "NewSymptom",
+    "OrderInput",
+    "ReplayResult",
+    "Sample",
+    "TakenIn",
+    "acknowledge_alert",
+    "close_due_windows",
+    "close_window",
+    "correct_reading",
+    "decide",
+    "deliver",
+    "dispose_alert",
+    "enrol_patient",
+    "escalate_alerts",
+    "expire_loops",
+    "give_consent",
+    "hand_over_patients",
+    "handlers",
+    "join_care_team",
+    "leave_care_team",
+    "link_account",
+    "link_carer",
+    "log_intake",
+    "merge_patients",
+    "order_candidates",
+    "plan_visit",
+    "recall",
+    "record_access",
+    "record_allergy",
+    "record_condition",
+    "record_lab",
+    "record_regimen_entry",
+    "record_symptom",
+    "reevaluate_open",
+    "replay",
+    "respond",
+    "review_symptom",
+    "sign_boundary",
+    "sign_target",
+    "take_in",
+    "take_in_samples",
+    "write_order",
+]

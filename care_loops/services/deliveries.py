@@ -1,0 +1,52 @@
+"""What the outbox carries for this app, topic by topic: acted on after commit, once.
+
+A handler runs inside the relay's transaction together with the mark that it was taken (exactly-once effect). The clock
+of the act is the clock of its delivery; a simulated hospital hands its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from uuid import UUID
+
+from audit.services import Message
+from governance.services import Acting
+
+from ..wording import change_for_patient
+from .again import TOPIC as LOOK_AGAIN
+from .moves import lock
+from .respond import change_of, deliver, tell, tell_recalled
+from .windows import reevaluate_open
+
+Handler = Callable[[Message], None]
+
+
+def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handler]:
+    """The handlers of this app's topics, acting as the job `by`."""
+
+    def on_deliver(message: Message) -> None:
+        deliver(UUID(message.payload["loop"]), by=by, now=clock())
+
+    def on_tell(message: Message) -> None:
+        loop_id = UUID(message.payload["loop"])
+        if message.payload["kind"] == "recalled":
+            tell_recalled(loop_id, by=by, now=clock())
+        else:
+            loop = lock(loop_id)
+            tell(loop, "change", change_for_patient(change_of(loop)), by=by, now=clock())
+
+    def on_look_again(message: Message) -> None:
+        reevaluate_open(UUID(message.payload["patient"]), by=by, now=clock())
+
+    return {
+        "loop.deliver": on_deliver,
+        "patient.tell": on_tell,
+        LOOK_AGAIN: on_look_again,
+        "alert.page": _on_page,
+        "clinician.call_patient": _on_page,
+    }
+
+
+def _on_page(_message: Message) -> None:
+    """The alert stands on every worklist of the care team; channels outside the pages are adapters of a site."""

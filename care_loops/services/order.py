@@ -1,0 +1,143 @@
+"""A clinician writes a change without a proposal: same checks, same signature, same trail.
+
+Rules
+ * The candidates are those the rules list for this patient now; a hard rule stops an order unless the clinician overrides
+   it by name with a reason in words. What is never to be given (pregnancy, angio-oedema) no order overrides.
+ * A danger lock does not stop a clinician's own order; it is shown, and what spoke is recorded.
+ * A waiting proposal gives way to the order and is withdrawn by name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from django.db import transaction
+
+from audit.services import enqueue
+from governance.domain import BadInput, Permission
+from governance.services import Acting
+
+from ..candidates import list_candidates
+from ..domain.changes import STAY, Candidate, Change, Severity
+from ..domain.evidence import Evidence, Outcome, candidate_key
+from ..domain.loops import DecisionKind, LoopState, Origin
+from ..freeze import digest, freeze
+from ..models import Loop, Patient
+from ..pathways.hypertension.rules import rules, tables
+from ..policies import LimitStops, NotNow
+from ..recommend import Seen, look
+from ..selectors.access import patient_for, role_for
+from ..selectors.evidence import assemble
+from ..transitions import OPEN
+from .decide import DecisionInput, check_reason, pick, sign_decision
+from .moves import Why, enter, lock
+from .windows import PATHWAY, STANDS_FOR, WAITING, withdraw
+
+ORDERED = "clinician_order"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderInput:
+    """What a clinician orders, by the key of a candidate. `override` names the hard rules overridden, knowingly."""
+
+    candidate_key: str
+    reason_code: str
+    free_text: str
+    override: tuple[str, ...] = ()
+
+
+def order_candidates(patient: Patient, *, now: datetime) -> tuple[Candidate, ...]:
+    """What may be ordered for this patient now, each with what speaks against it."""
+    return _listed(look(assemble(patient, pathway=PATHWAY, now=now, tables=tables()), rules()))
+
+
+def _listed(seen: Seen) -> tuple[Candidate, ...]:
+    return tuple(c for c in list_candidates(seen.situation, seen.rules.rulebook) if c.change != STAY)
+
+
+def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetime) -> Loop:
+    """Write a change for a patient; it goes to the patient like an approved proposal."""
+    chosen = DecisionInput(DecisionKind.MODIFY, order.reason_code, order.free_text, 2, order.candidate_key)
+    check_reason(chosen)
+    with transaction.atomic():
+        found = patient_for(by, patient_id, Permission.WRITE_ORDER, now=now)
+        patient = Patient.objects.select_for_update(of=("self",)).get(pk=found.pk)
+        acted = by.under(role_for(by, patient, Permission.WRITE_ORDER, now=now))
+        _make_room(patient, by=acted, now=now)
+        evidence = assemble(patient, pathway=PATHWAY, now=now, tables=tables())
+        seen = look(evidence, rules())
+        candidate = _pick(_listed(seen), order)
+        loop = _open(patient, evidence, seen, candidate, by=acted, now=now)
+        sign_decision(loop, STAY, candidate.change, chosen, by=acted, now=now)
+        enqueue("loop.deliver", {"loop": str(loop.pk)})
+        return loop
+
+
+def _pick(candidates: tuple[Candidate, ...], order: OrderInput) -> Candidate:
+    """The candidate ordered. Hard rules stop it unless each is overridden by name, and absolute ones always."""
+    found = next((c for c in candidates if candidate_key(c.change) == order.candidate_key), None)
+    if found is None or not found.barred:
+        return pick(candidates, order.candidate_key)
+    stops = {s.rule for s in found.spoken if s.severity is Severity.HARD_STOP}
+    absolute = stops & never_overridden(found.change)
+    if absolute or not stops <= set(order.override):
+        pick(candidates, order.candidate_key)
+    if not order.free_text.strip():
+        raise BadInput("Say in words why the rule is overridden.", field="free_text")
+    return found
+
+
+def never_overridden(_change: Change) -> frozenset[str]:
+    """Rows that no order overrides: those marked never to be given (CLINICAL 1.7, pregnancy and angio-oedema)."""
+    rows = rules().rulebook.contraindications.rows
+    return frozenset(row.row_id for row in rows if row.patient_path_never and "pregnan" in row.predicate.value)
+
+
+def _make_room(patient: Patient, *, by: Acting, now: datetime) -> None:
+    for loop in Loop.objects.filter(patient=patient, pathway=PATHWAY, state__in=[s.value for s in OPEN]):
+        if loop.state not in WAITING:
+            raise NotNow("A change is already on its way to the patient: recall it first.", state=loop.state)
+        withdraw(lock(loop.pk), "clinician_order", by=by, now=now)
+
+
+def _open(
+    patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate, *, by: Acting, now: datetime
+) -> Loop:
+    frozen = freeze(evidence)
+    outcome = Outcome(
+        withheld=None,
+        detail=(ORDERED,),
+        change=candidate.change,
+        before_limits=candidate.change,
+        candidates=_listed(seen),
+        spoken=candidate.spoken,
+        prediction=None,
+        barred=tuple(sorted({f"{bar.scope.value}:{bar.rule}" for bar in seen.standing})),
+        tier="clinician_decides",
+        tier_reasons=(ORDERED,),
+        windows=seen.windows,
+    )
+    loop = Loop(
+        id=uuid4(),
+        patient=patient,
+        pathway=PATHWAY,
+        origin=Origin.ORDER.value,
+        window_key=f"{Origin.ORDER.value}:{uuid4()}",
+        opened_at=now,
+        due_at=now + STANDS_FOR,
+        expires_at=now + STANDS_FOR,
+        evidence=frozen,
+        evidence_digest=digest(frozen),
+        outcome=freeze(outcome),
+        tier=outcome.tier,
+        withheld_reason="",
+        change_kind=candidate.change.kind.value,
+        state="",
+        version=0,
+    )
+    payload = {"evidence_sha256": loop.evidence_digest, "change": freeze(candidate.change)}
+    enter(loop, LoopState.PROPOSED, by=by, now=now, why=Why(payload=payload))
+    enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(reason=ORDERED))
+    return loop

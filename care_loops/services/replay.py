@@ -1,0 +1,61 @@
+"""A past recommendation computed again from what was frozen with it, and held against what was kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from uuid import UUID
+
+from governance.domain import NotFound
+
+from ..domain.changes import ModelRef
+from ..domain.evidence import Evidence, Outcome
+from ..domain.loops import Origin
+from ..freeze import digest, freeze, thaw
+from ..models import Loop
+from ..pathways.hypertension import predictors
+from ..pathways.hypertension.rules import rules, tables
+from ..recommend import Predict, recommend
+from ..selectors.access import NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayResult:
+    """Whether the recommendation comes out the same; else the first field that differs, kept and computed."""
+
+    identical: bool
+    first_difference: str | None = None
+    kept: str | None = None
+    computed: str | None = None
+
+
+def replay(loop_id: UUID | str) -> ReplayResult:
+    """Compute a recommendation again. An order of a clinician has no prediction: only its evidence is checked."""
+    loop = Loop.objects.filter(pk=loop_id).first()
+    if loop is None:
+        raise NotFound(NOBODY)
+    if digest(loop.evidence) != loop.evidence_digest:
+        return ReplayResult(False, "evidence_digest", loop.evidence_digest, digest(loop.evidence))
+    evidence = thaw(loop.evidence, Evidence)
+    for before, after in zip(evidence.tables, tables(), strict=False):
+        if before != after:
+            return ReplayResult(False, f"table {before.name}", before.digest, after.digest)
+    if loop.origin == Origin.ORDER.value:
+        return ReplayResult(True)
+    kept = thaw(loop.outcome, Outcome)
+    return compare(kept, recommend(evidence, rules(), _predictor(evidence.model)))
+
+
+def _predictor(model: ModelRef | None) -> Predict:
+    """The predictor of then, if it is still here: looked up by digest, without a breaker."""
+    if model is None or predictors.digest_of(model.name) != model.digest:
+        return predictors.nobody
+    return predictors.unguarded(model)
+
+
+def compare(kept: Outcome, computed: Outcome) -> ReplayResult:
+    """The first field of the outcome that differs."""
+    for field in fields(Outcome):
+        before, after = getattr(kept, field.name), getattr(computed, field.name)
+        if before != after:
+            return ReplayResult(False, field.name, freeze(before), freeze(after))
+    return ReplayResult(True)

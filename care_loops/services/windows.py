@@ -1,0 +1,213 @@
+"""A window closes: evidence is frozen, a recommendation or a named reason for none is kept, and routed (DESIGN 3, 3-7).
+
+Rules
+ * One window gives one loop: the same window a second time gives nothing new (CLI-02).
+ * An open recommendation is not doubled. It is looked at again instead, and withdrawn by name only when a danger rule,
+   its candidate, a guardrail or its tier changed, or a new window closed; else what is new stands beside it.
+ * A predictor that fails leaves a withheld loop that says so; danger rules have run long before (N4).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+
+from audit.domain import ModelRef as AuditedModel
+from audit.services import enqueue
+from governance.services import Acting
+from models.serving import ModelDown
+
+from ..domain.changes import STAY
+from ..domain.evidence import Evidence, Outcome
+from ..domain.loops import LoopState, Origin
+from ..freeze import digest, freeze, thaw
+from ..models import Boundary, Loop, Patient
+from ..pathways.hypertension import predictors
+from ..pathways.hypertension.rules import rules, tables
+from ..recommend import recommend
+from ..selectors.evidence import assemble
+from ..transitions import OPEN
+from .moves import Why, enter, lock
+from .outcomes import push_example
+
+PATHWAY = "hypertension"
+STANDS_FOR = timedelta(days=7)  # a proposal is as old as its window; after another week it rests on nothing
+DUE_IN = {"clinician_approves": timedelta(days=3), "clinician_decides": timedelta(days=2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What closing the due windows came to."""
+
+    closed: int
+    proposed: int
+    withheld: int
+
+
+def close_window(patient_id: UUID, *, pathway: str = PATHWAY, by: Acting, now: datetime) -> Loop | None:
+    """Close the patient's window at `now`. None when this window was closed before or a recommendation is open."""
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        key = f"{Origin.PROPOSAL.value}:{local_day(patient, now).isoformat()}"
+        if Loop.objects.filter(patient=patient, pathway=pathway, window_key=key).exists():
+            return None
+        if not _make_room(patient, pathway, by=by, now=now):
+            return None
+        evidence, outcome = work_out(assemble(patient, pathway=pathway, now=now, tables=tables()), now=now)
+        return _open(patient, key, evidence, outcome, by=by, now=now)
+
+
+def local_day(patient: Patient, now: datetime) -> date:
+    """The patient's own day."""
+    return now.astimezone(ZoneInfo(patient.zone)).date()
+
+
+def work_out(evidence: Evidence, *, now: datetime) -> tuple[Evidence, Outcome]:
+    """Recommend from evidence; a predictor that fails becomes part of the evidence, so that a replay says the same."""
+    if evidence.model is None:
+        return evidence, recommend(evidence, rules(), predictors.nobody)
+    try:
+        return evidence, recommend(evidence, rules(), predictors.served(evidence.model, now=now))
+    except ModelDown as fault:
+        failed = replace(evidence, model_fault=str(fault))
+        return failed, recommend(failed, rules(), predictors.nobody)
+
+
+def _make_room(patient: Patient, pathway: str, *, by: Acting, now: datetime) -> bool:
+    """Whether a new loop may open. What still waits for the clinician or the patient gives way to a new window."""
+    for loop in Loop.objects.filter(patient=patient, pathway=pathway, state__in=[s.value for s in OPEN]):
+        if loop.origin == Origin.ORDER.value or loop.state not in WAITING:
+            return False
+        withdraw(lock(loop.pk), "new_window", by=by, now=now)
+    return True
+
+
+WAITING = (LoopState.WITH_CLINICIAN.value, LoopState.WITH_PATIENT.value)
+
+
+def withdraw(loop: Loop, reason: str, *, by: Acting, now: datetime) -> None:
+    """Withdraw a waiting recommendation by name, in the caller's transaction; a patient who saw it is told."""
+    seen_by_patient = loop.state == LoopState.WITH_PATIENT.value
+    enter(loop, LoopState.WITHDRAWN, by=by, now=now, why=Why(reason=reason, boundary=loop.boundary))
+    push_example(loop, now=now)
+    if seen_by_patient:
+        enqueue("patient.tell", {"loop": str(loop.pk), "kind": "recalled"})
+
+
+def _open(
+    patient: Patient, key: str, evidence: Evidence, outcome: Outcome, *, by: Acting, now: datetime
+) -> Loop:
+    """The loop with its frozen evidence, proposed and then routed."""
+    frozen = freeze(evidence)
+    model = evidence.model
+    loop = Loop(
+        id=uuid4(),
+        patient=patient,
+        pathway=evidence.pathway,
+        origin=Origin.PROPOSAL.value,
+        window_key=key,
+        opened_at=now,
+        due_at=now + DUE_IN.get(outcome.tier, STANDS_FOR),
+        expires_at=now + STANDS_FOR,
+        evidence=frozen,
+        evidence_digest=digest(frozen),
+        outcome=freeze(outcome),
+        tier=outcome.tier,
+        withheld_reason="",
+        change_kind=outcome.change.kind.value,
+        model_name=model.name if model else "",
+        model_version=model.version if model else "",
+        model_digest=model.digest if model else "",
+        boundary=_boundary_of(evidence) if outcome.tier == "patient_may_act" else None,
+        state="",
+        version=0,
+    )
+    audited = AuditedModel(
+        id=model.name if model else "none",
+        version=model.version if model else "none",
+        artifact_sha256=model.digest if model else None,
+    )
+    payload = {
+        "evidence_sha256": loop.evidence_digest,
+        "change": freeze(outcome.change),
+        "tier": outcome.tier,
+        "withheld": outcome.withheld.value if outcome.withheld else None,
+    }
+    enter(loop, LoopState.PROPOSED, by=by, now=now, why=Why(payload=payload, model=audited))
+    route(loop, outcome, by=by, now=now)
+    return loop
+
+
+def _boundary_of(evidence: Evidence) -> Boundary | None:
+    return Boundary.objects.get(pk=evidence.boundary.boundary_id) if evidence.boundary else None
+
+
+def route(loop: Loop, outcome: Outcome, *, by: Acting, now: datetime) -> None:
+    """To the patient, the clinician or nobody, by the tier."""
+    if outcome.withheld is not None:
+        enter(loop, LoopState.WITHHELD, by=by, now=now, why=Why(reason=outcome.withheld.value))
+        push_example(loop, now=now)
+    elif loop.boundary is not None:
+        payload = {"tier": outcome.tier, "boundary": f"{loop.boundary.pk}@{loop.boundary.version}"}
+        enter(loop, LoopState.WITH_PATIENT, by=by, now=now, why=Why(boundary=loop.boundary, payload=payload))
+        enqueue("patient.tell", {"loop": str(loop.pk), "kind": "change"})
+    else:
+        payload = {"tier": outcome.tier, "reasons": list(outcome.tier_reasons)}
+        enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(payload=payload))
+
+
+def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
+    """Look again at what waits for this patient, with the evidence of now. Returns how many were withdrawn."""
+    withdrawn = 0
+    with transaction.atomic():
+        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        waiting = Loop.objects.filter(patient=patient, state__in=WAITING, origin=Origin.PROPOSAL.value)
+        for found in waiting:
+            loop = lock(found.pk)
+            reason = _what_changed(patient, loop, now=now)
+            if reason is not None:
+                withdraw(loop, reason, by=by, now=now)
+                withdrawn += 1
+    return withdrawn
+
+
+def _what_changed(patient: Patient, loop: Loop, *, now: datetime) -> str | None:
+    """Why a waiting recommendation no longer stands; None when it does, whatever is new beside it."""
+    before = thaw(loop.outcome, Outcome)
+    _, after = work_out(_same_window(patient, loop, now=now), now=now)
+    if after.withheld is not None and after.withheld.value.startswith("danger"):
+        return "danger_rule" if before.change.intensifies else None
+    if set(after.barred) - set(before.barred) and before.change.intensifies:
+        return "danger_rule"
+    if after.withheld is not None and after.change == STAY:
+        return f"now_{after.withheld.value}"
+    if after.before_limits != before.before_limits:
+        return "candidate_changed"
+    if after.change != before.change:
+        return "guardrail_changed"
+    return "tier_changed" if after.tier != before.tier else None
+
+
+def _same_window(patient: Patient, loop: Loop, *, now: datetime) -> Evidence:
+    """What is known now, with the window as it closed: what came later does not reopen the average."""
+    frozen = thaw(loop.evidence, Evidence)
+    fresh = assemble(patient, pathway=loop.pathway, now=now, tables=tables())
+    return replace(fresh, window_closed_at=frozen.window_closed_at)
+
+
+def close_due_windows(*, by: Acting, now: datetime, pathway: str = PATHWAY) -> Closed:
+    """Close every patient's window whose last loop is a week old or that never had one. Each in its own transaction."""
+    recent = Loop.objects.filter(pathway=pathway, origin=Origin.PROPOSAL.value, opened_at__gt=now - STANDS_FOR)
+    due = Patient.objects.filter(merged_into__isnull=True, died_at__isnull=True).exclude(
+        pk__in=recent.values("patient_id")
+    )
+    opened = [close_window(pk, pathway=pathway, by=by, now=now) for pk in due.values_list("pk", flat=True).order_by("pk")]
+    loops = [loop for loop in opened if loop is not None]
+    withheld = sum(loop.state == LoopState.WITHHELD.value for loop in loops)
+    return Closed(closed=len(loops), proposed=len(loops) - withheld, withheld=withheld)
+
+
