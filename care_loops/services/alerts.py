@@ -39,6 +39,12 @@ DISPOSITIONS = (
     "referred",
 )
 
+#: The columns of an alert that move; its history is in its events, and the application may change nothing else of it.
+HEAD = (
+    *("severity", "pages", "locks", "bars", "same_day", "unverified", "asks", "rules", "measured_at", "occurrences"),
+    *("level", "escalates_at", "acknowledged_by", "acknowledged_at", "disposed_by", "disposed_at"),
+)
+
 
 def raise_findings(
     patient_id: UUID,
@@ -133,7 +139,7 @@ def _join(alert: Alert, finding: Finding, *, measured_at: datetime, by: Acting, 
         payload=_payload(finding),
         purpose=Purpose.SAFETY,
     )
-    alert.save()
+    alert.save(update_fields=HEAD)
     kind = "upgraded" if graver else "coalesced"
     _add_event(alert, kind, by=by, now=now, entry=entry.entry_id, evidence=_first(finding))
     if pages_now:
@@ -151,7 +157,7 @@ def acknowledge_alert(alert_id: UUID, *, by: Acting, now: datetime) -> Alert:
         acted = by.under(role_for(by, alert.patient, Permission.ACKNOWLEDGE_ALERT, now=now))
         entry = _note_people("alert.acknowledged", alert, acted, now=now)
         alert.acknowledged_by, alert.acknowledged_at, alert.escalates_at = by.person(), now, None
-        alert.save()
+        alert.save(update_fields=HEAD)
         _add_event(alert, "acknowledged", by=acted, now=now, entry=entry)
         return alert
 
@@ -167,7 +173,7 @@ def dispose_alert(alert_id: UUID, *, code: str, text: str, by: Acting, now: date
         acted = by.under(role_for(by, alert.patient, Permission.DISPOSE_ALERT, now=now))
         entry = _note_people("alert.disposed", alert, acted, now=now, reason=code, text=text)
         alert.disposed_by, alert.disposed_at, alert.escalates_at = by.person(), now, None
-        alert.save()
+        alert.save(update_fields=HEAD)
         _add_event(alert, "disposed", by=acted, now=now, entry=entry, code=code, text=text)
         if alert.locks:
             note(
@@ -203,7 +209,7 @@ def escalate_alerts(*, by: Acting, now: datetime) -> int:
             severity = AlertSeverity(alert.severity)
             alert.escalates_at = _next_escalation(severity, level=alert.level, since=alert.raised_at)
             entry = _note_people("alert.escalated", alert, by, now=now)
-            alert.save()
+            alert.save(update_fields=HEAD)
             _add_event(alert, "escalated", by=by, now=now, entry=entry, code=f"level_{alert.level}")
             enqueue("alert.page", {"alert": str(alert.pk), "level": alert.level})
             moved += 1
