@@ -42,9 +42,7 @@ class RoleHeld(models.Model):
             models.UniqueConstraint(
                 name="role_held_once", fields=["user", "role"], condition=models.Q(until__isnull=True)
             ),
-            models.CheckConstraint(
-                name="role_held_role_known", condition=models.Q(role__in=[r.value for r in Role])
-            ),
+            models.CheckConstraint(name="role_held_role_known", condition=models.Q(role__in=[r.value for r in Role])),
         ]
 
 
@@ -104,5 +102,3 @@ class PolicyVersion(models.Model):
         constraints = [
             models.UniqueConstraint(name="policy_version_once", fields=["kind", "subject", "version"]),
         ]
-
-

@@ -73,9 +73,7 @@ def check(permission: Permission, who: Standing, relations: frozenset[Relation])
     if not held:
         raise NotAllowed("You are not signed in with any role.", permission=permission.value, missing="role")
     if any((permission, role) in TABLE for role in held):
-        raise NotAllowed(
-            "You are not in this patient's care team.", permission=permission.value, missing="relation"
-        )
+        raise NotAllowed("You are not in this patient's care team.", permission=permission.value, missing="relation")
     raise NotAllowed(f"Your role does not allow: {permission.value}.", permission=permission.value, missing="role")
 
 

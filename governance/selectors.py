@@ -29,9 +29,7 @@ class InForce:
 
 def policy_in_force(kind: str, subject: str, *, now: datetime) -> InForce | None:
     """The newest version whose date has come; None when there is none. Never a default."""
-    row = (
-        PolicyVersion.objects.filter(kind=kind, subject=subject, effective_from__lte=now).order_by("-version").first()
-    )
+    row = PolicyVersion.objects.filter(kind=kind, subject=subject, effective_from__lte=now).order_by("-version").first()
     if row is None:
         return None
     return InForce(kind=kind, subject=subject, version=row.version, digest=row.digest, body=json.loads(row.body))

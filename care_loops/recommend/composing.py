@@ -155,9 +155,7 @@ def _limited(seen: Seen, found: Outcome, prediction: Prediction) -> Outcome:
     tier = tier_of(change, seen=seen, said=said, prediction=prediction)
     if tier.tier is Tier.WITHHELD:
         return replace(found, withheld=Withheld.DANGER_LOCK, detail=tier.reasons)
-    return replace(
-        found, withheld=None, change=change, tier=tier.tier.value, tier_reasons=tier.reasons, detail=()
-    )
+    return replace(found, withheld=None, change=change, tier=tier.tier.value, tier_reasons=tier.reasons, detail=())
 
 
 def _said_of(change: Change, found: Outcome) -> tuple[Spoken, ...]:
@@ -190,4 +188,3 @@ def _withheld(
         tier_reasons=(),
         windows=seen.windows,
     )
-

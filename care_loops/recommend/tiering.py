@@ -29,9 +29,7 @@ def tier_of(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction:
     """The tier of a change under the table shipped, the boundary and the mode of the evidence."""
     evidence = seen.evidence
     mode = evidence.mode
-    pathway = (
-        PathwayMode(OperatingMode(mode.mode), mode.patient_directed) if mode else PathwayMode(OperatingMode.OFF)
-    )
+    pathway = PathwayMode(OperatingMode(mode.mode), mode.patient_directed) if mode else PathwayMode(OperatingMode.OFF)
     return assign(
         tier_facts(change, seen=seen, said=said, prediction=prediction),
         boundary_facts(change, evidence),
@@ -170,4 +168,3 @@ def _pregnant(evidence: Evidence, ages: PathwayAges) -> bool | None:
         return False
     too_old = facts.age_years is not None and facts.age_years > ages.childbearing_to
     return False if too_old else None
-

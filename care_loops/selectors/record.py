@@ -210,7 +210,10 @@ def boundary_of(row: BoundaryRow) -> Boundary:
     """A signed boundary as the rules see it."""
     drugs = tuple(
         AllowedDrug(
-            ingredient=d.ingredient, max_daily_dose=Milligrams(d.max_daily_dose_mg), products=tuple(d.products), allow_up=d.allow_up
+            ingredient=d.ingredient,
+            max_daily_dose=Milligrams(d.max_daily_dose_mg),
+            products=tuple(d.products),
+            allow_up=d.allow_up,
         )
         for d in row.drugs.order_by("ingredient")
     )

@@ -231,7 +231,9 @@ def _locked(alert_id: UUID, by: Acting, permission: Permission, *, now: datetime
     return alert
 
 
-def _note_people(kind: str, alert: Alert, by: Acting, *, now: datetime, reason: str | None = None, text: str = "") -> UUID:
+def _note_people(
+    kind: str, alert: Alert, by: Acting, *, now: datetime, reason: str | None = None, text: str = ""
+) -> UUID:
     return note(
         kind,
         of=("alert", alert.pk, alert.events.count() + 1),
@@ -282,5 +284,3 @@ def _payload(finding: Finding) -> dict[str, object]:
 
 def _first(finding: Finding) -> str:
     return finding.evidence[0] if finding.evidence else ""
-
-

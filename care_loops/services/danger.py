@@ -58,9 +58,7 @@ def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime, r
     return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at)
 
 
-def danger_of_symptom(
-    patient: Patient, row: SymptomRow, *, by: Acting, now: datetime, received_at: datetime
-) -> Seen:
+def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
     """Run the rules on a stored symptom."""
     symptom = SymptomReport(
         symptom_id=str(row.pk),
@@ -91,9 +89,7 @@ def _raise(
     received_at: datetime,
 ) -> Seen:
     findings = tuple(found)
-    alerts = raise_findings(
-        patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now
-    )
+    alerts = raise_findings(patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now)
     return Seen(
         kinds=tuple(f.kind for f in findings if not f.historic),
         historic=tuple(f.kind for f in findings if f.historic),

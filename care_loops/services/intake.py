@@ -106,5 +106,3 @@ def _confirm(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> 
     decision = getattr(loop, "decision", None)
     enter(loop, LoopState.DONE, by=by, now=now, why=Why(decision=decision, boundary=loop.boundary))
     push_example(loop, now=now)
-
-

@@ -50,9 +50,7 @@ class NewBoundary:
     review_everything: bool
 
 
-def sign_target(
-    patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg, by: Acting, now: datetime
-) -> Target:
+def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg, by: Acting, now: datetime) -> Target:
     """Sign the home pressure this patient should stay under."""
     if systolic_below <= diastolic_below:
         raise BadInput("Systolic must lie above diastolic.", field="systolic_below")

@@ -102,9 +102,7 @@ def _make_room(patient: Patient, *, by: Acting, now: datetime) -> None:
         withdraw(lock(loop.pk), "clinician_order", by=by, now=now)
 
 
-def _open(
-    patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate, *, by: Acting, now: datetime
-) -> Loop:
+def _open(patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate, *, by: Acting, now: datetime) -> Loop:
     frozen = freeze(evidence)
     outcome = Outcome(
         withheld=None,

@@ -176,9 +176,7 @@ def _sort(
     return fresh, results
 
 
-def _row(
-    patient: Patient, arrival: Arrival, *, now: datetime, received_at: datetime, imported: bool
-) -> BloodPressure:
+def _row(patient: Patient, arrival: Arrival, *, now: datetime, received_at: datetime, imported: bool) -> BloodPressure:
     reading = arrival.reading
     limits = plausibility_limits(reading.setting.value if reading.setting.value == "office" else "home")
     held = reading.quarantined or implausible(

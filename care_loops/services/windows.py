@@ -98,9 +98,7 @@ def withdraw(loop: Loop, reason: str, *, by: Acting, now: datetime) -> None:
         enqueue("patient.tell", {"loop": str(loop.pk), "kind": "recalled"})
 
 
-def _open(
-    patient: Patient, key: str, evidence: Evidence, outcome: Outcome, *, by: Acting, now: datetime
-) -> Loop:
+def _open(patient: Patient, key: str, evidence: Evidence, outcome: Outcome, *, by: Acting, now: datetime) -> Loop:
     """The loop with its frozen evidence, proposed and then routed."""
     frozen = freeze(evidence)
     model = evidence.model
@@ -205,9 +203,9 @@ def close_due_windows(*, by: Acting, now: datetime, pathway: str = PATHWAY) -> C
     due = Patient.objects.filter(merged_into__isnull=True, died_at__isnull=True).exclude(
         pk__in=recent.values("patient_id")
     )
-    opened = [close_window(pk, pathway=pathway, by=by, now=now) for pk in due.values_list("pk", flat=True).order_by("pk")]
+    opened = [
+        close_window(pk, pathway=pathway, by=by, now=now) for pk in due.values_list("pk", flat=True).order_by("pk")
+    ]
     loops = [loop for loop in opened if loop is not None]
     withheld = sum(loop.state == LoopState.WITHHELD.value for loop in loops)
     return Closed(closed=len(loops), proposed=len(loops) - withheld, withheld=withheld)
-
-

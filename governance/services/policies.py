@@ -40,9 +40,7 @@ def set_policy(
         raise BadInput("A policy cannot start in the past.", field="effective_from")
     encoded = canonical.dumps(dict(body))
     with transaction.atomic():
-        newest = (
-            PolicyVersion.objects.filter(kind=kind, subject=subject).order_by("-version").values("version").first()
-        )
+        newest = PolicyVersion.objects.filter(kind=kind, subject=subject).order_by("-version").values("version").first()
         version = (newest["version"] if newest else 0) + 1
         acted = by.under(role)
         appended = append(

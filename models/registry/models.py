@@ -33,9 +33,7 @@ class ModelVersion(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(name="model_version_once", fields=["name", "version"]),
-            models.UniqueConstraint(
-                name="model_one_active_per_pathway", fields=["pathway"], condition=Q(active=True)
-            ),
+            models.UniqueConstraint(name="model_one_active_per_pathway", fields=["pathway"], condition=Q(active=True)),
         ]
 
 

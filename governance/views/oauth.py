@@ -1,0 +1,57 @@
+"""The OAuth server's two pages, with the doors closed that the library leaves ajar.
+
+Rules
+ * Input that no client of ours sends (NUL, a grant this house does not give, a client that is none) is a 400, never a
+   fault of the server.
+ * The page on which a person agrees names the client and what it will be able to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from oauth2_provider.models import get_application_model
+from oauth2_provider.views import AuthorizationView, TokenView
+
+GRANTS = ("authorization_code", "refresh_token")
+
+
+class Authorize(AuthorizationView):  # type: ignore[misc]
+    """Asks the person whether this client may act for them."""
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Refuse what cannot be looked up."""
+        if _unreadable(request):
+            return _invalid("invalid_request")
+        made: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return made
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Refuse a client that is none, which the library takes for granted here."""
+        if not get_application_model().objects.filter(client_id=form.cleaned_data["client_id"]).exists():
+            return _invalid("invalid_client")
+        answer: HttpResponse = super().form_valid(form)
+        return answer
+
+
+class Token(TokenView):  # type: ignore[misc]
+    """Gives a token for a code or a refresh token."""
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        """Refuse every other grant before the library looks for its fields."""
+        if _unreadable(request):
+            return _invalid("invalid_request")
+        if request.POST.get("grant_type") not in GRANTS:
+            return _invalid("unsupported_grant_type")
+        answer: HttpResponse = super().post(request, *args, **kwargs)
+        return answer
+
+
+def _unreadable(request: HttpRequest) -> bool:
+    fields = (*request.GET.lists(), *request.POST.lists())
+    return any("\x00" in text for name, values in fields for text in (name, *values))
+
+
+def _invalid(error: str) -> JsonResponse:
+    return JsonResponse({"error": error}, status=400, headers={"Cache-Control": "no-store"})
