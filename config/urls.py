@@ -5,7 +5,16 @@ from importlib.util import find_spec
 from django.contrib import admin
 from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from oauth2_provider.views import RevokeTokenView
 
+from governance.views.oauth import Authorize, Token
+
+# Only what a phone needs of the OAuth server: no client is made, no token looked into, over the web.
+OAUTH = [
+    path("authorize/", Authorize.as_view(), name="authorize"),
+    path("token/", Token.as_view(), name="token"),
+    path("revoke_token/", RevokeTokenView.as_view(), name="revoke-token"),
+]
 APPS_WITH_PAGES = ("edge_wearables", "care_loops", "models.registry", "governance")
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -13,6 +22,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("admin/", admin.site.urls),
     path("accounts/", include("allauth.urls")),
-    path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
+    path("o/", include((OAUTH, "oauth2_provider"))),
     *(path("", include(f"{app}.urls")) for app in APPS_WITH_PAGES if find_spec(f"{app}.urls")),
 ]
