@@ -8,12 +8,17 @@ Rules
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from ..domain.changes import ChangeKind
+import msgspec
+
+from ..domain.changes import Candidate, Change, ChangeKind, Severity
+from ..domain.evidence import candidate_key
+from ..freeze import freeze
 from . import words
 
 Frozen = Mapping[str, Any]
@@ -53,6 +58,7 @@ class ChangeShown:
     taper: str
     note: str
     reduces: bool
+    stays: bool
 
 
 def change_shown(frozen: Frozen | None, *, key: str = "") -> ChangeShown | None:
@@ -74,6 +80,7 @@ def change_shown(frozen: Frozen | None, *, key: str = "") -> ChangeShown | None:
         taper=_taper(frozen.get("taper") or ()),
         note=words.note(frozen.get("note")),
         reduces=kind.reduces,
+        stays=kind is ChangeKind.STAY,
     )
 
 
@@ -143,17 +150,23 @@ def candidates_shown(frozen: Iterable[Frozen] | None) -> tuple[CandidateShown, .
     """Everything that was considered, in the order it was considered; barred ones are kept."""
     found = []
     for one in frozen or ():
-        change = change_shown(one.get("change", one), key=str(one.get("key", "")))
+        key = candidate_key(msgspec.convert(one["change"], Change))
+        change = change_shown(one["change"], key=key)
         if change is None:
             continue
-        rules = rules_shown(one.get("spoken"))
+        rules = rules_shown(one["spoken"])
         severities = {r.severity for r in rules}
         found.append(
             CandidateShown(
                 change=change,
-                barred=bool(one.get("barred", "hard_stop" in severities)),
-                cautioned="caution" in severities,
+                barred=Severity.HARD_STOP in severities,
+                cautioned=Severity.CAUTION in severities,
                 rules=rules,
             )
         )
     return tuple(found)
+
+
+def candidates_listed(candidates: Iterable[Candidate]) -> tuple[CandidateShown, ...]:
+    """Candidates as values, shown like frozen ones."""
+    return candidates_shown(json.loads(freeze(tuple(candidates))))

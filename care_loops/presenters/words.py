@@ -214,6 +214,34 @@ SEVERITIES: Mapping[str, str] = {
     "card": "To review",
     "info": "For information",
 }
+# Coded reasons and outcomes that people choose from.
+REASONS: Mapping[str, str] = {
+    "agrees_with_plan": "Agrees with the plan for this patient",
+    "patient_preference": "The patient prefers it",
+    "side_effect": "Side effect",
+    "adherence_first": "Taking it regularly comes first",
+    "readings_not_representative": "The readings do not represent the patient",
+    "other_condition": "Another condition matters more",
+    "waiting_for_lab": "A laboratory result is awaited",
+    "different_drug_preferred": "Another drug is preferred",
+    "smaller_step_preferred": "A smaller step is preferred",
+    "frailty_or_falls": "Frailty or falls",
+    "will_see_patient": "I will see the patient first",
+    "other": "Other (say what)",
+    "treated": "Treated",
+    "sent_to_emergency": "Sent to emergency care",
+    "repeat_was_normal": "The repeat was normal",
+    "medication_reviewed": "Medication reviewed",
+    "false_reading": "The reading was false",
+    "patient_reached_and_well": "Patient reached and well",
+    "referred": "Referred",
+    "caused_by_drug": "Caused by the drug",
+    "not_caused_by_drug": "Not caused by the drug",
+    "not_sure_watching": "Not sure; watching",
+    "no_longer_present": "No longer present",
+    "wrong_patient": "Taken for the wrong patient",
+    "entered_in_error": "Entered in error",
+}
 # What to tell beside a change; codes of `Change.note`.
 NOTES: Mapping[str, str] = {
     "take_in_the_evening": "take it in the evening instead of the morning",
@@ -346,6 +374,11 @@ def ask(value: Ask | str) -> str:
 def scope(value: Scope | str) -> str:
     """What an alert stops."""
     return _or_opened(_SCOPES, Scope(value))
+
+
+def reason(code: str) -> str:
+    """A coded reason that people choose from."""
+    return REASONS.get(code, _first_upper(opened(code)))
 
 
 def note(code: str | None) -> str:

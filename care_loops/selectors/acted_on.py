@@ -1,4 +1,4 @@
-"""A row that a person wants to act on, through the patient it belongs to: foreign and non-existent look the same (N10)."""
+"""A row a person wants to act on, through its patient: foreign and non-existent look the same (N10)."""
 
 from __future__ import annotations
 

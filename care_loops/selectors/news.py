@@ -29,7 +29,9 @@ def news_since(loop: Loop, *, now: datetime) -> News:
     labs = Lab.objects.filter(patient__in=ids, received_at__gt=loop.opened_at, received_at__lte=now)
     symptoms = Symptom.objects.filter(patient__in=ids, received_at__gt=loop.opened_at, received_at__lte=now)
     return News(
-        readings=tuple(reading_seen(row) for row in readings.select_related("correction").order_by("-taken_at")[:SHOWN]),
+        readings=tuple(
+            reading_seen(row) for row in readings.select_related("correction").order_by("-taken_at")[:SHOWN]
+        ),
         labs=tuple(labs.order_by("-taken_at")[:SHOWN]),
         symptoms=tuple(symptoms.order_by("-felt_at")[:SHOWN]),
     )

@@ -1,0 +1,26 @@
+"""Every page of staff. Programs are under /api/v1/ (`api_urls`)."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from .views import acts, limits, lists, patients, recommendations
+
+urlpatterns = [
+    path("", lists.start, name="start"),
+    path("worklist/", lists.worklist_page, name="worklist"),
+    path("alerts/", lists.alerts_page, name="alerts"),
+    path("quarantine/", lists.quarantine_page, name="quarantine"),
+    path("patients/<uuid:patient_id>/", patients.patient_page, name="patient"),
+    path("patients/<uuid:patient_id>/trend.svg", patients.trend_drawing, name="patient-trend"),
+    path("patients/<uuid:patient_id>/target/", limits.target_page, name="patient-target"),
+    path("patients/<uuid:patient_id>/boundary/", limits.boundary_page, name="patient-boundary"),
+    path("patients/<uuid:patient_id>/order/", limits.order_page, name="patient-order"),
+    path("patients/<uuid:patient_id>/visit/", acts.visit, name="patient-visit"),
+    path("recommendations/<uuid:loop_id>/", recommendations.recommendation_page, name="recommendation"),
+    path("recommendations/<uuid:loop_id>/recall/", recommendations.recall_page, name="recommendation-recall"),
+    path("alerts/<uuid:alert_id>/acknowledge/", acts.acknowledge, name="alert-acknowledge"),
+    path("alerts/<uuid:alert_id>/dispose/", acts.dispose, name="alert-dispose"),
+    path("symptoms/<uuid:symptom_id>/review/", acts.symptom_review, name="symptom-review"),
+    path("readings/<uuid:reading_id>/correct/", acts.correct, name="reading-correct"),
+]

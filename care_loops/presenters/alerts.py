@@ -1,0 +1,76 @@
+"""An open alert in words: what was found, when, what it asks for and what it stops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from ..domain.alerts import Ask
+from ..models import Alert
+from ..selectors.alert_evidence import AlertEvidence
+from . import times, words
+from .changes import pressure
+
+
+@dataclass(frozen=True, slots=True)
+class AlertShown:
+    """An alert as a card shows it. `look` names its style, `stops` what it holds back."""
+
+    alert_id: UUID
+    look: str
+    severity: str
+    name: str
+    found: str
+    measured: str
+    since: str
+    times: str
+    unverified: bool
+    locks: bool
+    stops: tuple[str, ...]
+    asks: tuple[str, ...]
+    rules: str
+    acknowledged: str
+    escalates: str
+
+
+def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime) -> AlertShown:
+    """An open alert in the patient's own time."""
+    acknowledged = ""
+    if alert.acknowledged_at is not None and alert.acknowledged_by is not None:
+        acknowledged = f"{alert.acknowledged_by.printed_name}, {times.clock(alert.acknowledged_at, zone)}"
+    return AlertShown(
+        alert_id=alert.pk,
+        look=alert.severity,
+        severity=words.severity(alert.severity),
+        name=words.alert_kind(alert.kind),
+        found=evidence_words(evidence) or alert.words,
+        measured=f"{times.clock(alert.measured_at, zone)} ({times.ago(alert.measured_at, now=now)})",
+        since=times.ago(alert.raised_at, now=now),
+        times=times.plural(alert.occurrences, "finding"),
+        unverified=alert.unverified,
+        locks=alert.locks,
+        stops=tuple(words.scope(bar) for bar in alert.bars),
+        asks=tuple(words.ask(ask) for ask in sorted(alert.asks, key=_ask_order)),
+        rules=", ".join(alert.rules),
+        acknowledged=acknowledged,
+        escalates=times.due(alert.escalates_at, now=now).replace("due", "escalates") if alert.escalates_at else "",
+    )
+
+
+def evidence_words(evidence: AlertEvidence | None) -> str:
+    """What an alert rests on: `198/121 mmHg`, `potassium 6.1 mmol/L`, or nothing known."""
+    if evidence is None:
+        return ""
+    if evidence.lab is not None and evidence.value is not None:
+        name, unit = words.lab(evidence.lab)
+        return f"{name} {format(evidence.value.normalize(), 'f')} {unit}"
+    if evidence.symptom is not None:
+        return words.symptom(evidence.symptom)
+    both = f"{pressure(evidence.systolic) or '–'}/{pressure(evidence.diastolic) or '–'} mmHg"
+    return f"{both}, pulse {pressure(evidence.pulse)}" if evidence.pulse is not None else both
+
+
+def _ask_order(code: str) -> int:
+    order = [ask.value for ask in Ask]
+    return order.index(code) if code in order else -1

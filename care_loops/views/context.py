@@ -1,0 +1,71 @@
+"""What every page carries: whether this is a simulation, who is signed in, where they can go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+
+from governance.domain import NotAllowed, Permission
+from governance.permissions import TABLE
+from governance.selectors import site_mode
+from governance.services import Acting, acting_person
+
+from ..presenters import words
+from ..presenters.modes import SiteShown, site_shown
+
+_NAV: tuple[tuple[str, str, Permission], ...] = (
+    ("worklist", "Worklist", Permission.SEE_WORKLIST),
+    ("alerts", "Alerts", Permission.SEE_WORKLIST),
+    ("quarantine", "Held back", Permission.SEE_QUARANTINE),
+)
+
+
+def site(request: HttpRequest) -> dict[str, Any]:
+    """The frame of a page. A mode that cannot be read is shown as not for patient care."""
+    acting = getattr(request, "acting", None) or _acting(request)
+    shown: SiteShown = site_shown(_mode())
+    return {
+        "site": {
+            "banner": shown.banner,
+            "short": shown.short,
+            "not_for_care": shown.not_for_care,
+            "mode_words": shown.mode_words,
+            "person": acting.standing.name if acting else "",
+            "roles": ", ".join(words.role(role) for role in sorted(acting.standing.roles)) if acting else "",
+            "nav": _nav(request, acting) if acting else [],
+        }
+    }
+
+
+def _mode() -> str | None:
+    try:
+        return site_mode(now=timezone.now())
+    except DatabaseError:
+        return None
+
+
+def _acting(request: HttpRequest) -> Acting | None:
+    user = getattr(request, "user", None)
+    if user is None or not user.is_authenticated:
+        return None
+    try:
+        return acting_person(user, now=timezone.now())
+    except NotAllowed:
+        return None
+
+
+def _nav(request: HttpRequest, acting: Acting) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    for name, shown, permission in _NAV:
+        if not any((permission, role) in TABLE for role in acting.standing.roles):
+            continue
+        try:
+            href = reverse(name)
+        except NoReverseMatch:
+            continue
+        found.append({"href": href, "words": shown, "here": request.path.startswith(href)})
+    return found

@@ -1,0 +1,103 @@
+"""What a clinician signs for a patient: target, operating boundary, and a change without a proposal."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from governance.domain import Permission
+
+from ..forms.clinic import BoundaryForm, OrderForm, TargetForm, longest_expiry
+from ..models import Patient
+from ..pathways.hypertension.tables_therapy import formulary
+from ..presenters import words
+from ..presenters.changes import candidates_listed
+from ..presenters.patient import patient_shown
+from ..selectors.access import patient_for
+from ..selectors.regimen import regimen_now
+from ..selectors.summary import summary_of
+from ..services.limits import sign_boundary, sign_target
+from ..services.order import order_candidates, write_order
+from .door import StaffRequest, page, submitted
+
+
+def _signer(request: StaffRequest) -> dict[str, str]:
+    standing = request.acting.standing
+    return {
+        "signer": standing.name,
+        "signer_roles": " and ".join(words.role(role) for role in sorted(standing.roles)),
+    }
+
+
+def _back(patient: Patient) -> str:
+    return reverse("patient", args=[patient.pk])
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Sign the home pressure to stay under."""
+    patient = patient_for(request.acting, patient_id, Permission.SIGN_TARGET, now=request.now)
+    form = TargetForm(request.POST or None)
+
+    def work() -> str:
+        systolic, diastolic = form.pressures()
+        sign_target(patient.pk, systolic_below=systolic, diastolic_below=diastolic, by=request.acting, now=request.now)
+        return _back(patient)
+
+    answer = submitted(request, form, work, said="The target is signed.") if request.method == "POST" else None
+    shown = patient_shown(summary_of(patient, now=request.now), now=request.now)
+    return answer or render(
+        request,
+        "care_loops/target.html",
+        {"patient": patient, "form": form, "page": shown} | _signer(request),
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Sign the limits within which a small step may go straight to the patient."""
+    patient = patient_for(request.acting, patient_id, Permission.SIGN_BOUNDARY, now=request.now)
+    taken = {drug.ingredient for drug in regimen_now(patient, now=request.now).drugs}
+    drugs = [drug for drug in formulary().titrated if drug.ingredient in taken]
+    form = BoundaryForm(request.POST or None, drugs=drugs)
+
+    def work() -> str:
+        new = form.boundary(zone=patient.zone, now=request.now)
+        sign_boundary(patient.pk, new, by=request.acting, now=request.now)
+        return _back(patient)
+
+    answer = submitted(request, form, work, said="The boundary is signed.") if request.method == "POST" else None
+    return answer or render(
+        request,
+        "care_loops/boundary.html",
+        {"patient": patient, "form": form, "longest": longest_expiry(request.now, patient.zone)} | _signer(request),
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Write a change without a proposal, with what the rules say of it beside it."""
+    patient = patient_for(request.acting, patient_id, Permission.WRITE_ORDER, now=request.now)
+    candidates = candidates_listed(order_candidates(patient, now=request.now))
+    form = OrderForm(request.POST or None, candidates=candidates)
+
+    def work() -> str:
+        loop = write_order(patient.pk, form.order(), by=request.acting, now=request.now)
+        return reverse("recommendation", args=[loop.pk])
+
+    answer = submitted(request, form, work, said="The order is signed.") if request.method == "POST" else None
+    return answer or render(
+        request,
+        "care_loops/order.html",
+        {"patient": patient, "form": form, "candidates": candidates} | _signer(request),
+        status=422 if form.is_bound else 200,
+    )

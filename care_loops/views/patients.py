@@ -1,0 +1,57 @@
+"""One patient on one page, and the drawing of the trend."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from governance.domain import Permission
+
+from ..charts import trend_svg
+from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm, VisitForm
+from ..presenters.patient import patient_shown
+from ..presenters.trend import trend_of
+from ..selectors.access import patient_for
+from ..selectors.summary import summary_of
+from ..services import record_access
+from .door import StaffRequest, may, page
+
+
+@require_safe
+@page
+def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """What stands open, the trend, results, medication, what is signed, and the history."""
+    patient = patient_for(request.acting, patient_id, Permission.READ_RECORD, now=request.now)
+    record_access(patient.pk, what="patient page", by=request.acting, now=request.now)
+    shown = patient_shown(summary_of(patient, now=request.now), now=request.now)
+    return render(
+        request,
+        "care_loops/patient.html",
+        {
+            "patient": patient,
+            "page": shown,
+            "may": may_words(request),
+            "acknowledge_form": AcknowledgeForm(),
+            "disposition_form": DispositionForm(),
+            "symptom_form": SymptomReviewForm(),
+            "visit_form": VisitForm(),
+            "correction_form": CorrectionForm(),
+        },
+    )
+
+
+def may_words(request: StaffRequest) -> dict[str, bool]:
+    """Which buttons this person's roles open in their own care teams; the service insists again."""
+    return {permission.value: may(request, permission) for permission in Permission}
+
+
+@require_safe
+@page
+def trend_drawing(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """The trend as SVG. Its facts stand in the table of the page."""
+    patient = patient_for(request.acting, patient_id, Permission.READ_RECORD, now=request.now)
+    drawing = trend_svg(trend_of(summary_of(patient, now=request.now)))
+    return HttpResponse(drawing, content_type="image/svg+xml; charset=utf-8")

@@ -1,0 +1,96 @@
+"""One recommendation: understood on one page, decided with a reason and a signature, recalled if need be."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST
+
+from governance.domain import Permission
+
+from ..domain.loops import LoopState
+from ..forms.clinic import DecisionForm, ReasonForm
+from ..models import Loop
+from ..presenters import words
+from ..presenters.recommendation import RecommendationShown, news_shown, recommendation_shown
+from ..selectors.access import loop_for
+from ..selectors.news import news_since
+from ..services import decide, recall, record_access
+from ..transitions import MOVES
+from .door import StaffRequest, may, page, submitted
+from .patients import may_words
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def recommendation_page(request: StaffRequest, loop_id: UUID) -> HttpResponse:
+    """Show a recommendation; take the decision on it."""
+    if request.method == "POST":
+        return _decide(request, loop_id)
+    loop = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
+    record_access(loop.patient_id, what="recommendation", by=request.acting, now=request.now)
+    return _show(request, loop, status=200)
+
+
+def _decide(request: StaffRequest, loop_id: UUID) -> HttpResponse:
+    loop = loop_for(request.acting, loop_id, Permission.DECIDE, now=request.now)
+    shown = recommendation_shown(loop, now=request.now)
+    form = DecisionForm(request.POST, alternatives=shown.alternatives, seen_version=loop.version)
+
+    def work() -> str:
+        decide(loop.pk, form.decision(), by=request.acting, now=request.now)
+        return reverse("recommendation", args=[loop.pk])
+
+    answer = submitted(request, form, work, said="Your decision is signed and recorded.")
+    return answer or _show(request, loop, status=422, form=form)
+
+
+def _show(
+    request: StaffRequest,
+    loop: Loop,
+    *,
+    status: int,
+    form: DecisionForm | None = None,
+    recall_form: ReasonForm | None = None,
+) -> HttpResponse:
+    shown: RecommendationShown = recommendation_shown(loop, now=request.now)
+    can_decide = may(request, Permission.DECIDE) and shown.waiting
+    if can_decide and form is None:
+        form = DecisionForm(alternatives=shown.alternatives, seen_version=loop.version)
+    can_recall = may(request, Permission.RECALL) and LoopState.RECALLED in MOVES[LoopState(loop.state)]
+    return render(
+        request,
+        "care_loops/recommendation.html",
+        {
+            "page": shown,
+            "patient": loop.patient,
+            "news": news_shown(news_since(loop, now=request.now), zone=loop.patient.zone, now=request.now),
+            "form": form if can_decide else None,
+            "recall_form": (recall_form or ReasonForm()) if can_recall else None,
+            "may": may_words(request),
+            "signer": request.acting.standing.name,
+            "signer_roles": " and ".join(words.role(role) for role in sorted(request.acting.standing.roles)),
+        },
+        status=status,
+    )
+
+
+@require_POST
+@page
+def recall_page(request: StaffRequest, loop_id: UUID) -> HttpResponse:
+    """Take back a change."""
+    loop = loop_for(request.acting, loop_id, Permission.RECALL, now=request.now)
+    form = ReasonForm(request.POST)
+
+    def work() -> str:
+        said = form.cleaned_data
+        recall(
+            loop.pk, reason_code=said["reason_code"], free_text=said["free_text"], by=request.acting, now=request.now
+        )
+        return reverse("recommendation", args=[loop.pk])
+
+    answer = submitted(request, form, work, said="The change is recalled; the patient is told.")
+    return answer or _show(request, loop, status=422, recall_form=form)
