@@ -7,6 +7,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -97,16 +98,15 @@ def applies(rule: DangerRule, context: Context) -> bool:
     return rule.unknown_drugs_count and not context.regimen_known
 
 
-def value_of(reading: Reading, component: Component, table: DangerTable) -> Decimal | None:
-    """A component as a number; `None` when it is absent or a device sentinel."""
-    if _PLACES[component] in sentinel_places(reading, table.sentinels):
-        return None
-    quantity = {
-        Component.SYSTOLIC: reading.systolic,
-        Component.DIASTOLIC: reading.diastolic,
-        Component.PULSE: reading.pulse,
-    }[component]
-    return None if quantity is None else quantity.value
+def values_of(reading: Reading, table: DangerTable) -> Mapping[Component, Decimal]:
+    """The components that are numbers: not absent, and no device sentinel."""
+    none = sentinel_places(reading, table.sentinels)
+    quantities = (
+        (Component.SYSTOLIC, reading.systolic),
+        (Component.DIASTOLIC, reading.diastolic),
+        (Component.PULSE, reading.pulse),
+    )
+    return {part: one.value for part, one in quantities if one is not None and _PLACES[part] not in none}
 
 
 def is_void(reading: Reading) -> bool:

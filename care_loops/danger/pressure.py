@@ -8,12 +8,13 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 from ..domain.readings import Position, Reading
 from ..domain.record import SymptomReport
-from .evidence import Context, Hit, applies, at_work, is_cuffless, is_void, is_weak, value_of, when_taken
+from .evidence import Context, Hit, applies, at_work, is_cuffless, is_void, is_weak, values_of, when_taken
 from .table import Component, DangerRule, DangerTable, When
 
 
@@ -34,7 +35,8 @@ def reading_hits(reading: Reading, context: Context, table: DangerTable, receive
 
 def matching(reading: Reading, context: Context, table: DangerTable) -> frozenset[str]:
     """The one-reading rules that a reading meets, by row."""
-    return frozenset(r.rule for r in table.of(When.READING) if applies(r, context) and _meets(r, reading, table))
+    values = values_of(reading, table)
+    return frozenset(r.rule for r in table.of(When.READING) if applies(r, context) and _meets(r, reading, values))
 
 
 def with_symptom(
@@ -51,10 +53,11 @@ def with_symptom(
     if is_void(reading) or abs(taken - told) > timedelta(hours=float(table.windows.symptom_hours)):
         return
     rows = matching(reading, context, table) if matched is None else matched
+    values = values_of(reading, table)
     for rule in table.of(When.READING_WITH_SYMPTOM):
         if symptom.kind not in rule.symptoms or not applies(rule, context):
             continue
-        if (rule.test is not None and _meets(rule, reading, table)) or rows & set(rule.of):
+        if (rule.test is not None and _meets(rule, reading, values)) or rows & set(rule.of):
             yield Hit(
                 rule,
                 (reading.reading_id, symptom.symptom_id),
@@ -64,11 +67,11 @@ def with_symptom(
             )
 
 
-def _meets(rule: DangerRule, reading: Reading, table: DangerTable) -> bool:
+def _meets(rule: DangerRule, reading: Reading, values: Mapping[Component, Decimal]) -> bool:
     if rule.test is None or (rule.at_rest and at_work(reading)):
         return False
     tests = [rule.test] if rule.guard is None else [rule.test, rule.guard]
-    return all(t.holds(value_of(reading, Component(str(t.component)), table)) for t in tests)
+    return all(t.holds(values.get(Component(str(t.component)))) for t in tests)
 
 
 def _hit(rule: DangerRule, reading: Reading, at: datetime, *, single: bool) -> Hit:
@@ -149,7 +152,7 @@ def _falls(rule: DangerRule, resting: Reading, standing: Reading, table: DangerT
     if rule.test is None:
         return False
     component = Component(str(rule.test.component))
-    before, after = value_of(resting, component, table), value_of(standing, component, table)
+    before, after = (values_of(one, table).get(component) for one in (resting, standing))
     return before is not None and after is not None and rule.test.holds(before - after)
 
 

@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from enum import StrEnum
 from operator import ge, gt, le, lt
@@ -129,10 +129,15 @@ class DangerTable:
     windows: DangerWindows
     sentinels: tuple[Sentinel, ...]
     escalation: Mapping[AlertSeverity, tuple[EscalationStep, ...]]
+    _by_when: Mapping[When, tuple[DangerRule, ...]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_when = {when: tuple(rule for rule in self.rules if rule.when is when) for when in When}
+        object.__setattr__(self, "_by_when", by_when)
 
     def of(self, when: When) -> tuple[DangerRule, ...]:
         """The rules that look at one thing."""
-        return tuple(rule for rule in self.rules if rule.when is when)
+        return self._by_when[when]
 
 
 def narrowed(table: DangerTable, personal: Mapping[str, Decimal]) -> DangerTable:
