@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from django.db import connection, transaction
 
 from audit.domain import Event, Job, ObjectRef, Outcome, Person
+from audit.models import Entry
 from audit.services import append, sequence_batch
 from audit.services.verifying import verify_log
 
@@ -56,3 +57,22 @@ def first_bad():
     """What verification finds first, as (code, position, entry id); None when everything holds."""
     bad = verify_log()[0].first_bad
     return bad and (bad.code, bad.position, bad.entry_id)
+
+
+def id_at(position: int) -> str:
+    """The id of the entry at a position."""
+    return str(Entry.objects.get(position=position).entry_id)
+
+
+def cut_back(c, size: int) -> None:
+    """The tail and everything that speaks of it, taken out cleanly."""
+    c.execute(
+        "DELETE FROM audit_payload WHERE entry_id IN (SELECT entry_id FROM audit_entry WHERE position >= %s)", [size]
+    )
+    c.execute(
+        "DELETE FROM audit_objectversion WHERE entry_id IN (SELECT entry_id FROM audit_entry WHERE position >= %s)",
+        [size],
+    )
+    c.execute("DELETE FROM audit_entry WHERE position >= %s", [size])
+    c.execute("DELETE FROM audit_treestate WHERE size > %s", [size])
+    c.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])

@@ -1,17 +1,19 @@
 """What each database role can do to the record, by statement, compared with a table (SECURITY 0 finding 5)."""
 
+from types import SimpleNamespace
+
 import psycopg
 import pytest
 from django.conf import settings
-from django.db import connection
+from django.db import connection, connections, transaction
 
-from audit.migrations_sql import EVIDENCE, WORKING
+from audit.migrations_sql import EVIDENCE, WORKING, set_rights
 from audit.services import sequence_until_empty
 from config.embedded import home
 from config.embedded.postgres import _admin_dsn
 from tests.audit.builders import event, record
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
 COLUMN = {
     "audit_pending": "prev",
@@ -50,7 +52,7 @@ ON_DATABASE = {
     " AS 'BEGIN RETURN NEW; END'",
     "drop trigger function": "DROP FUNCTION audit_refuse() CASCADE",
     "replica": "SET session_replication_role = replica",
-    "become owner": "SET ROLE clinaiops_owner",
+    "become owner": "SET ROLE {owner}",
     "shadow table": "CREATE TABLE audit_shadow (id int)",
 }
 # What is allowed; everything else is denied. Who may delete may also lock the table: PostgreSQL makes no difference.
@@ -110,7 +112,11 @@ def test_a_role_can_do_what_the_table_says_and_nothing_else(role, app_db, sequen
 @pytest.mark.parametrize("role", ["app", "sequencer"])
 def test_a_role_cannot_change_the_guards_or_become_another(role, app_db, sequencer_db):
     cursor = {"app": app_db, "sequencer": sequencer_db}[role]
-    assert [name for name, statement in ON_DATABASE.items() if _may(cursor, statement)] == []
+    assert [
+        name
+        for name, statement in ON_DATABASE.items()
+        if _may(cursor, statement.format(owner=settings.DATABASE_ROLES["owner"]))
+    ] == []
 
 
 def test_the_owner_can_be_told_apart_by_the_same_statements(owner_db):
@@ -185,3 +191,22 @@ def test_a_temporary_table_of_the_same_name_does_not_deceive_the_guard(sequencer
     sequencer_db.execute("CREATE TEMPORARY TABLE audit_entry AS SELECT entry_id, leaf_hash FROM audit_pending")
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not in the log yet"):
         sequencer_db.execute("DELETE FROM audit_pending")
+
+
+def test_with_one_role_for_everything_the_rights_are_passed_over_and_the_guards_stay(owner_db, settings):
+    """Such a site works; the check at every start says what it lacks."""
+    settings.DATABASE_ROLES = dict.fromkeys(("default", "owner", "sequencer"), settings.DATABASE_ROLES["owner"])
+    before = _grants(owner_db)
+    editor = SimpleNamespace(connection=connections["owner"])
+    with transaction.atomic(using="owner"):
+        set_rights(None, editor)
+        transaction.set_rollback(True, using="owner")
+    settings.DATABASE_ROLES = settings.DATABASE_ROLES | {"default": "nobody_here", "sequencer": "nobody_either"}
+    with transaction.atomic(using="owner"):
+        set_rights(None, editor)
+    assert _grants(owner_db) == before
+
+
+def _grants(owner_db) -> list:
+    owner_db.execute("SELECT relname, relacl::text FROM pg_class WHERE relname LIKE 'audit_%' ORDER BY 1")
+    return owner_db.fetchall()

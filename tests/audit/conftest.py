@@ -1,0 +1,22 @@
+"""A log to be tampered with."""
+
+import pytest
+
+from audit.migrations_sql import EVIDENCE
+from tests.audit.builders import event, first_bad, number, record
+
+
+@pytest.fixture
+def log(owner_db):
+    """Twelve entries in three checkpoints, and a cursor of the owner with every guard switched off."""
+    for start in (0, 4, 8):
+        record(*[event(f"loop-{n % 3}", n // 3 + 1) for n in range(start, start + 4)])
+        number()
+    assert first_bad() is None
+    for table in EVIDENCE:
+        owner_db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+    yield owner_db
+    for table in EVIDENCE:
+        owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change")
+        owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate")
+    owner_db.execute("ALTER TABLE audit_pending ENABLE ALWAYS TRIGGER audit_pending_leaves")
