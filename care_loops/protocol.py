@@ -200,7 +200,8 @@ def _reduce(view: ProtocolView) -> _Answer:
 
 def _increase(view: ProtocolView, table: ProtocolTable, protocol: str) -> _Answer:
     run = run_over_target(view.target, view.windows, last_change_at(view.situation))
-    if len(run) < table.windows_needed(protocol):
+    needed = table.windows_needed(protocol)
+    if len(run) < needed:
         return _Answer(STAY, ("too_few_windows_over_target",))
     share = view.situation.adherence.share if view.situation.adherence else None
     if share is not None and share * 100 < table.adherence_percent:
@@ -209,4 +210,4 @@ def _increase(view: ProtocolView, table: ProtocolTable, protocol: str) -> _Answe
     step = next((c.change for c in view.candidates if c.change.intensifies and not c.barred), None)
     if step is None:
         return _Answer(STAY, ("over_target", "no_candidate_left"))
-    return _Answer(step, (f"over_target_in_{len(run)}_windows",))
+    return _Answer(step, ("over_target_in_newest_window" if needed == 1 else "over_target_in_consecutive_windows",))
