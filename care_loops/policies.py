@@ -39,6 +39,12 @@ class Expired(Refusal):
     code = "expired"
 
 
+class HeldForSafety(Refusal):
+    """A danger alert or a side effect nobody has looked at yet stands against this increase."""
+
+    code = "held_for_safety"
+
+
 class LimitStops(Refusal):
     """A hard rule stops this change; the rules that spoke are in `extra`."""
 

@@ -2,7 +2,7 @@
 
 Rules
  * Only what is with the patient is visible: `transitions.PATIENT_VISIBLE`. A proposal that waits for a clinician, or
-   was withheld, does not exist here, in any list, count or address (N1).
+   was withheld, or was taken back before it was ever shown, does not exist here, in any list, count or address (N1).
  * A record is read together with the records merged into it.
  * Nothing is imputed: a day without readings has none, and says so.
 """
@@ -17,15 +17,16 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from governance.domain import BadInput, NotFound, Permission
 from governance.services import Acting
 
+from ..domain.loops import LoopState
 from ..domain.readings import Method
 from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, Symptom, VisitPlan
+from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, Step, Symptom, VisitPlan
 from ..transitions import PATIENT_VISIBLE
 from .access import NOBODY, patient_for, patients_open_to
 from .record import record_ids
@@ -59,8 +60,11 @@ def record_of_person(by: Acting, named: UUID | None, *, now: datetime) -> UUID:
 
 def visible_loops(patient: Patient) -> QuerySet[Loop]:
     """Recommendations that were put before this patient, newest first."""
+    shown = Step.objects.filter(
+        loop=OuterRef("pk"), state__in=[LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value]
+    )
     return (
-        Loop.objects.filter(patient__in=record_ids(patient), state__in=VISIBLE)
+        Loop.objects.filter(Exists(shown), patient__in=record_ids(patient), state__in=VISIBLE)
         .select_related("decision__decided_by", "boundary__signed_by", "patient")
         .prefetch_related("steps", "messages")
         .order_by("-opened_at")

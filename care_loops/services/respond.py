@@ -22,12 +22,13 @@ from governance.services import Acting
 
 from ..domain.changes import Change, ChangeKind
 from ..domain.evidence import Outcome
-from ..domain.loops import LoopState
+from ..domain.loops import LoopState, Origin
 from ..freeze import thaw
-from ..models import Alert, Decision, Loop, Message, RegimenEntry
+from ..models import Alert, Decision, Loop, Message, RegimenEntry, Symptom
 from ..pathways.hypertension.tables_therapy import formulary
-from ..policies import check_can_enter, check_not_expired
+from ..policies import HeldForSafety, check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.record import record_ids
 from ..wording import change_for_patient, recalled_for_patient
 from .events import note, text
 from .moves import Why, enter, lock
@@ -119,12 +120,29 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
             return _ask(loop, why, by=acted, now=now)
         state = LoopState.ACCEPTED if answer is Answer.ACCEPT else LoopState.DECLINED
         check_can_enter(LoopState(loop.state), state)
+        if state is LoopState.ACCEPTED:
+            _check_safe_to_accept(loop)
         enter(loop, state, by=acted, now=now, why=why)
         if state is LoopState.ACCEPTED:
             _write_line(loop, by=acted, now=now)
         else:
             push_example(loop, now=now)
         return loop
+
+
+def _check_safe_to_accept(loop: Loop) -> None:
+    """What was proposed before a danger or a side effect is not accepted after it, though it still stands open.
+
+    The open recommendation is looked at again after commit; until then this closes the gap (N3, CLINICAL 1.3).
+    """
+    change = change_of(loop)
+    if not change.intensifies or loop.origin != Origin.PROPOSAL.value:
+        return
+    blamed = Symptom.objects.filter(
+        patient_id__in=record_ids(loop.patient), suspected_ingredient=change.ingredient, review__isnull=True
+    )
+    if danger_stands(loop) or blamed.exists():
+        raise HeldForSafety("Your care team looks at what you reported first. Do not change anything yet.")
 
 
 def _not_visible(loop: Loop) -> None:
