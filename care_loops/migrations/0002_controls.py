@@ -48,14 +48,13 @@ _PAIRS = ", ".join(f"('{before}', '{after}')" for before, afters in LEGAL.items(
 STEP_IS_LEGAL = f"""
 CREATE FUNCTION care_loops_step_is_legal() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    last record;
+    last_seq integer := 0;
+    last_state varchar := '';
 BEGIN
-    SELECT s.seq, s.state INTO last FROM care_loops_step s WHERE s.loop_id = NEW.loop_id ORDER BY s.seq DESC LIMIT 1;
-    IF NOT FOUND THEN
-        last := ROW(0, '');
-    END IF;
-    IF NEW.seq <> last.seq + 1 OR NEW.before <> last.state THEN
-        RAISE EXCEPTION 'step % of loop % does not follow step % (%)', NEW.seq, NEW.loop_id, last.seq, last.state
+    SELECT s.seq, s.state INTO last_seq, last_state FROM care_loops_step s
+        WHERE s.loop_id = NEW.loop_id ORDER BY s.seq DESC LIMIT 1;
+    IF NEW.seq <> coalesce(last_seq, 0) + 1 OR NEW.before <> coalesce(last_state, '') THEN
+        RAISE EXCEPTION 'step % of loop % does not follow step % (%)', NEW.seq, NEW.loop_id, last_seq, last_state
             USING ERRCODE = 'check_violation';
     END IF;
     IF (NEW.before, NEW.state) NOT IN ({_PAIRS}) THEN
