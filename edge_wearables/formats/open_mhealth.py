@@ -53,6 +53,8 @@ def read(document: object, *, zone: str | None) -> Item:
         raise Unreadable("statistic_not_a_reading", "A statistic over readings is not a reading.")
     if kind == "step-count":
         starts_at, ends_at = _interval(body)
+        if "date_time" in body["effective_time_frame"]:
+            raise Unreadable("not_an_interval", "Steps are counted over an interval.", field="effective_time_frame")
         steps = body["step_count"]
         value = steps["value"] if isinstance(steps, dict) else steps
         return Sampled(SampleKind.STEPS, fields.number(value, name="step_count"), starts_at, ends_at, source_id)
@@ -109,7 +111,7 @@ def _unwrapped(document: object) -> tuple[dict[str, Any], str]:
     name = fields.an_object(header.get("schema_id"), name="header.schema_id").get("name")
     body = fields.an_object(found.get("body"), name="body")
     keys = {"blood-pressure": "systolic_blood_pressure", "heart-rate": "heart_rate", "step-count": "step_count"}
-    if name not in keys:
+    if not isinstance(name, str) or name not in keys:
         raise Unreadable(
             "unknown_kind", "The data point is not a blood pressure, heart rate or step count.", field="name"
         )

@@ -42,7 +42,7 @@ def read(document: object, *, zone: str | None) -> Item:
     kind = fields.needed(found, "kind")
     if kind == "blood_pressure":
         return _pressure(fields.only(found, PRESSURE), zone=zone)
-    if kind in {member.value for member in SampleKind}:
+    if isinstance(kind, str) and kind in {member.value for member in SampleKind}:
         return _sample(fields.only(found, SAMPLE), SampleKind(kind))
     raise Unreadable("unknown_kind", "kind is not one of the known words.", field="kind")
 
