@@ -102,7 +102,7 @@ DECLARE
     last record;
 BEGIN
     SELECT l.state, l.version INTO loop_row FROM care_loops_loop l
-        WHERE l.id = CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN NEW.id ELSE (to_jsonb(NEW)->>'loop_id')::uuid END;
+        WHERE l.id = (to_jsonb(NEW)->>CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN 'id' ELSE 'loop_id' END)::uuid;
     SELECT s.seq, s.state INTO last FROM care_loops_step s
         WHERE s.loop_id = CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN NEW.id
                                ELSE (to_jsonb(NEW)->>'loop_id')::uuid END
