@@ -1,4 +1,4 @@
-"""Tables of averaging, plausibility and sentinels, read from their files.
+"""Tables of averaging, plausibility, sentinels, visits and alignment, read from their files.
 
 Rules
  * A rule of averaging is complete or it does not load: a field without a row is a bug (`BadTable`).
@@ -8,13 +8,18 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 
+from ...alignment import AlignmentRule
 from ...averaging import AveragingRule, SessionBy
 from ...domain.provenance import Cited
 from ...domain.readings import Flag, Method, Position, Setting, Status
+from ...domain.units import MmHg
 from ...plausibility import Place, PlausibilityLimits, Sentinel
+from ...visits import VisitRule
 from .tables_therapy import BadTable, Row, Table, read_table, source_of, words_of
 
 _YES_NO = {"yes": True, "no": False}
@@ -48,6 +53,37 @@ def plausibility_limits(name: str) -> PlausibilityLimits:
 def sentinels() -> tuple[Sentinel, ...]:
     """What devices write instead of a number."""
     return tuple(_sentinel(row) for row in read_table("sentinels").rows)
+
+
+@cache
+def visit_rule() -> VisitRule:
+    """How the next visit is found."""
+    table = read_table("visits")
+    rows = {str(row["row"]): _cited(row) for row in table.rows}
+    days = {row: int(cited.value) for row, cited in rows.items() if cited.unit == "d"}
+    return VisitRule(version=table.ref.version, swing=MmHg.of(rows["swing"].value), rows=tuple(rows.values()), **days)
+
+
+@cache
+def alignment_rule() -> AlignmentRule:
+    """How readings, activity and intake are joined."""
+    table = read_table("alignment")
+    rows = {str(row["row"]): _cited(row) for row in table.rows}
+    return AlignmentRule(
+        version=table.ref.version,
+        tolerance=timedelta(minutes=int(rows["tolerance"].value)),
+        effort=Decimal(rows["effort"].value),
+        rest_after=timedelta(minutes=int(rows["rest_after"].value)),
+        rows=tuple(rows.values()),
+    )
+
+
+def reference_rows() -> tuple[tuple[str, str, Cited], ...]:
+    """Every value of averaging and plausibility as (table, set, row), for pages that are generated."""
+    rules = [("averaging", rule.name, row) for rule in averaging_rules().values() for row in rule.rows]
+    limits = [("plausibility", name, row) for name in ("home", "office") for row in plausibility_limits(name).rows]
+    none = [("sentinels", one.place.value, replace(one.row, row=one.compare)) for one in sentinels()]
+    return (*rules, *limits, *none)
 
 
 @cache
