@@ -104,8 +104,7 @@ BEGIN
     SELECT l.state, l.version INTO loop_row FROM care_loops_loop l
         WHERE l.id = (to_jsonb(NEW)->>CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN 'id' ELSE 'loop_id' END)::uuid;
     SELECT s.seq, s.state INTO last FROM care_loops_step s
-        WHERE s.loop_id = CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN NEW.id
-                               ELSE (to_jsonb(NEW)->>'loop_id')::uuid END
+        WHERE s.loop_id = (to_jsonb(NEW)->>CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN 'id' ELSE 'loop_id' END)::uuid
         ORDER BY s.seq DESC LIMIT 1;
     IF last IS NULL OR loop_row.state <> last.state OR loop_row.version <> last.seq THEN
         RAISE EXCEPTION 'a loop stands where its history does not: % % against % %',
