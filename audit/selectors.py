@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +34,31 @@ def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {asked}")
         return bool(cursor.fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class RecordState:
+    """How far the record is: entries numbered, entries pending, since when the oldest waits, and what is signed."""
+
+    entries: int
+    pending: int
+    waiting_since: datetime | None
+    signed: int
+    signed_at: datetime | None
+
+
+def record_state(*, using: str = DEFAULT_DB_ALIAS) -> RecordState:
+    """For the health page: a sequencer that stands still shows in `waiting_since`."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT coalesce(max(position) + 1, 0) FROM audit_entry")
+        (entries,) = cursor.fetchone()
+        cursor.execute("SELECT count(*), min(entry_id::text) FROM audit_pending")
+        pending, oldest = cursor.fetchone()
+        cursor.execute("SELECT size, at FROM audit_checkpoint ORDER BY size DESC LIMIT 1")
+        signed, signed_at = cursor.fetchone() or (0, None)
+    # An entry's id begins with the milliseconds of the database's clock at which it was written.
+    since = datetime.fromtimestamp((UUID(oldest).int >> 80) / 1000, tz=UTC) if oldest else None
+    return RecordState(entries, pending, since, signed, signed_at)
 
 
 def payload_of(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Mapping[str, Any] | None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from audit import entries, merkle, notes
 from audit.models import Checkpoint, Entry, Pending, Tile, TreeState
-from audit.selectors import subtree_reader
+from audit.selectors import RecordState, record_state, subtree_reader
 from audit.services import keys, sequence_batch, sequence_until_empty, sequencing, signing
 from audit.services.genesis import found_log
 from audit.services.verifying import verify_log
@@ -286,6 +287,17 @@ def test_the_columns_repeat_what_the_leaf_says():
     assert (row.type, row.at, row.occurred_at, row.actor_kind) == ("window.closed", done.at, NOON, "service")
     assert row.subject == entries.pseudonym("patient-7", tenant_key=keys.tenant_key())
     assert TreeState.objects.get().size == verify_log()[0].entries == 1
+
+
+def test_the_state_of_the_record_tells_how_long_an_entry_has_waited():
+    assert record_state() == RecordState(0, 0, None, 0, None)
+    (done,) = record(event())
+    state = record_state()
+    assert (state.entries, state.pending, state.signed) == (0, 1, 0)
+    assert abs(state.waiting_since - done.at) < timedelta(milliseconds=2)
+    number()
+    state = record_state()
+    assert (state.entries, state.pending, state.waiting_since, state.signed) == (1, 0, None, 1)
 
 
 def test_the_leader_holds_the_log_alone(sequencer_db):

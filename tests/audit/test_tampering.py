@@ -217,7 +217,7 @@ def test_a_second_row_at_a_position_is_not_overlooked(log):
         " FROM audit_entry WHERE position = 11"
     )
     try:
-        assert first_bad()[0] in {"position", "entries-hidden"}
+        assert first_bad()[0] in {"position", "entries-hidden", "entry-id"}  # whichever of the two is read first
     finally:
         log.execute("DELETE FROM audit_entry")
         log.execute("ALTER TABLE audit_entry ADD PRIMARY KEY (position)")
