@@ -16,7 +16,7 @@ from ..domain.alerts import Bar, Scope
 from ..domain.readings import Average
 from .assess import hits_of
 from .body import average_hits, record_hits
-from .evidence import Context, Event, Hit
+from .evidence import Context, Event, Hit, when_taken
 from .table import DangerTable
 
 
@@ -26,11 +26,13 @@ def bars(context: Context, *, now: datetime, table: DangerTable, average: Averag
     Hand in every reading taken or received in the last 14 days: one with an uncertain clock counts if it is handed in.
     """
     events: list[Event] = [*context.readings, *context.labs, *(s for s in context.symptoms if not s.reviewed)]
-    hits: list[Hit] = [hit for event in events for hit in hits_of(event, context, table, now)]
+    oldest = now - timedelta(days=float(table.windows.bar_days))
+    # Of a pair, the newer is in the window or the pair is not: older events need not be asked.
+    recent = [event for event in events if when_taken(event, now) >= oldest]
+    hits: list[Hit] = [hit for event in recent for hit in hits_of(event, context, table, now)]
     hits += record_hits(context, table, now)
     if average is not None:
         hits += average_hits(average, "window", context, table, now)
-    oldest = now - timedelta(days=float(table.windows.bar_days))
     standing = [hit for hit in hits if hit.at >= oldest]
     found = {
         Bar(scope=scope, kind=hit.rule.kind, rule=hit.rule.rule, evidence=hit.evidence)
