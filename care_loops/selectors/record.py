@@ -78,11 +78,14 @@ def reading_of(row: BloodPressure) -> Reading:
 
 
 def reading_rows(patient: Patient, *, since: datetime, now: datetime) -> QuerySet[BloodPressure]:
-    """Rows of readings taken from `since` on, as known at `now`; corrected ones are left out."""
+    """Rows of readings taken from `since` on, as known at `now`; corrected ones are left out.
+
+    One whose clock is uncertain counts by when it was received: what it shows as its time may be any time.
+    """
     return BloodPressure.objects.filter(
         Q(correction__isnull=True) | Q(correction__at__gt=now),
+        Q(taken_at__gte=since) | Q(flags__contains=[Flag.CLOCK_UNCERTAIN.value], received_at__gte=since),
         patient_id__in=record_ids(patient),
-        taken_at__gte=since,
         received_at__lte=now,
     ).order_by("taken_at", "pk")
 
