@@ -11,6 +11,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -202,19 +203,41 @@ def start_step(drug: Drug, situation: Situation) -> Step | None:
 
 
 def _asks_for_low_start(ask: LowStart, situation: Situation) -> bool:
-    """Whether the fact holds; where the record cannot say, the lower start is the careful one."""
-    egfr, age, conditions = situation.latest(LabKind.EGFR), situation.facts.age_years, situation.facts.conditions
-    match ask.fact:
-        case LowStartFact.ON_DIURETIC:
-            return any(taken.drug_class in DIURETICS for taken in situation.regimen.drugs)
-        case LowStartFact.VOLUME_DEPLETION:
-            return ConditionKind.VOLUME_DEPLETION in conditions
-        case LowStartFact.FRAILTY:
-            return ConditionKind.FRAILTY in conditions
-        case LowStartFact.EGFR_BELOW:
-            return egfr is None or ask.limit is None or egfr.value < ask.limit
-        case LowStartFact.AGE_FROM:
-            return age is None or ask.limit is None or age >= ask.limit
+    return LOW_START[ask.fact](situation, ask.limit)
+
+
+# Whether a fact holds; where the record cannot say, the lower start is the careful one.
+
+
+def _on_diuretic(situation: Situation, _: Decimal | None) -> bool:
+    return any(taken.drug_class in DIURETICS for taken in situation.regimen.drugs)
+
+
+def _volume_depleted(situation: Situation, _: Decimal | None) -> bool:
+    return ConditionKind.VOLUME_DEPLETION in situation.facts.conditions
+
+
+def _frail(situation: Situation, _: Decimal | None) -> bool:
+    return ConditionKind.FRAILTY in situation.facts.conditions
+
+
+def _egfr_below(situation: Situation, limit: Decimal | None) -> bool:
+    egfr = situation.latest(LabKind.EGFR)
+    return egfr is None or limit is None or egfr.value < limit
+
+
+def _age_from(situation: Situation, limit: Decimal | None) -> bool:
+    age = situation.facts.age_years
+    return age is None or limit is None or age >= limit
+
+
+LOW_START: dict[LowStartFact, Callable[[Situation, Decimal | None], bool]] = {
+    LowStartFact.ON_DIURETIC: _on_diuretic,
+    LowStartFact.VOLUME_DEPLETION: _volume_depleted,
+    LowStartFact.FRAILTY: _frail,
+    LowStartFact.EGFR_BELOW: _egfr_below,
+    LowStartFact.AGE_FROM: _age_from,
+}
 
 
 def _start(following: NextClass, situation: Situation, rules: Rulebook) -> Candidate:

@@ -11,6 +11,8 @@ Rules
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -141,6 +143,13 @@ class Question(StrEnum):
     ABOVE = "above"
 
 
+COMPARES: dict[Question, Callable[[Decimal, Decimal], bool]] = {
+    Question.EQUALS: operator.eq,
+    Question.AT_LEAST: operator.ge,
+    Question.AT_MOST: operator.le,
+    Question.ABOVE: operator.gt,
+}
+
 FIELDS: dict[Subject, frozenset[str]] = {
     Subject.FACTS: frozenset(field.name for field in fields(TierFacts)),
     Subject.BOUNDARY: frozenset(field.name for field in fields(BoundaryFacts)),
@@ -176,7 +185,7 @@ class TierRow:
     mark: str
 
     def __post_init__(self) -> None:
-        compares = self.test not in (Question.IS_TRUE, Question.IS_FALSE)
+        compares = self.test in COMPARES
         if compares != ((self.limit is None) != (self.other is None)) or (not compares and self.limit is not None):
             raise ValueError(f"{self.row_id}: a comparison needs one number or one fact, a yes or no needs none")
         if self.else_tier is Tier.PATIENT_MAY_ACT:
@@ -221,21 +230,7 @@ def holds(row: TierRow, facts: TierFacts, boundary: BoundaryFacts | None, mode: 
         case Question.IS_FALSE:
             return value is False
         case _:
-            return value is not None and limit is not None and _compares(row.test, Decimal(value), Decimal(limit))
-
-
-def _compares(test: Question, value: Decimal, limit: Decimal) -> bool:
-    match test:
-        case Question.EQUALS:
-            return value == limit
-        case Question.AT_LEAST:
-            return value >= limit
-        case Question.AT_MOST:
-            return value <= limit
-        case Question.ABOVE:
-            return value > limit
-        case _:
-            raise ValueError(f"{test} compares nothing")
+            return value is not None and limit is not None and COMPARES[row.test](Decimal(value), Decimal(limit))
 
 
 def _value(fact: FactName, facts: TierFacts, boundary: BoundaryFacts | None, mode: PathwayMode) -> Fact:

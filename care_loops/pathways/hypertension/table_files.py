@@ -20,6 +20,7 @@ from importlib.resources import files
 from ...domain.provenance import Mark, Source, TableRef
 
 Row = Mapping[str, object]
+Rows = tuple[Row, ...]
 
 
 class BadTable(ValueError):

@@ -10,7 +10,7 @@ from ...domain.provenance import Mark
 from ...domain.record import ConditionKind, DrugClass, Pregnancy
 from ...domain.units import Milligrams
 from ...drugs import Drug, Formulary, LowStart, LowStartFact, OtherDrug, Product, Step, TermType
-from .table_files import BadTable, Row, count_of, decimal_of, read_table, source_of, words_of
+from .table_files import BadTable, Row, Rows, count_of, decimal_of, read_table, source_of, words_of
 
 
 def _mg(row: Row, key: str) -> Milligrams:
@@ -96,20 +96,26 @@ def _ladder_products(drugs: tuple[Drug, ...]) -> dict[str, Product]:
     }
 
 
-@cache
-def formulary() -> Formulary:
-    """The formulary of this pathway."""
-    rungs = read_table("drug_steps").rows
-    titrated = tuple(
-        _drug(row, [rung for rung in rungs if rung["ingredient"] == row["ingredient"]])
-        for row in read_table("drugs").rows
-    )
-    if {rung["ingredient"] for rung in rungs} != {drug.ingredient for drug in titrated}:
+def build_formulary(*, drugs: Rows, steps: Rows, others: Rows, products: Rows) -> Formulary:
+    """The formulary of the rows of its four tables. Raises `BadTable` where they do not fit together."""
+    titrated = tuple(_drug(row, [rung for rung in steps if rung["ingredient"] == row["ingredient"]]) for row in drugs)
+    if {rung["ingredient"] for rung in steps} != {drug.ingredient for drug in titrated}:
         raise BadTable("drug_steps: rungs of a drug that is not listed")
     return Formulary(
         titrated=titrated,
-        others=tuple(_other(row) for row in read_table("other_drugs").rows),
-        products=(*_ladder_products(titrated).values(), *(_product(row) for row in read_table("products").rows)),
+        others=tuple(_other(row) for row in others),
+        products=(*_ladder_products(titrated).values(), *(_product(row) for row in products)),
+    )
+
+
+@cache
+def formulary() -> Formulary:
+    """The formulary of this pathway."""
+    return build_formulary(
+        drugs=read_table("drugs").rows,
+        steps=read_table("drug_steps").rows,
+        others=read_table("other_drugs").rows,
+        products=read_table("products").rows,
     )
 
 

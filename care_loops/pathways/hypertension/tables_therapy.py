@@ -14,10 +14,11 @@ from ...domain.changes import ChangeKind, Severity
 from ...domain.provenance import TableRef
 from ...domain.record import ConditionKind, DrugClass, SymptomKind
 from ...domain.units import MmHg
+from ...drugs import Formulary
 from ...guardrails import Limit, Limits
 from ...lab_rules import LabRules, Number
 from ...protocol import ProtocolTable
-from .table_files import BadTable, Row, Table, count_of, decimal_of, parse_table, read_table, source_of, words_of
+from .table_files import BadTable, Row, Rows, Table, count_of, decimal_of, parse_table, read_table, source_of, words_of
 from .tables_drugs import coded_conditions, formulary
 
 __all__ = [
@@ -91,15 +92,13 @@ def _interaction(row: Row) -> Interaction:
     )
 
 
-@cache
-def contraindications() -> ContraindicationTable:
-    """What can speak against a change of this pathway's drugs."""
-    known = formulary()
+def build_contraindications(*, rows: Rows, interactions: Rows, known: Formulary) -> ContraindicationTable:
+    """What can speak against a change, of the rows of its tables. Raises `BadTable` where an id is used twice."""
     pairs = [(drug.ingredient, drug.drug_class) for drug in known.titrated]
     pairs += [(other.ingredient, other.drug_class) for other in known.others]
     table = ContraindicationTable(
-        rows=tuple(_contraindication(row) for row in read_table("contraindications").rows),
-        interactions=tuple(_interaction(row) for row in read_table("interactions").rows),
+        rows=tuple(_contraindication(row) for row in rows),
+        interactions=tuple(_interaction(row) for row in interactions),
         allergens=Allergens(tuple(pairs)),
     )
     ids = [row.row_id for row in table.rows] + [row.row_id for row in table.interactions]
@@ -109,9 +108,21 @@ def contraindications() -> ContraindicationTable:
 
 
 @cache
+def contraindications() -> ContraindicationTable:
+    """What can speak against a change of this pathway's drugs."""
+    return build_contraindications(
+        rows=read_table("contraindications").rows, interactions=read_table("interactions").rows, known=formulary()
+    )
+
+
+@cache
 def lab_rules() -> LabRules:
     """The numbers of the laboratory rules."""
-    rows = read_table("lab_rules").rows
+    return build_lab_rules(read_table("lab_rules").rows)
+
+
+def build_lab_rules(rows: Rows) -> LabRules:
+    """The numbers of the rows. Raises `BadTable` where one is written twice, `TypeError` where one is missing."""
     numbers = {
         str(row["parameter"]): Number(
             rule=str(row["rule"]),
@@ -143,18 +154,22 @@ def _next_class(row: Row) -> NextClass:
     return NextClass(DrugClass(str(row["drug_class"])), str(row["ingredient"]), source_of(row))
 
 
+def site_order(places: list[Row]) -> tuple[NextClass, ...]:
+    """The order in which classes are begun. Raises `BadTable` unless places are numbered from 0, in order."""
+    if [count_of(row, "position") for row in places] != list(range(len(places))):
+        raise BadTable("titration_protocols: places must be numbered from 0, in order")
+    return tuple(_next_class(row) for row in places)
+
+
 @cache
 def rulebook() -> Rulebook:
     """The tables by which candidates are made."""
     table = read_table("titration_protocols")
-    places = _about(table, "next_class")
-    if [count_of(row, "position") for row in places] != list(range(len(places))):
-        raise BadTable("titration_protocols: places must be numbered from 0, in order")
     return Rulebook(
         formulary=formulary(),
         contraindications=contraindications(),
         lab_rules=lab_rules(),
-        order=tuple(_next_class(row) for row in places),
+        order=site_order(_about(table, "next_class")),
         tapers=tuple(
             Taper(DrugClass(str(row["drug_class"])), count_of(row, "days"), source_of(row))
             for row in _about(table, "taper")
