@@ -107,6 +107,7 @@ class Permission(StrEnum):
     MANAGE_STAFF = "manage_staff"
     ENROL_DEVICE = "enrol_device"
     SET_POLICY = "set_policy"
+    APPROVE_MODEL = "approve_model"
     VERIFY_RECORD = "verify_record"
     SEE_QUARANTINE = "see_quarantine"
 

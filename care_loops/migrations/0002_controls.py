@@ -98,24 +98,26 @@ ALTER TABLE care_loops_step ENABLE ALWAYS TRIGGER care_loops_someone_answers;
 ONE_HEAD = """
 CREATE FUNCTION care_loops_one_head() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
-    loop_row record;
-    last record;
+    of_loop uuid;
+    head_state varchar;
+    head_version integer;
+    last_state varchar;
+    last_seq integer;
 BEGIN
-    SELECT l.state, l.version INTO loop_row FROM care_loops_loop l
-        WHERE l.id = (to_jsonb(NEW)->>CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN 'id' ELSE 'loop_id' END)::uuid;
-    SELECT s.seq, s.state INTO last FROM care_loops_step s
-        WHERE s.loop_id = (to_jsonb(NEW)->>CASE WHEN TG_TABLE_NAME = 'care_loops_loop' THEN 'id' ELSE 'loop_id' END)::uuid
-        ORDER BY s.seq DESC LIMIT 1;
-    IF last IS NULL OR loop_row.state <> last.state OR loop_row.version <> last.seq THEN
+    of_loop := to_jsonb(NEW)->>TG_ARGV[0];
+    SELECT l.state, l.version INTO head_state, head_version FROM care_loops_loop l WHERE l.id = of_loop;
+    SELECT s.state, s.seq INTO last_state, last_seq FROM care_loops_step s
+        WHERE s.loop_id = of_loop ORDER BY s.seq DESC LIMIT 1;
+    IF last_seq IS NULL OR head_state <> last_state OR head_version <> last_seq THEN
         RAISE EXCEPTION 'a loop stands where its history does not: % % against % %',
-            loop_row.state, loop_row.version, last.state, last.seq USING ERRCODE = 'check_violation';
+            head_state, head_version, last_state, last_seq USING ERRCODE = 'check_violation';
     END IF;
     RETURN NULL;
 END $$;
 CREATE CONSTRAINT TRIGGER care_loops_one_head AFTER INSERT OR UPDATE OF state, version ON care_loops_loop
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION care_loops_one_head();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION care_loops_one_head('id');
 CREATE CONSTRAINT TRIGGER care_loops_one_head_of_step AFTER INSERT ON care_loops_step
-    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION care_loops_one_head();
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION care_loops_one_head('loop_id');
 ALTER TABLE care_loops_loop ENABLE ALWAYS TRIGGER care_loops_one_head;
 ALTER TABLE care_loops_step ENABLE ALWAYS TRIGGER care_loops_one_head_of_step;
 """

@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
@@ -51,11 +52,19 @@ def served(model: ModelRef, *, now: datetime) -> Callable[[ProtocolView], Predic
     if model.name not in PROTOCOLS or digest_of(model.name) != model.digest:
         return nobody
     answer = PROTOCOLS[model.name]
-    predictor = Served[ProtocolView, Prediction](
+    predictor: Served[ProtocolView, Prediction] = Served(
         model.name, model.version, model.digest, lambda view: answer(view, model)
     )
     breaker = _BREAKERS.setdefault(model.digest, Breaker())
     return lambda view: breaker.call(predictor, view, now=now)
+
+
+@cache
+def card_of(name: str) -> Mapping[str, str]:
+    """The model card of a protocol, as written by people."""
+    cards = json.loads(files(__package__).joinpath("data", "cards.json").read_text(encoding="utf-8"))
+    card: Mapping[str, str] = cards[name]
+    return card
 
 
 def unguarded(model: ModelRef) -> Callable[[ProtocolView], Prediction]:
