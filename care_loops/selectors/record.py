@@ -153,7 +153,10 @@ def _pregnancy(rows: Iterable[Condition], *, now: datetime) -> Pregnancy:
         last = ended or begun + PREGNANCY_LASTS
         if ended is not None and ended > now:
             return Pregnancy.PREGNANT
-        found = Pregnancy.POSTPARTUM if now - last < POSTPARTUM_LASTS else Pregnancy.NOT_PREGNANT
+        if now - last < POSTPARTUM_LASTS:
+            found = Pregnancy.POSTPARTUM
+        elif found is Pregnancy.UNKNOWN:
+            found = Pregnancy.NOT_PREGNANT
     return found
 
 

@@ -1,0 +1,549 @@
+"""Reading FHIR: what a resource says is what comes out, and what cannot be read has a name."""
+
+import gzip
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from decimal import Decimal
+from io import BytesIO
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from care_loops.domain.readings import Implausible, Method, Position, Setting, Status
+from care_loops.domain.record import LabKind, Sex
+from care_loops.fhir_r4.documents import Found, Unreadable, documents
+from care_loops.fhir_r4.medications import daily_mg
+from care_loops.fhir_r4.observations import with_members, with_pulse
+from care_loops.fhir_r4.reader import evidence, index, source_id
+from care_loops.fhir_r4.resources import Taking
+from care_loops.fhir_r4.values import Context, Refused, zone_of
+from care_loops.pathways.hypertension.tables_interchange import codebook
+from tests.care_loops.fhir_cases import (
+    LOINC,
+    RXNORM,
+    SNOMED,
+    UCUM,
+    bundle,
+    component,
+    concept,
+    condition,
+    daily,
+    mmhg,
+    observation,
+    order,
+    panel,
+    patient,
+)
+
+CONTEXT = Context(codebook())
+
+
+def read(resource, context=CONTEXT):
+    return evidence(Found("here", json.loads(json.dumps(resource), parse_float=Decimal), ""), context)
+
+
+def read_file(name, data):
+    return list(documents(name, BytesIO(data)))
+
+
+def said(pressure):
+    return (pressure.systolic, pressure.diastolic)
+
+
+# Blood pressure in three dialects, and everything senders do to it
+
+
+def test_a_panel_of_either_code_is_a_blood_pressure():
+    for code in ("85354-9", "55284-4"):
+        found = read(panel("o1", 131.5, 84, code=code))
+        assert said(found) == (Decimal("131.5"), Decimal(84))
+        assert (found.setting, found.method, found.quarantined) == (Setting.OFFICE, Method.UNKNOWN, None)
+        assert found.taken.at == datetime(2026, 3, 1, 7, tzinfo=UTC)
+        assert found.taken.zone == "Etc/GMT-1"
+
+
+def test_a_local_code_with_our_components_is_a_blood_pressure_and_a_mean_is_not():
+    local = panel("o1", 131, 84) | {"code": concept("urn:local", "RR")}
+    assert said(read(local)) == (131, 84)
+    mean = panel("o1", 131, 84, code="96607-7")
+    mean["component"] = [component("96608-5", mmhg(131)), component("96609-3", mmhg(84))]
+    assert read(mean) is None
+
+
+ABSENT_CASES = [
+    ("unknown", "unknown", (None, None), "unknown"),
+    (109, "not-performed", (109, None), "not-performed"),
+    ("error", 70, (None, 70), "error"),
+    (109, None, (109, None), "not_sent"),
+    (None, None, (None, None), "not_sent"),
+]
+
+
+@pytest.mark.parametrize(("systolic", "diastolic", "values", "reason"), ABSENT_CASES)
+def test_an_absent_component_stays_absent_with_its_reason(systolic, diastolic, values, reason):
+    found = read(panel("o1", systolic, diastolic))
+    assert said(found) == values
+    assert found.absent_reason == reason
+
+
+def test_the_reason_may_stand_at_the_panel():
+    found = read(panel("o1") | {"dataAbsentReason": concept("x", "not-performed")})
+    assert (said(found), found.absent_reason) == ((None, None), "not-performed")
+
+
+UNREADABLE = [
+    ({"value": "120", "unit": "mmHg", "code": "mm[Hg]", "system": UCUM}, "not_a_number"),
+    ({"value": True, "code": "mm[Hg]", "system": UCUM}, "not_a_number"),
+    ({"value": 120, "unit": "cmH2O", "code": "cm[H2O]", "system": UCUM}, "unknown_unit"),
+    ({"value": 120, "unit": "mmHg", "code": "cm[H2O]", "system": UCUM}, "unknown_unit"),
+    ({"value": 120}, "no_unit"),
+    ({"value": 10**30, "unit": "mmHg"}, "number_too_large"),
+    ({"value": -(10**6), "unit": "mmHg"}, "number_too_large"),
+    ([120], "not_a_quantity"),
+]
+
+
+@pytest.mark.parametrize(("quantity", "reason"), UNREADABLE)
+def test_a_component_that_cannot_be_read_is_named_and_the_other_one_stands(quantity, reason):
+    resource = panel("o1", 205, 90)
+    resource["component"][1]["valueQuantity"] = quantity
+    found = read(resource)
+    assert (said(found), found.absent_reason, found.unreadable) == ((205, None), reason, reason)
+
+
+@pytest.mark.parametrize(("quantity", "reason"), UNREADABLE)
+def test_a_panel_of_which_nothing_can_be_read_is_refused_by_name(quantity, reason):
+    resource = panel("o1", 205, 90)
+    for part in resource["component"]:
+        part["valueQuantity"] = quantity
+    with pytest.raises(Refused) as refused:
+        read(resource)
+    assert refused.value.reason == reason
+
+
+def test_a_text_value_is_no_number():
+    resource = panel("o1", 205, "unknown")
+    resource["component"][0] = component("8480-6", valueString="205")
+    with pytest.raises(Refused, match="not_a_quantity"):
+        read(resource)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e99999999999999999999", "9" * 5000, "1" * 40])
+def test_numbers_that_are_none_do_not_cost_the_rest_of_the_file(text):
+    data = json.dumps(bundle(patient(), panel("bad", 7777, 80), panel("good", 120, 80))).replace("7777", text)
+    found = read_file("a.json", data.encode())
+    assert len(found) == 3
+    bad = evidence(found[1], CONTEXT)
+    assert (bad.systolic, bad.diastolic) == (None, 80)
+    assert said(evidence(found[2], CONTEXT)) == (120, 80)
+
+
+def test_kilopascal_becomes_mmhg_once():
+    kpa = {"unit": "kPa", "code": "kPa", "system": UCUM}
+    found = read(panel("o1", {"value": 16.0, **kpa}, {"value": 10.5, **kpa}))
+    assert found.systolic == pytest.approx(Decimal("120.01"), abs=Decimal("0.01"))
+    assert found.diastolic == pytest.approx(Decimal("78.76"), abs=Decimal("0.01"))
+
+
+@pytest.mark.parametrize("comparator", ["<", "<=", ">=", ">"])
+def test_more_than_a_number_is_not_that_number(comparator):
+    found = read(panel("o1", mmhg(250, comparator=comparator), 100))
+    assert (found.systolic, found.quarantined) == (250, Implausible.NOT_EXACT)
+
+
+def test_a_value_beside_a_reason_for_its_absence_is_not_exact():
+    resource = panel("o1", 190, 100)
+    resource["component"][0]["dataAbsentReason"] = concept("x", "error")
+    assert read(resource).quarantined is Implausible.NOT_EXACT
+
+
+def test_two_values_for_one_component_are_equivocal_and_the_higher_is_looked_at():
+    resource = panel("o1", 120, 80)
+    resource["component"].append(component("8480-6", mmhg(190)))
+    found = read(resource)
+    assert (found.systolic, found.quarantined) == (190, Implausible.EQUIVOCAL)
+
+
+def test_the_same_value_twice_is_one_value():
+    resource = panel("o1", 120, 80)
+    resource["component"].append(component("8480-6", mmhg(120)))
+    assert read(resource).quarantined is None
+
+
+STATUSES = [
+    ("final", Status.FINAL),
+    ("amended", Status.AMENDED),
+    ("corrected", Status.CORRECTED),
+    ("preliminary", Status.PRELIMINARY),
+    ("registered", Status.PRELIMINARY),
+    ("unknown", Status.PRELIMINARY),
+    ("quite sure", Status.PRELIMINARY),
+    ("entered-in-error", Status.ENTERED_IN_ERROR),
+]
+
+
+@pytest.mark.parametrize(("status", "meant"), STATUSES)
+def test_only_a_status_that_says_final_is_final(status, meant):
+    assert read(panel("o1", 120, 80, status=status)).status is meant
+
+
+def test_a_cancelled_observation_is_refused():
+    with pytest.raises(Refused, match="cancelled"):
+        read(panel("o1", 120, 80, status="cancelled"))
+
+
+TIMES = [
+    (None, "no_time"),
+    ("2026-03-01T08:00:00", "time_without_zone"),
+    ("2026-03", "partial_date"),
+    ("2026", "partial_date"),
+    ("yesterday", "bad_time"),
+    ("2026-02-30T08:00:00Z", "bad_time"),
+    ("2026-03-01T25:00:00Z", "bad_time"),
+    ("9999-12-31T23:59:59-12:00", "bad_time"),
+    ("0001-01-01T00:00:00+12:00", "bad_time"),
+    (20260301, "bad_time"),
+    ("2026-02-30", "bad_time"),
+]
+
+
+@pytest.mark.parametrize(("written", "reason"), TIMES)
+def test_a_time_nobody_can_place_is_refused_by_name(written, reason):
+    with pytest.raises(Refused, match=reason):
+        read(panel("o1", 120, 80, at=written))
+
+
+def test_a_time_without_offset_is_read_in_the_zone_handed_in():
+    berlin = Context(codebook(), ZoneInfo("Europe/Berlin"))
+    found = read(panel("o1", 120, 80, at="2026-07-01T08:00:00"), berlin)
+    assert (found.taken.at, found.taken.zone) == (datetime(2026, 7, 1, 6, tzinfo=UTC), "Europe/Berlin")
+
+
+def test_of_a_date_alone_only_the_day_is_known():
+    found = read(panel("o1", 120, 80, at="1999-07-02"))
+    assert (found.taken.at, found.taken.day_only) == (datetime(1999, 7, 2, tzinfo=UTC), True)
+
+
+def test_a_period_counts_from_its_start_and_an_instant_is_an_instant():
+    period = {"start": "2026-03-01T08:00:00Z", "end": "2026-03-01T08:05:00Z"}
+    begun = datetime(2026, 3, 1, 8, tzinfo=UTC)
+    assert read(panel("o1", 120, 80, at=None, effectivePeriod=period)).taken.at == begun
+    assert read(panel("o1", 120, 80, at=None, effectivePeriod={"end": period["start"]})).taken.at == begun
+    assert read(panel("o1", 120, 80, at=None, effectiveInstant="2026-03-01T08:00:00.000Z")).taken.at == begun
+
+
+def test_a_zone_is_the_offset_counted_as_iana_does():
+    from datetime import timedelta
+
+    for hours in range(-12, 15):
+        zone = ZoneInfo(zone_of(timedelta(hours=hours)))
+        assert datetime(2026, 1, 1, tzinfo=zone).utcoffset() == timedelta(hours=hours)
+    assert zone_of(timedelta(hours=5, minutes=30)) == "Etc/GMT-5"
+    assert zone_of(timedelta(hours=-3, minutes=-30)) == "Etc/GMT+3"
+
+
+HOME_EXTENSION = {"url": "http://x/MeasurementSettingExt", "valueCodeableConcept": concept(SNOMED, "264362003")}
+SMBP = "http://hl7.org/fhir/uv/cardx-htn-mng/StructureDefinition/self-measured-bp"
+
+
+def test_only_a_marker_makes_a_home_reading():
+    assert read(panel("o1", 120, 80, code="55284-4")).setting is Setting.OFFICE
+    assert read(panel("o1", 120, 80, extension=[HOME_EXTENSION])).setting is Setting.HOME
+    assert read(panel("o1", 120, 80, meta={"profile": [SMBP + "|1.0.0"]})).setting is Setting.HOME
+
+
+def test_an_upper_arm_cuff_needs_a_cuff_and_an_upper_arm():
+    cuff, arm = {"method": concept(SNOMED, "70665002")}, {"bodySite": concept(SNOMED, "368209003")}
+    wrist = {"bodySite": concept(SNOMED, "8205005")}
+    assert read(panel("o1", 120, 80, **cuff)).method is Method.UNKNOWN
+    assert read(panel("o1", 120, 80, **arm)).method is Method.UNKNOWN
+    assert read(panel("o1", 120, 80, **cuff, **arm)).method is Method.UPPER_ARM_CUFF
+    assert read(panel("o1", 120, 80, **cuff, **wrist)).method is Method.WRIST_CUFF
+
+
+def test_a_standing_pressure_stands():
+    resource = panel("o1")
+    resource["component"] = [component("8460-8", mmhg(101)), component("8454-1", mmhg(66))]
+    found = read(resource)
+    assert (said(found), found.position) == ((101, 66), Position.STANDING)
+
+
+def test_a_component_on_its_own_is_a_reading_that_lacks_the_other():
+    found = read(observation("o1", "8480-6", mmhg(201)))
+    assert (said(found), found.absent_reason, found.alone) == ((201, None), "sent_alone", True)
+
+
+def test_a_panel_with_members_takes_them_in():
+    whole = panel("o1") | {"hasMember": [{"reference": "Observation/s"}, {"reference": "Observation/d"}]}
+    found = [
+        read(whole),
+        read(observation("s", "8480-6", mmhg(150))),
+        read(observation("d", "8462-4", mmhg(95))),
+        read(observation("x", "8462-4", mmhg(60))),
+    ]
+    joined = with_members(found)
+    assert sorted((p.source_id, *said(p)) for p in joined) == [
+        ("Observation/o1", 150, 95),
+        ("Observation/x", None, 60),
+    ]
+
+
+def test_a_heart_rate_of_the_same_occasion_belongs_to_the_pressure():
+    rate = {"value": 48, "unit": "beats/minute", "system": UCUM, "code": "/min"}
+    there = {"encounter": {"reference": "Encounter/e"}}
+    pressures = [read(panel("o1", 120, 80, **there)), read(panel("o2", 120, 80, at="2026-03-02T08:00:00Z", **there))]
+    rates = [read(observation("r1", "8867-4", rate, **there))]
+    assert [p.pulse for p in with_pulse(pressures, rates)] == [48, None]
+    elsewhere = [read(observation("r1", "8867-4", rate))]
+    assert [p.pulse for p in with_pulse(pressures, elsewhere)] == [None, None]
+    disputed = [*rates, read(observation("r2", "8867-4", rate | {"value": 90}, **there))]
+    assert [p.pulse for p in with_pulse(pressures, disputed)] == [None, None]
+
+
+# Laboratory results
+
+LABS = [
+    ("2823-3", 4.9, "mmol/L", LabKind.POTASSIUM, "4.9"),
+    ("6298-4", 4.9, "meq/L", LabKind.POTASSIUM, "4.9"),
+    ("2947-0", 140, "mmol/L", LabKind.SODIUM, "140"),
+    ("38483-4", 1.0, "mg/dL", LabKind.CREATININE, "88.42"),
+    ("2160-0", 90, "umol/L", LabKind.CREATININE, "90"),
+    ("33914-3", 61, "mL/min", LabKind.EGFR, "61"),
+    ("98979-8", 61, "mL/min/{1.73_m2}", LabKind.EGFR, "61"),
+    ("14959-1", 100, "mg/g", LabKind.UACR, "11.312"),
+]
+
+
+@pytest.mark.parametrize(("code", "value", "unit", "kind", "ours"), LABS)
+def test_a_result_comes_in_our_unit_with_what_was_sent(code, value, unit, kind, ours):
+    found = read(observation("o1", code, {"value": value, "unit": unit, "system": UCUM, "code": unit}))
+    assert (found.kind, found.value) == (kind, Decimal(ours))
+    assert (Decimal(found.sent_value), found.sent_unit) == (Decimal(str(value)), unit)
+
+
+BAD_LABS = [
+    ({"value": 5.0, "unit": "mg/dL", "system": UCUM, "code": "mg/dL"}, "unknown_unit"),
+    ({"value": 5.0}, "no_unit"),
+    ({"value": 5.0, "comparator": ">", "system": UCUM, "code": "mmol/L"}, "not_exact"),
+    ({"value": 0, "system": UCUM, "code": "mmol/L"}, "not_positive"),
+    ({"value": -4, "system": UCUM, "code": "mmol/L"}, "not_positive"),
+    ({"value": "4.1", "system": UCUM, "code": "mmol/L"}, "not_a_number"),
+    ({"unit": "mmol/L"}, "no_value"),
+]
+
+
+@pytest.mark.parametrize(("quantity", "reason"), BAD_LABS)
+def test_a_potassium_that_is_none_is_refused_by_name(quantity, reason):
+    with pytest.raises(Refused, match=reason):
+        read(observation("o1", "2823-3", quantity))
+
+
+def test_a_result_entered_in_error_is_refused():
+    quantity = {"value": 7.1, "system": UCUM, "code": "mmol/L"}
+    with pytest.raises(Refused, match="entered_in_error"):
+        read(observation("o1", "2823-3", quantity, status="entered-in-error"))
+
+
+def test_other_observations_are_passed_over():
+    assert read(observation("o1", "8302-2", {"value": 170, "unit": "cm"})) is None
+
+
+# Medication
+
+DOSES = [
+    (daily(10), None, "10"),
+    (daily(5, frequency=2), None, "10"),
+    (daily(5, frequency=1, period=12, period_unit="h"), None, "10"),
+    (daily(70, frequency=1, period=1, period_unit="wk"), None, "10"),
+    (daily(0.01, unit="g"), None, "10"),
+    (daily(2, unit="{tablet}"), "5", "10"),
+    ([*daily(5), *daily(2.5)], None, "7.5"),
+]
+
+
+@pytest.mark.parametrize(("dosage", "strength", "mg"), DOSES)
+def test_a_stated_dose_is_milligrams_a_day(dosage, strength, mg):
+    found = read(order("m1", (RXNORM, "314076"), dosageInstruction=dosage))
+    assert daily_mg(found.doses, Decimal(strength) if strength else None) == Decimal(mg)
+
+
+NO_DOSES = [
+    (None, "dose_not_stated"),
+    ([], "dose_not_stated"),
+    ([{"text": "one a day"}], "dose_not_stated"),
+    (daily(1, unit=""), "dose_unit_not_stated"),
+    (daily(1, unit="mL"), "dose_not_readable"),
+    (daily(10, asNeededBoolean=True), "as_needed"),
+    (daily(10, asNeededCodeableConcept=concept(SNOMED, "25064002")), "as_needed"),
+    (daily(10, period=0), "timing_not_readable"),
+    (daily(10, period_unit="mo"), "timing_not_readable"),
+    ([{"doseAndRate": [{"doseQuantity": {"value": 10, "code": "mg", "system": UCUM}}]}], "timing_not_stated"),
+    ([{"doseAndRate": [{"doseRange": {"low": {"value": 1}}}]}], "dose_is_a_range"),
+    ([*daily(10, sequence=1), *daily(20, sequence=2)], "dose_changes_over_time"),
+]
+
+
+@pytest.mark.parametrize(("dosage", "why"), NO_DOSES)
+def test_a_dose_that_is_not_stated_is_named_and_never_guessed(dosage, why):
+    found = read(order("m1", (RXNORM, "314076"), dosageInstruction=dosage))
+    assert (found.doses, found.dose_problem) == ((), why)
+
+
+def test_tablets_without_a_strength_are_no_milligrams():
+    found = read(order("m1", (RXNORM, "29046"), dosageInstruction=daily(2, unit="{tablet}")))
+    assert daily_mg(found.doses, None) is None
+
+
+TAKING = [
+    ("active", Taking.ACTIVE, ""),
+    ("on-hold", Taking.ACTIVE, "on_hold"),
+    ("unknown", Taking.ACTIVE, "status_unknown"),
+    ("", Taking.ACTIVE, "status_unknown"),
+    ("stopped", Taking.STOPPED, ""),
+    ("completed", Taking.STOPPED, ""),
+    ("cancelled", Taking.STOPPED, ""),
+]
+
+
+@pytest.mark.parametrize(("status", "taking", "unsure"), TAKING)
+def test_a_status_says_whether_it_is_taken(status, taking, unsure):
+    found = read(order("m1", (RXNORM, "314076"), status=status))
+    assert (found.taking, found.unsure) == (taking, unsure)
+
+
+def test_what_is_nobodys_order_is_passed_over():
+    assert read(order("m1", (RXNORM, "314076"), intent="proposal")) is None
+    assert read(order("m1", (RXNORM, "314076"), status="draft")) is None
+    assert read(order("m1", (RXNORM, "314076"), doNotPerform=True)).taking is Taking.STOPPED
+
+
+def test_a_medication_may_stand_inside_the_order_or_elsewhere():
+    inside = order("m1", medicationCodeableConcept=None, medicationReference={"reference": "#d"})
+    inside["contained"] = [{"resourceType": "Medication", "id": "d", "code": concept(RXNORM, "314076")}]
+    assert read(inside).codings == ((RXNORM, "314076"),)
+    drug = {"resourceType": "Medication", "id": "m9", "code": concept(RXNORM, "314076")}
+    elsewhere = read(order("m1", medicationCodeableConcept=None, medicationReference={"reference": "Medication/m9"}))
+    known = index([Found("x", drug, "urn:uuid:m9")], CONTEXT)
+    assert known.drug_of(elsewhere.medication).codings == ((RXNORM, "314076"),)
+
+
+# People
+
+
+def test_a_year_of_birth_is_no_date_of_birth():
+    for written, expected in (("1960-02-03", "1960-02-03"), ("1960-02", "None"), ("1960", "None"), ("x", "None")):
+        who = index([Found("x", patient(birthDate=written), "")], CONTEXT).patients["p1"]
+        assert str(who.born_on) == expected
+
+
+def test_sex_is_unknown_unless_it_is_said():
+    for written, expected in (("male", Sex.MALE), ("other", Sex.OTHER), ("man", Sex.UNKNOWN), (None, Sex.UNKNOWN)):
+        assert index([Found("x", patient(gender=written), "")], CONTEXT).patients["p1"].sex is expected
+
+
+def test_a_patient_is_found_by_every_way_of_referring():
+    who = patient("p1", identifier=[{"system": "urn:mrn", "value": "77"}])
+    known = index([Found("x", who, "urn:uuid:aaaa")], CONTEXT)
+    for written in (
+        "Patient/p1",
+        "urn:uuid:aaaa",
+        "https://ehr.example/fhir/Patient/p1",
+        "Patient?identifier=urn:mrn|77",
+    ):
+        assert known.patient_of(written) == "p1", written
+    assert known.patient_of("Patient/p2") is None
+
+
+def test_a_void_condition_is_refused_and_an_unsaid_one_stays_unsaid():
+    for status in ("refuted", "entered-in-error"):
+        with pytest.raises(Refused):
+            read(condition("c1", SNOMED, "38341003", verificationStatus=concept("x", status)))
+    assert read(condition("c1", SNOMED, "38341003", status=None)).active is None
+    assert read(condition("c1", SNOMED, "38341003", status="resolved")).active is False
+
+
+# Files
+
+
+def test_order_of_keys_does_not_make_another_resource():
+    one = {"resourceType": "Observation", "status": "final", "code": {}}
+    other = {"code": {}, "status": "final", "resourceType": "Observation"}
+    assert source_id(Found("", one, "")) == source_id(Found("", other, "")) != source_id(Found("", one, "urn:uuid:1"))
+
+
+def ids(found):
+    return [item.resource["id"] if isinstance(item, Found) else item.reason for item in found]
+
+
+LINES = b"\n".join(json.dumps(panel(f"o{n}", 120, 80)).encode() for n in range(3))
+
+FILES = [
+    ("a.ndjson", LINES, ["o0", "o1", "o2"]),
+    ("a.ndjson", b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n") + b"\r\n\r\n", ["o0", "o1", "o2"]),
+    ("a.ndjson", LINES.replace(b"\n", b"\r"), ["o0", "o1", "o2"]),
+    ("a.json", LINES, ["o0", "o1", "o2"]),
+    ("a.json.gz", gzip.compress(LINES), ["o0", "o1", "o2"]),
+    ("a.ndjson", gzip.compress(LINES), ["o0", "o1", "o2"]),
+    ("a.ndjson", LINES + b'\n{"resourceType": "Obs', ["o0", "o1", "o2", "not_json"]),
+    ("a.ndjson", b"what\n" + LINES, ["not_json", "o0", "o1", "o2"]),
+    ("a.ndjson", b"\xff\xfe{\n" + LINES, ["not_json", "o0", "o1", "o2"]),
+    ("a.ndjson", b'[1]\n7\n"x"\n{}\n' + LINES, ["not_fhir"] * 4 + ["o0", "o1", "o2"]),
+    ("a.ndjson", b"", []),
+    ("a.json", b"", ["empty_file"]),
+    ("a.json", b" \n ", ["empty_file"]),
+    ("a.json", b"{", ["not_json"]),
+    ("a.json", b"[" * 100_000, ["nested_too_deeply"]),
+    ("a.json", json.dumps({"resourceType": "Bundle", "entry": 7}).encode(), ["not_fhir"]),
+    ("a.json", json.dumps({"resourceType": "Bundle", "entry": [7, {"resource": 8}, {}]}).encode(), ["not_fhir"] * 2),
+    ("a.json", json.dumps(bundle(bundle(panel("in", 1, 2)))).encode(), ["in"]),
+    ("a.json", gzip.compress(LINES)[:40], ["truncated_gzip"]),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "expected"), FILES)
+def test_a_file_gives_what_can_be_read_and_names_the_rest(name, data, expected):
+    assert ids(read_file(name, data)) == expected
+
+
+def test_of_a_truncated_file_the_lines_before_the_break_are_read():
+    lines = b"\n".join(json.dumps(panel(f"o{n}", 100 + n % 90, 60 + n % 31)).encode() for n in range(4000))
+    cut = gzip.compress(lines)[:-4000]
+    found = ids(read_file("a.ndjson.gz", cut))
+    assert found[-1] == "truncated_gzip"
+    assert found[:-1] == [f"o{n}" for n in range(len(found) - 1)]
+    assert len(found) > 1000
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inside: st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=8), inside, max_size=3),
+    max_leaves=12,
+)
+FIELDS = st.sampled_from(["code", "component", "subject", "effectiveDateTime", "status", "valueQuantity", "extension"])
+
+
+@given(st.sampled_from(["panel", "order", "condition", "patient"]), st.dictionaries(FIELDS | st.text(max_size=9), JSON))
+def test_nothing_that_is_sent_breaks_the_reader(kind, nonsense):
+    whole = {
+        "panel": panel("o1", 120, 80),
+        "order": order("m1", (RXNORM, "314076"), dosageInstruction=daily(10)),
+        "condition": condition("c1", SNOMED, "38341003"),
+        "patient": patient(),
+    }[kind]
+    data = json.dumps(whole | nonsense | {"resourceType": whole["resourceType"]}).encode()
+    for item in read_file("a.json", data):
+        assert isinstance(item, Found | Unreadable)
+        if isinstance(item, Found):
+            index([item], CONTEXT)
+            with suppress(Refused):
+                evidence(item, CONTEXT)
+
+
+def test_no_unit_of_pressure_is_read_as_another():
+    assert {row.written for row in codebook().units.values() if row.of == "pressure"} >= {"mm[Hg]", "kPa"}
+    assert codebook().factor("potassium", "mg/dL") is None
+    assert codebook().factor("egfr", "mL/min", code="48642-3") is None
+    assert all(row.code in LOINC or row.code[0].isdigit() for row in codebook().observations.values())
