@@ -47,7 +47,7 @@ _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=F
 def dumps(value: Any, *, profile: Profile = ENTRY) -> bytes:
     """The one spelling of `value` in UTF-8; raises NotCanonical when the value is outside the profile."""
     check(value, profile=profile)
-    encoded = _encode(value).encode()
+    encoded = spell(value)
     if len(encoded) > profile.max_bytes:
         raise NotCanonical("too-long", f"{len(encoded)} bytes")
     return encoded
@@ -96,14 +96,20 @@ def check_spelling(value: Any, data: bytes) -> None:
 
     Duplicate keys, white space, escapes and other spellings all differ from it; a byte order mark does not parse.
     """
+    if spell(value) != data:
+        raise NotCanonical("other-spelling")
+
+
+def spell(value: Any) -> bytes:
+    """The one spelling of a value whose types and sizes the caller has checked; text is checked here."""
+    text: str = _encode(value)
     try:
-        respelled = _encode(value).encode()
+        data = text.encode()
     except UnicodeEncodeError as err:
         raise NotCanonical("lone-surrogate") from err
-    if respelled != data:
-        raise NotCanonical("other-spelling")
-    if not data.isascii() and not unicodedata.is_normalized("NFC", data.decode()):
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         raise NotCanonical("not-nfc")
+    return data
 
 
 def check(value: Any, *, profile: Profile = ENTRY) -> None:

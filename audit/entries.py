@@ -201,7 +201,7 @@ def check_origin(origin: str) -> str:
 def leaf_data(entry: Mapping[str, Any], *, origin: str) -> bytes:
     """The exact bytes that are hashed and stored. Raises EntryInvalid or NotCanonical for what could not verify."""
     check_entry(entry)
-    return leaf_of(canonical.dumps(entry), origin=origin)
+    return leaf_of(canonical.spell(entry), origin=origin)
 
 
 def frame(origin: str) -> bytes:
@@ -309,7 +309,7 @@ def _moment(value: Any) -> bool:
 
 
 def _version(value: Any) -> bool:
-    return value is None or (type(value) is int and value >= 1)
+    return value is None or (type(value) is int and 1 <= value < canonical.MAX_INT)
 
 
 _hex, _uuid, _word, _code = _pattern(_HEX64), _pattern(_UUID), _pattern(_WORD), _pattern(_CODE)

@@ -154,6 +154,8 @@ BROKEN = [
     ("an id in capitals", lambda e: e | {"id": e["id"].upper()}),
     ("a fifth kind of actor", lambda e: e | {"actor": {"kind": "ghost", "id": "1"}}),
     ("an actor without a name", lambda e: e | {"actor": {"kind": "user", "id": ""}}),
+    ("a version beyond all integers", lambda e: e | {"object": e["object"] | {"version": 2**53}}),
+    ("a text too long", lambda e: e | {"break_glass_id": "x" * 1025}),
     ("version nought", lambda e: e | {"object": e["object"] | {"version": 0}}),
     ("a first version with a predecessor", lambda e: e | {"object": e["object"] | {"version": 1}}),
     ("a second version without one", lambda e: e | {"object": e["object"] | {"prev": None}}),
@@ -171,6 +173,18 @@ def test_what_is_outside_the_schema_is_neither_stored_nor_read(what, breaking):
     stored = entries.leaf_of(json.dumps(broken, sort_keys=True, separators=(",", ":")).encode(), origin=ORIGIN)
     with pytest.raises((entries.EntryInvalid, UnknownKind)):
         entries.read_leaf(stored, origin=ORIGIN)
+
+
+@pytest.mark.parametrize("text", ["e\u0301", "\ud800"])
+def test_text_with_two_spellings_is_not_stored(text):
+    with pytest.raises(canonical.NotCanonical):
+        entries.leaf_data(build(FULL) | {"break_glass_id": text}, origin=ORIGIN)
+
+
+@pytest.mark.parametrize("size", [1024, 1023])
+def test_the_longest_texts_of_the_schema_are_inside_the_profile(size):
+    entry = build(FULL) | {"break_glass_id": "\U0001f9ea" * size}
+    assert canonical.dumps(entry) == canonical.spell(entry)
 
 
 def test_only_an_object_is_an_entry():
