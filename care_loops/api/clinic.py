@@ -84,7 +84,10 @@ class Orders(Door):
         patient = patient_for(self.acting, patient_id, Permission.WRITE_ORDER, now=self.now)
         said = read(OrderIn, request.data, now=self.now)
         order = OrderInput(
-            candidate_key=said["candidate_key"], reason_code=said["reason_code"], free_text=said.get("free_text", "")
+            candidate_key=said["candidate_key"],
+            reason_code=said["reason_code"],
+            free_text=said.get("free_text", ""),
+            override=tuple(said.get("override", ())),
         )
 
         def work() -> dict[str, Any]:

@@ -36,6 +36,9 @@ class OrderIn(StrictSerializer):
     candidate_key = StrictText(max_length=120)
     reason_code = StrictText(max_length=60)
     free_text = StrictText(required=False, allow_blank=True, max_length=4000)
+    override = serializers.ListField(
+        child=StrictText(max_length=60), required=False, max_length=20, help_text="hard rules overridden, by name"
+    )
 
 
 class DispositionIn(StrictSerializer):

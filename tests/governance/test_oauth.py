@@ -118,7 +118,9 @@ def test_a_code_is_used_once(browser):
     assert exchange(browser, grant_type="authorization_code", code=sent["code"]).status_code == 400
 
 
-@pytest.mark.parametrize("grant", ["password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code"])
+@pytest.mark.parametrize(
+    "grant", ["password", "client_credentials", "implicit", "urn:ietf:params:oauth:grant-type:device_code"]
+)
 def test_no_other_grant_is_open(browser, grant):
     answer = exchange(browser, grant_type=grant, username="mary", password="x", scope="patient")
     assert answer.status_code in (400, 401)
