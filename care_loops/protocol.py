@@ -16,7 +16,7 @@ A predictor is a pure function of what it is handed; learned models answer with 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from .domain.changes import STAY, Candidate, Change, ChangeKind, ModelRef, Prediction
@@ -98,10 +98,13 @@ def _overlaps(older: WindowResult, newer: WindowResult) -> bool:
 
 
 def days_spanned(run: tuple[WindowResult, ...]) -> int | None:
-    """Whole days between the ends of the newest and the oldest window of a run; `None` with fewer than two."""
+    """Local days between the ends of the newest and the oldest window of a run; `None` with fewer than two.
+
+    Windows end at local midnight, so that a day of 23 or 25 hours is a day.
+    """
     if len(run) < 2 or run[0].ends_at is None or run[-1].ends_at is None:
         return None
-    return (run[0].ends_at - run[-1].ends_at).days
+    return round((run[0].ends_at - run[-1].ends_at) / timedelta(days=1))
 
 
 @dataclass(frozen=True, slots=True)

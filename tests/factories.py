@@ -128,9 +128,9 @@ class Hospital:
         taken: int = 7,
         team: tuple[str, ...] = ("clinician",),
     ) -> Patient:
-        """A patient with an account, a care team, a target, a regimen known for 200 days, labs, and doses logged."""
+        """A patient with an account, a care team, a target, a regimen known for 200 days, labs before and after, and doses logged."""
         name = name or f"patient{next(_numbers)}"
-        early = self.now - timedelta(days=200)
+        early = self.now - timedelta(days=240)
         admin = self.acting("admin", now=early)
         patient = enrol_patient(
             NewPatient("test", name, name.title(), "Test", born_on, sex, ZONE, synthetic=True), by=admin, now=early
@@ -145,12 +145,13 @@ class Hospital:
             clinician = self.acting(team[0], now=early)
             sign_target(patient.pk, systolic_below=systolic, diastolic_below=diastolic, by=clinician, now=early)
         for ingredient, dose in drugs:
-            self.takes(patient, ingredient, dose, since=early)
-        if labs:
-            self.lab(patient, LabKind.POTASSIUM, "4.2", at=self.now - timedelta(days=30))
-            self.lab(patient, LabKind.SODIUM, "140", at=self.now - timedelta(days=30))
-            self.lab(patient, LabKind.CREATININE, "80", at=self.now - timedelta(days=30))
-            self.lab(patient, LabKind.EGFR, "85", at=self.now - timedelta(days=30))
+            self.takes(patient, ingredient, dose, since=early + timedelta(days=40))
+        for days_ago in (230, 30) if labs else ():
+            at = self.now - timedelta(days=days_ago)
+            self.lab(patient, LabKind.POTASSIUM, "4.2", at=at)
+            self.lab(patient, LabKind.SODIUM, "140", at=at)
+            self.lab(patient, LabKind.CREATININE, "80", at=at)
+            self.lab(patient, LabKind.EGFR, "85", at=at)
         self.doses(patient, [ingredient for ingredient, _ in drugs], days=taken)
         patient.refresh_from_db()
         return patient

@@ -18,10 +18,10 @@ from datetime import timedelta
 
 from governance.tiers import Tier
 
-from ..candidates import list_candidates
-from ..domain.changes import STAY, Change, Prediction, Spoken
+from ..candidates import assess, list_candidates
+from ..domain.changes import STAY, Prediction, Spoken
 from ..domain.evidence import Evidence, Outcome
-from ..domain.record import ConditionKind, Pregnancy
+from ..domain.record import ConditionKind, Pregnancy, Target
 from ..domain.refusals import Withheld
 from ..domain.units import MmHg
 from ..guardrails import LimitEvidence, narrow
@@ -48,10 +48,9 @@ def recommend(evidence: Evidence, rules: Rules, predict: Predict) -> Outcome:
         return _withheld(seen, Withheld.NO_APPROVED_MODEL)
     if evidence.model_fault is not None:
         return _withheld(seen, Withheld.MODEL_DOWN, detail=(evidence.model_fault,))
-    assert evidence.target is not None  # asked above
     prediction = predict(
         ProtocolView(
-            target=evidence.target,
+            target=_target(evidence),
             windows=seen.windows,
             candidates=candidates,
             situation=seen.situation,
@@ -93,6 +92,13 @@ def _of_the_record(evidence: Evidence) -> Withheld | None:
     if not evidence.regimen.fully_known:
         return Withheld.REGIMEN_NOT_FULLY_KNOWN
     return None
+
+
+def _target(evidence: Evidence) -> Target:
+    """The signed target, which `_of_the_record` has asked for."""
+    if evidence.target is None:
+        raise ValueError("no target: asked for before")
+    return evidence.target
 
 
 def _asks_for_less(seen: Seen) -> bool:
@@ -146,7 +152,7 @@ def _limited(seen: Seen, found: Outcome, prediction: Prediction) -> Outcome:
             boundary=evidence.boundary,
         ),
     )
-    said = _said_of(change, found) + spoken
+    said = assess(change, seen.situation, rules.rulebook).spoken + spoken
     found = replace(found, before_limits=prediction.proposed, spoken=said)
     if change == STAY:
         return replace(found, withheld=_why_limited(said), detail=tuple(s.rule for s in spoken))
@@ -156,11 +162,6 @@ def _limited(seen: Seen, found: Outcome, prediction: Prediction) -> Outcome:
     if tier.tier is Tier.WITHHELD:
         return replace(found, withheld=Withheld.DANGER_LOCK, detail=tier.reasons)
     return replace(found, withheld=None, change=change, tier=tier.tier.value, tier_reasons=tier.reasons, detail=())
-
-
-def _said_of(change: Change, found: Outcome) -> tuple[Spoken, ...]:
-    """What spoke of this change when candidates were listed."""
-    return next((c.spoken for c in found.candidates if c.change == change), ())
 
 
 def _why_limited(said: tuple[Spoken, ...]) -> Withheld:

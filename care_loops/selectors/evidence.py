@@ -15,6 +15,7 @@ from ..domain.evidence import Evidence, ModeInForce, OpenAlert
 from ..domain.loops import LoopState
 from ..domain.provenance import TableRef
 from ..models import Alert, Boundary, Loop, Patient, Step
+from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
 
 LOOKS_BACK = timedelta(days=84)  # five windows, each up to its search further back, and the danger window
@@ -24,7 +25,7 @@ def assemble(patient: Patient, *, pathway: str, now: datetime, tables: Sequence[
     """Everything a recommendation rests on, as the record stands at `now`."""
     zone = ZoneInfo(patient.zone)
     lines = regimen.lines(patient, now=now)
-    changes = regimen.past_changes(lines)
+    changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
     today = now.astimezone(zone).date()
     version = serving(pathway)
