@@ -1,8 +1,8 @@
 """Movement around readings, as alignment reads it: stored samples of steps and exercise as steps a minute at instants.
 
 Rules
- * A sample over an interval is its rate at points along it, no further apart than `EVERY`, so that a reading in the middle
-   of a long walk finds it. No sample is no point: a gap stays absent.
+ * A sample over an interval is its rate at points along it, no further apart than `EVERY`, so that a reading in the
+   middle of a long walk finds it. No sample is no point: a gap stays absent.
  * An interval without length tells no rate. Recorded exercise counts as effort whatever the steps.
 """
 

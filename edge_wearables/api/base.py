@@ -23,7 +23,7 @@ class RawBody(BaseParser):
 
     media_type = "*/*"
 
-    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> bytes:
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
         """At most one byte more than a message may have."""
         return stream.read(MAX_BODY + 1)
 
@@ -53,4 +53,5 @@ class EnrolmentThrottle(DeviceThrottle):
 
 def raw_body(request: Request) -> bytes:
     """The request's bytes; nothing sent is no bytes."""
-    return request.data if isinstance(request.data, bytes) else b""
+    sent: Any = request.data
+    return sent if isinstance(sent, bytes) else b""

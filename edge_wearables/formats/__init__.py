@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import strict_json
 from ..domain import Bad, Item, Unreadable
-from . import fhir, omron_csv, open_mhealth, own, self_measured
+from . import fhir, fields, omron_csv, open_mhealth, own, self_measured
 
 Reader = Callable[..., Item]
 READERS: dict[str, Reader] = {
@@ -43,7 +43,7 @@ def read_file(name: str, content: bytes, *, zone: str | None) -> tuple[Item, ...
     if name not in FILES:
         raise Unreadable("unknown_format", f"The format is not one of {', '.join(FILES)}.")
     if zone is not None:
-        zone = own.fields.zone(zone, otherwise=None)
+        zone = fields.zone(zone, otherwise=None)
     if name == omron_csv.NAME:
         return omron_csv.read_all(content, zone=zone)
     documents = _documents(name, content)
@@ -62,7 +62,7 @@ def _documents(name: str, content: bytes) -> list[Any]:
     if name in (fhir.NAME, self_measured.NAME):
         return fhir.observations(whole)
     if name == own.NAME and isinstance(whole, dict) and "readings" in whole:
-        return own.fields.a_list(whole["readings"], name="readings")
+        return fields.a_list(whole["readings"], name="readings")
     return whole if isinstance(whole, list) else [whole]
 
 

@@ -171,7 +171,7 @@ def _absent_reason(concept: object) -> str:
     codings = concept.get("coding") if isinstance(concept, dict) else None
     for coding in codings if isinstance(codings, list) else ():
         if isinstance(coding, dict) and isinstance(coding.get("code"), str) and coding["code"]:
-            return coding["code"][:60]
+            return str(coding["code"])[:60]
     return "unknown"
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -117,8 +117,8 @@ def read_all(content: bytes, *, zone: str | None) -> tuple[Item, ...]:
         raise Unreadable("not_csv", f"The file is not CSV: {err}.") from err
 
 
-def _numbered(rows: object) -> list[tuple[int, list[str]]]:
-    found = [(number, row) for number, row in enumerate(rows, start=2) if any(cell.strip() for cell in row)]  # type: ignore[call-overload]
+def _numbered(rows: Iterable[list[str]]) -> list[tuple[int, list[str]]]:
+    found = [(number, row) for number, row in enumerate(rows, start=2) if any(cell.strip() for cell in row)]
     if len(found) > MAX_ROWS:
         raise Unreadable("too_many_rows", f"The file has more than {MAX_ROWS} rows.")
     return found

@@ -34,6 +34,7 @@ from ..policies import clock_is_wrong
 from ..selectors import key_for, received_before, stored_batch, tenures
 from ..sequences import Mark
 from ..signatures import message_bytes, verify
+from .exertion import tag_exertion
 from .refusing import keep_message, keep_readings
 from .sorting import EQUIVOCAL, JUMP, Context, Sorted, sort_entries
 
@@ -159,7 +160,7 @@ def _inward(items: Sequence[Sorted], trusted: _Trusted, *, by: Acting, now: date
         if samples:
             take_in_samples(patient_id, samples, by=by, now=now, received_at=now)
         for arriving in _without_repeats([item for item in own if item.arrival is not None]):
-            arrivals = [item.arrival for item in arriving if item.arrival is not None]
+            arrivals = tag_exertion(patient_id, [item.arrival for item in arriving if item.arrival is not None])
             done = take_in(patient_id, arrivals, by=by, now=now, received_at=now, batch=proof)
             taken.append(done)
             for item, result in zip(arriving, done.results, strict=True):

@@ -66,7 +66,7 @@ def add_device(new: NewDevice, *, by: Acting, now: datetime) -> Device:
         raise BadInput("Only a cuff can be validated.", field="validated")
     with transaction.atomic():
         device_id = uuid4()
-        said = {"model_name": new.model_name, "method": new.method.value, "validated": new.validated}
+        said: dict[str, object] = {"model_name": new.model_name, "method": new.method.value, "validated": new.validated}
         entry = _note("device.enrolled", device_id, by=by, now=now, payload={"step": "added"} | said)
         return Device.objects.create(
             id=device_id,

@@ -27,6 +27,7 @@ from ..domain import SAMPLE_UNITS, Bad, Item, Measured, Outcome, Sampled
 from ..formats import read_file
 from ..models import RefusedReading
 from ..policies import method_of
+from .exertion import tag_exertion
 from .refusing import keep_readings
 
 CHUNK = 500
@@ -62,14 +63,14 @@ def ingest_file(file: VendorFile, *, patient_id: UUID, by: Acting, now: datetime
     counts = Counter(dict.fromkeys(("stored", "duplicate", "conflict", "quarantined", "rejected"), 0))
     alerts: set[UUID] = set()
     with transaction.atomic():
-        arrivals = [_arrival(item, file, patient_id) for item in items if isinstance(item, Measured)]
-        for chunk in _chunks(arrivals):
-            done = take_in(patient_id, chunk, by=by, now=now, received_at=now)
-            counts.update(result.outcome.value for result in done.results)
-            alerts |= set(done.alerts)
         samples = [_sample(item, file, patient_id) for item in items if isinstance(item, Sampled)]
         unique = {sample.source_id: sample for sample in samples}
         new = take_in_samples(patient_id, list(unique.values()), by=by, now=now, received_at=now) if unique else 0
+        arrivals = [_arrival(item, file, patient_id) for item in items if isinstance(item, Measured)]
+        for chunk in _chunks(tag_exertion(patient_id, arrivals)):
+            done = take_in(patient_id, chunk, by=by, now=now, received_at=now)
+            counts.update(result.outcome.value for result in done.results)
+            alerts |= set(done.alerts)
         refused = [item for item in items if isinstance(item, Bad)]
         _keep(refused, patient_id=patient_id, by=by, now=now)
     counts["rejected"] = len(refused)

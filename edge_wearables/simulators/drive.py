@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from random import Random
@@ -17,7 +18,7 @@ from typing import Any
 
 from ..runtime import DeviceRuntime, Ended, Identity, Line
 from .faults import BadLine, Crashed, Crashing
-from .person import readings
+from .person import Reading, readings
 
 LAST_ROUNDS = 50
 
@@ -62,7 +63,7 @@ def drive(
     taken = (r for r in readings(seed=seed, zone=identity.zone, first_day=first_day, days=days) if r.taken_at <= now)
     for _, day in groupby(taken, key=lambda reading: reading.taken_at.date()):
         for reading in day:
-            _survive(disk, identity, bad, crashing, lambda device, r=reading: device.record(r.content))
+            _survive(disk, identity, bad, crashing, partial(_record, reading=reading))
         sent = _survive(disk, identity, bad, crashing, lambda device: device.sync(now=clock()))
         answers += sent.answers if sent else ()
     ended, device = Ended.TRY_LATER, DeviceRuntime(disk, identity, line)
@@ -75,6 +76,10 @@ def drive(
     waiting, recorded = len(device.waiting()), len(device.kept())
     device.close()
     return Driven(recorded, tuple(answers), waiting, crashing.times, ended)
+
+
+def _record(device: DeviceRuntime, reading: Reading) -> int:
+    return device.record(reading.content)
 
 
 def _survive(

@@ -309,3 +309,16 @@ def test_a_revoked_device_is_refused_at_the_next_message():
         assert refused.status_code == 403
         assert refused.json()["code"] == "key_revoked"
     assert BloodPressure.objects.count() == 1
+
+
+def test_a_reading_soon_after_effort_is_told_so_and_one_at_rest_is_not():
+    sender, now = a_sender(), timezone.now()
+    walk = {"kind": "steps", "unit": "{steps}", "value": 4200}
+    walk |= {
+        "starts_at": (now - timedelta(minutes=95)).isoformat(),
+        "ends_at": (now - timedelta(minutes=60)).isoformat(),
+    }
+    sender.taken(pressure(1, ago=50), pressure(2, ago=80), pressure(3, ago=20), pressure(4, ago=150), {"seq": 5} | walk)
+    assert [row.flags for row in sender.stored()] == [["post_exercise"], ["post_exercise"], [], []]
+    sender.taken(pressure(6, ago=45))
+    assert sender.stored()[4].flags == ["post_exercise"]
