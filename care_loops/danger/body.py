@@ -24,8 +24,8 @@ def lab_hits(lab: Lab, context: Context, table: DangerTable, received_at: dateti
     """Everything the rules say of one laboratory result."""
     at = when_taken(lab, received_at)
     for rule in table.of(When.LAB):
-        right_kind = rule.test is not None and rule.test.component is lab.kind
-        if right_kind and rule.test is not None and rule.test.holds(lab.value) and applies(rule, context):
+        beyond = rule.boundary.component is lab.kind and rule.boundary.holds(lab.value)
+        if beyond and applies(rule, context):
             yield Hit(rule, (lab.lab_id,), at)
     results = [lab, *(one for one in context.labs if one.lab_id != lab.lab_id)]
     for when in (When.LAB_RISE_PERCENT, When.LAB_FALL_PERCENT):
@@ -38,9 +38,7 @@ def lab_hits(lab: Lab, context: Context, table: DangerTable, received_at: dateti
 def _since_changes(
     rule: DangerRule, labs: list[Lab], context: Context, table: DangerTable, received_at: datetime
 ) -> Iterator[Hit]:
-    if rule.test is None:
-        return
-    of_kind = [one for one in labs if one.kind is rule.test.component]
+    of_kind = [one for one in labs if one.kind is rule.boundary.component]
     for change in context.changes:
         if change.drug_class not in rule.drug_classes:
             continue
@@ -48,7 +46,7 @@ def _since_changes(
         if baseline is None or baseline.value <= 0:
             continue
         for result in of_kind:
-            if _after(result, change, table) and rule.test.holds(_percent(rule, baseline.value, result.value)):
+            if _after(result, change, table) and rule.boundary.holds(_percent(rule, baseline.value, result.value)):
                 yield Hit(rule, (baseline.lab_id, result.lab_id), when_taken(result, received_at))
 
 
@@ -96,8 +94,7 @@ def average_hits(
 ) -> Iterator[Hit]:
     """What the rules say of the mean of a window (C9)."""
     for rule in table.of(When.AVERAGE):
-        if rule.test is None or not applies(rule, context):
-            continue
-        systolic = rule.test.component is Component.SYSTOLIC
-        if rule.test.holds(average.systolic.value if systolic else average.diastolic.value):
+        systolic = rule.boundary.component is Component.SYSTOLIC
+        mean = average.systolic if systolic else average.diastolic
+        if applies(rule, context) and rule.boundary.holds(mean.value):
             yield Hit(rule, (window,), received_at)

@@ -68,9 +68,9 @@ def with_symptom(
 
 
 def _meets(rule: DangerRule, reading: Reading, values: Mapping[Component, Decimal]) -> bool:
-    if rule.test is None or (rule.at_rest and at_work(reading)):
+    if rule.at_rest and at_work(reading):
         return False
-    tests = [rule.test] if rule.guard is None else [rule.test, rule.guard]
+    tests = [rule.boundary] if rule.guard is None else [rule.boundary, rule.guard]
     return all(t.holds(values.get(Component(str(t.component)))) for t in tests)
 
 
@@ -149,11 +149,9 @@ def felt_near(
 
 
 def _falls(rule: DangerRule, resting: Reading, standing: Reading, table: DangerTable) -> bool:
-    if rule.test is None:
-        return False
-    component = Component(str(rule.test.component))
+    component = Component(str(rule.boundary.component))
     before, after = (values_of(one, table).get(component) for one in (resting, standing))
-    return before is not None and after is not None and rule.test.holds(before - after)
+    return before is not None and after is not None and rule.boundary.holds(before - after)
 
 
 def _postures(reading: Reading, others: Sequence[Reading], table: DangerTable) -> Iterator[tuple[Reading, Reading]]:

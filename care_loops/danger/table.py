@@ -104,6 +104,30 @@ class DangerRule:
     effects: Effects
     source: Source
 
+    def __post_init__(self) -> None:
+        lacks = [what for what, whens in _NEEDS.items() if self.when in whens and not getattr(self, what)]
+        if lacks or (self.when is When.READING_WITH_SYMPTOM and self.test is None and not self.of):
+            raise ValueError(f"{self.rule}: {self.when} needs {' and '.join(lacks) or 'a boundary or other rows'}")
+
+    @property
+    def boundary(self) -> Test:
+        """The boundary of a rule that has one; a rule without is a bug of the caller."""
+        if self.test is None:
+            raise ValueError(f"{self.rule} has no boundary")
+        return self.test
+
+
+#: What a rule cannot be without, by what it looks at.
+_NEEDS: Mapping[str, frozenset[When]] = {
+    "test": frozenset(
+        {When.READING, When.ORTHOSTATIC, When.LAB, When.LAB_RISE_PERCENT, When.LAB_FALL_PERCENT, When.AVERAGE}
+    ),
+    "of": frozenset({When.READING_REPEATED, When.ORTHOSTATIC_WITH_SYMPTOM}),
+    "symptoms": frozenset({When.SYMPTOM, When.READING_WITH_SYMPTOM, When.ORTHOSTATIC_WITH_SYMPTOM}),
+    "within_days": frozenset({When.READING_REPEATED}),
+    "drug_classes": frozenset({When.LAB_RISE_PERCENT, When.LAB_FALL_PERCENT}),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class DangerWindows:

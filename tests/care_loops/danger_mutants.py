@@ -46,11 +46,12 @@ def _of_rule(rule: DangerRule) -> Iterator[tuple[str, DangerRule]]:
                 yield f"{cell} other when absent", replace(rule, **{cell: other})
     for cell in ("of", "symptoms", "drug_classes"):
         words = getattr(rule, cell)
-        for word in words:
+        for word in words if len(words) > 1 else ():
             yield f"{cell} without {word}", replace(rule, **{cell: tuple(w for w in words if w != word)})
     if rule.within_days:
-        for name, moved in (("more", rule.within_days + 1), ("fewer", rule.within_days - 1)):
-            yield f"{name} days", replace(rule, within_days=moved)
+        yield "more days", replace(rule, within_days=rule.within_days + 1)
+    if rule.within_days > 1:
+        yield "fewer days", replace(rule, within_days=rule.within_days - 1)
     if rule.guard is not None:
         yield "unguarded", replace(rule, guard=None)
     effects = rule.effects

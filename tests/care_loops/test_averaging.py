@@ -359,6 +359,13 @@ def test_the_month_before_is_found_by_its_days_28_or_more_back():
     assert current.ends_at - before.ends_at >= timedelta(days=28)
 
 
+def test_an_average_of_visits_has_no_window_before_it():
+    rule = averaging_rule("office_all")
+    current = average([reading(at=at(1, 9), setting=Setting.OFFICE)], rule, as_of=AS_OF, zone=BERLIN)
+    assert current.average is not None
+    assert previous_window([], rule, current=current, zone=BERLIN, apart_days=28, search_days=14) is None
+
+
 def test_a_window_does_not_follow_itself():
     readings = week()
     current = home(readings)

@@ -11,11 +11,13 @@ from decimal import Decimal
 
 import pytest
 
-from care_loops.danger import Context, assess, counted_as, escalation, narrowed, reference_rows
+from care_loops.danger import Context, When, assess, counted_as, escalation, narrowed, reference_rows
 from care_loops.danger.reference import HEADINGS
 from care_loops.domain.alerts import AlertKind, AlertSeverity, Ask, Finding
 from care_loops.domain.record import SymptomKind
+from care_loops.pathways.hypertension import tables_danger
 from care_loops.pathways.hypertension.tables_danger import danger_table
+from care_loops.pathways.hypertension.tables_therapy import BadTable
 from tests.care_loops.clinic import NO_DRUGS, NOW, PLAIN_FACTS, data_set, days, hours, reading, symptom
 from tests.care_loops.danger_mutants import mutants
 from tests.care_loops.danger_spec import LINES, LISTS, disagreements, play
@@ -210,3 +212,39 @@ def test_history_asks_nothing_of_anybody():
 def test_what_a_patient_is_asked_is_a_known_code():
     asked = {ask for rule in TABLE.rules for ask in rule.effects.asks} | {Ask.CUFF_READING}
     assert asked == set(Ask)
+
+
+@pytest.mark.parametrize(
+    ("cells", "says"),
+    [
+        ({"test": None}, "needs test"),
+        ({"when": When.SYMPTOM}, "needs symptoms"),
+        ({"when": When.READING_REPEATED}, "needs of and within_days"),
+        (
+            {"when": When.READING_WITH_SYMPTOM, "test": None, "symptoms": (SymptomKind.FALL,)},
+            "a boundary or other rows",
+        ),
+    ],
+)
+def test_a_rule_that_could_never_speak_cannot_be_made(cells, says):
+    with pytest.raises(ValueError, match=says):
+        replace(TABLE.rules[0], **cells)
+
+
+def test_a_rule_without_a_boundary_is_not_asked_for_one():
+    repeated = next(rule for rule in TABLE.rules if rule.when is When.READING_REPEATED)
+    with pytest.raises(ValueError, match="no boundary"):
+        _ = repeated.boundary
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ({"component": "systolic", "compare": "=>", "value": "180", "when_absent": False}, "not a boundary"),
+        ({"component": "systolic", "compare": ">=", "value": 180, "when_absent": False}, "numbers as text"),
+        ({"component": "systolic", "compare": ">=", "value": "180", "when_absent": "no"}, "true or false"),
+    ],
+)
+def test_a_boundary_written_wrongly_does_not_load(cell, says):
+    with pytest.raises(BadTable, match=says):
+        tables_danger._test(cell, When.READING)
