@@ -26,7 +26,9 @@ from care_loops.domain.readings import (
     Status,
     WindowResult,
 )
+from care_loops.pathways.hypertension import tables_readings
 from care_loops.pathways.hypertension.tables_readings import averaging_rule
+from care_loops.pathways.hypertension.tables_therapy import BadTable
 from tests.care_loops.clinic import BERLIN, data_set, reading
 
 HOME = averaging_rule("home_7_day")
@@ -590,6 +592,11 @@ def test_every_value_of_every_rule_has_a_source():
     for name in ("home_7_day", "office_drop_first", "office_all"):
         rule = averaging_rule(name)
         assert {row.row for row in rule.rows} == {f for f in rule.__slots__ if f not in {"name", "version", "rows"}}
+
+
+def test_a_rule_that_lacks_a_row_does_not_load():
+    with pytest.raises(BadTable, match="no row"):
+        tables_readings._rule("half a rule", "1", {})
 
 
 def test_a_number_of_the_rule_that_is_changed_is_noticed():
