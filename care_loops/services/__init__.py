@@ -50,8 +50,9 @@ from .take_in import (
     take_in,
     take_in_samples,
 )
+from .turning import Turned, reevaluate_all, turn
 from .visits import plan_visit
-from .windows import close_due_windows, close_window, reevaluate_open
+from .windows import close_due_windows, close_window, due_windows, reevaluate_open
 
 __all__ = [
     "DISPOSITIONS",
@@ -75,6 +76,7 @@ __all__ = [
     "ReplayResult",
     "Sample",
     "TakenIn",
+    "Turned",
     "acknowledge_alert",
     "close_due_windows",
     "close_window",
@@ -82,6 +84,7 @@ __all__ = [
     "decide",
     "deliver",
     "dispose_alert",
+    "due_windows",
     "enrol_patient",
     "escalate_alerts",
     "expire_loops",
@@ -103,6 +106,7 @@ __all__ = [
     "record_lab",
     "record_regimen_entry",
     "record_symptom",
+    "reevaluate_all",
     "reevaluate_open",
     "replay",
     "respond",
@@ -111,5 +115,6 @@ __all__ = [
     "sign_target",
     "take_in",
     "take_in_samples",
+    "turn",
     "write_order",
 ]

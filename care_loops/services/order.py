@@ -29,11 +29,12 @@ from ..pathways.hypertension.rules import rules, tables
 from ..policies import LimitStops, NotNow
 from ..recommend import Seen, look
 from ..selectors.access import patient_for, role_for
+from ..selectors.due import WAITING
 from ..selectors.evidence import assemble
 from ..transitions import OPEN
 from .decide import DecisionInput, check_reason, pick, sign_decision
 from .moves import Why, enter, lock
-from .windows import PATHWAY, STANDS_FOR, WAITING, withdraw
+from .windows import PATHWAY, STANDS_FOR, withdraw
 
 ORDERED = "clinician_order"
 

@@ -29,6 +29,7 @@ from ..models import Boundary, Loop, Patient
 from ..pathways.hypertension import predictors
 from ..pathways.hypertension.rules import rules, tables
 from ..recommend import recommend
+from ..selectors.due import WAITING, window_due
 from ..selectors.evidence import assemble
 from ..transitions import OPEN
 from .moves import Why, enter, lock
@@ -84,9 +85,6 @@ def _make_room(patient: Patient, pathway: str, *, by: Acting, now: datetime) -> 
             return False
         withdraw(lock(loop.pk), "new_window", by=by, now=now)
     return True
-
-
-WAITING = (LoopState.WITH_CLINICIAN.value, LoopState.WITH_PATIENT.value)
 
 
 def withdraw(loop: Loop, reason: str, *, by: Acting, now: datetime) -> None:
@@ -154,8 +152,8 @@ def route(loop: Loop, outcome: Outcome, *, by: Acting, now: datetime) -> None:
         enter(loop, LoopState.WITH_PATIENT, by=by, now=now, why=Why(boundary=loop.boundary, payload=payload))
         enqueue("patient.tell", {"loop": str(loop.pk), "kind": "change"})
     else:
-        payload = {"tier": outcome.tier, "reasons": list(outcome.tier_reasons)}
-        enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(payload=payload))
+        reasons = {"tier": outcome.tier, "reasons": list(outcome.tier_reasons)}
+        enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(payload=reasons))
 
 
 def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
@@ -197,15 +195,14 @@ def _same_window(patient: Patient, loop: Loop, *, now: datetime) -> Evidence:
     return replace(fresh, window_closed_at=frozen.window_closed_at)
 
 
+def due_windows(*, now: datetime, pathway: str = PATHWAY) -> list[UUID]:
+    """Patients whose window is due: the last was closed a week ago or more, or there never was one."""
+    return window_due(pathway=pathway, every=STANDS_FOR, now=now)
+
+
 def close_due_windows(*, by: Acting, now: datetime, pathway: str = PATHWAY) -> Closed:
     """Close every patient's window whose last loop is a week old or that never had one. Each in its own transaction."""
-    recent = Loop.objects.filter(pathway=pathway, origin=Origin.PROPOSAL.value, opened_at__gt=now - STANDS_FOR)
-    due = Patient.objects.filter(merged_into__isnull=True, died_at__isnull=True).exclude(
-        pk__in=recent.values("patient_id")
-    )
-    opened = [
-        close_window(pk, pathway=pathway, by=by, now=now) for pk in due.values_list("pk", flat=True).order_by("pk")
-    ]
+    opened = [close_window(pk, pathway=pathway, by=by, now=now) for pk in due_windows(pathway=pathway, now=now)]
     loops = [loop for loop in opened if loop is not None]
     withheld = sum(loop.state == LoopState.WITHHELD.value for loop in loops)
     return Closed(closed=len(loops), proposed=len(loops) - withheld, withheld=withheld)

@@ -1,0 +1,50 @@
+"""`manage.py replay LOOP_ID`: compute a past recommendation again from what was kept; exit 0 only when identical."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from django.core.management.base import BaseCommand, CommandError
+
+from care_loops.services import replay
+from governance.domain import Refusal
+
+
+class Command(BaseCommand):
+    """Parse, make one call, say what came of it."""
+
+    help = "Recompute a recommendation from its frozen evidence; name the first difference, or say identical."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which one."""
+        parser.add_argument("loop_id", metavar="LOOP_ID", type=_identifier)
+        parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        """Exit 0 when identical, 1 when not, 2 when there is no such recommendation."""
+        try:
+            result = replay(options["loop_id"])
+        except Refusal as refusal:
+            raise CommandError(f"{refusal.code}: {refusal.detail}", returncode=2) from refusal
+        if options["json"]:
+            self.stdout.write(json.dumps({"loop": str(options["loop_id"]), **asdict(result)}))
+        elif result.identical:
+            self.stdout.write("identical")
+        else:
+            self.stdout.write(
+                f"differs first in {result.first_difference}\nkept:     {result.kept}\ncomputed: {result.computed}"
+            )
+        if not result.identical:
+            sys.exit(1)
+
+
+def _identifier(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as err:
+        raise CommandError(f"{text!r} is not the identifier of a recommendation.", returncode=2) from err

@@ -1,0 +1,24 @@
+"""Whose turn it is: patients whose window is due, patients with a recommendation that waits."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from ..domain.loops import LoopState, Origin
+from ..models import Loop, Patient
+
+WAITING = (LoopState.WITH_CLINICIAN.value, LoopState.WITH_PATIENT.value)
+
+
+def window_due(*, pathway: str, every: timedelta, now: datetime) -> list[UUID]:
+    """Patients whose last proposal is older than `every`, or who never had one, by id."""
+    recent = Loop.objects.filter(pathway=pathway, origin=Origin.PROPOSAL.value, opened_at__gt=now - every)
+    due = Patient.objects.filter(merged_into__isnull=True, died_at__isnull=True)
+    return list(due.exclude(pk__in=recent.values("patient_id")).order_by("pk").values_list("pk", flat=True))
+
+
+def with_something_waiting() -> list[UUID]:
+    """Patients with a proposal that waits for them or for a clinician, by id."""
+    waiting = Loop.objects.filter(state__in=WAITING, origin=Origin.PROPOSAL.value)
+    return sorted(set(waiting.values_list("patient_id", flat=True)))

@@ -1,0 +1,73 @@
+"""What runs without being asked: the clock of the loops, for Celery's worker and beat.
+
+Rules
+ * A task reads the clock and makes one call. It carries identifiers only, and may run twice: every service it calls
+   gives the same once more.
+ * Windows and second looks are one task for each patient, so that a killed worker, a slow patient or a bug in one
+   patient's evidence holds up nobody else. What beat hands out and nobody took before the next round is dropped: the
+   next round finds it still due.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+from celery import shared_task
+from django.utils import timezone
+
+from governance.services import Acting, acting_job
+
+from . import services
+
+
+def _as(name: str) -> Acting:
+    return acting_job(name, str(uuid4()))
+
+
+@shared_task(queue="critical")
+def escalate() -> int:
+    """Pass on every alert that nobody has acknowledged in time."""
+    return services.escalate_alerts(by=_as("escalate-alerts"), now=timezone.now())
+
+
+@shared_task(queue="critical")
+def expire() -> int:
+    """End every recommendation past its time."""
+    return services.expire_loops(by=_as("expire-loops"), now=timezone.now())
+
+
+@shared_task(queue="critical")
+def close_window(patient_id: str) -> None:
+    """Close one patient's window."""
+    services.close_window(UUID(patient_id), by=_as("close-windows"), now=timezone.now())
+
+
+@shared_task(queue="critical")
+def close_due_windows() -> int:
+    """Hand out every window that is due. Returns how many."""
+    due = services.due_windows(now=timezone.now())
+    for patient_id in due:
+        close_window.apply_async([str(patient_id)], expires=WINDOWS)
+    return len(due)
+
+
+@shared_task(queue="critical")
+def look_again() -> int:
+    """Look again at what waits, with the evidence of now. Returns how many were withdrawn."""
+    return services.reevaluate_all(by=_as("look-again"), now=timezone.now())
+
+
+ESCALATE, EXPIRE, WINDOWS, LOOK_AGAIN = 20.0, 60.0, 300.0, 900.0  # seconds between two rounds
+
+
+def _every(seconds: float, task: Any) -> dict[str, Any]:
+    return {"task": task.name, "schedule": seconds, "options": {"expires": seconds}}
+
+
+SCHEDULE = {
+    "escalate-alerts": _every(ESCALATE, escalate),
+    "expire-loops": _every(EXPIRE, expire),
+    "close-due-windows": _every(WINDOWS, close_due_windows),
+    "look-again": _every(LOOK_AGAIN, look_again),
+}
