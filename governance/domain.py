@@ -3,7 +3,7 @@
 Rules
  * A refusal is ours and is shown: it has a stable `code`, a sentence, and an HTTP status for the door to use.
  * A fault is the world's and is retried. A bug is the caller's and is left to crash.
- * A role is what a person is here for; a relation is what ties that person to one record. Neither alone lets anyone act.
+ * A role is what a person is here for; a relation is what ties that person to one record. Neither alone suffices.
 """
 
 from __future__ import annotations

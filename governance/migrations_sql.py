@@ -40,28 +40,23 @@ def rights(tables: Mapping[str, Sequence[str]]) -> migrations.RunPython:
 
 def only_grows(table: str) -> migrations.RunSQL:
     """Refuse UPDATE, DELETE and TRUNCATE of `table`, whoever asks."""
-    made = [
-        f"CREATE TRIGGER {table}_no_change BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
-        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change",
-        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
-    ]
-    undone = [f"DROP TRIGGER {table}_no_change ON {table}", f"DROP TRIGGER {table}_no_truncate ON {table}"]
-    return migrations.RunSQL(sql=made, reverse_sql=undone)
+    return _refuse(table, rows="UPDATE OR DELETE")
 
 
 def no_deletion(table: str) -> migrations.RunSQL:
     """Refuse DELETE and TRUNCATE of a table whose named columns may move."""
-    made = [
-        f"CREATE TRIGGER {table}_no_delete BEFORE DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} "
-        "FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
-        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_delete",
-        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate",
+    return _refuse(table, rows="DELETE")
+
+
+def _refuse(table: str, *, rows: str) -> migrations.RunSQL:
+    row, whole = f"{table}_stays", f"{table}_no_truncate"
+    made: list[Any] = [
+        f"CREATE TRIGGER {row} BEFORE {rows} ON {table} FOR EACH ROW EXECUTE FUNCTION audit_refuse()",
+        f"CREATE TRIGGER {whole} BEFORE TRUNCATE ON {table} FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {row}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {whole}",
     ]
-    undone = [f"DROP TRIGGER {table}_no_delete ON {table}", f"DROP TRIGGER {table}_no_truncate ON {table}"]
+    undone: list[Any] = [f"DROP TRIGGER {row} ON {table}", f"DROP TRIGGER {whole} ON {table}"]
     return migrations.RunSQL(sql=made, reverse_sql=undone)
 
 

@@ -1,6 +1,6 @@
 """What was measured, felt and taken: evidence that only grows.
 
-A row carries its source (`source_system`, `source_id`), so that what arrives twice is stored once. `device` is an opaque
+A row carries its source (`source_system`, `source_id`), so that what arrives twice is stored once. `device` is opaque, a
 reference: this app knows nothing of devices. Absent stays null, with the reason beside it.
 """
 

@@ -10,7 +10,7 @@ from .people import Patient
 
 
 class VisitPlan(models.Model):
-    """The next visit as the rule or a clinician set it. The newest row holds; a clinician's override outlives the rule."""
+    """The next visit as the rule or a clinician set it. The newest row holds; an override outlives the rule."""
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="visit_plans")
     due_on = models.DateField()

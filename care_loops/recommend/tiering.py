@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from governance.tier_policy import shipped
-from governance.tiers import OperatingMode, BoundaryFacts, PathwayMode, TierFacts, Tiering, assign
+from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, TierFacts, Tiering, assign
 
 from ..domain.alerts import Scope
 from ..domain.changes import Change, ChangeKind, Prediction, Severity, Spoken
@@ -123,7 +123,7 @@ def _days(start: datetime, end: datetime) -> Decimal:
 
 
 def _recent_values(seen: Seen) -> tuple[list[Decimal], list[Decimal]]:
-    """Every systolic and diastolic value of the danger window, whatever became of the reading; sentinels are no values."""
+    """Every systolic and diastolic value of the danger window, whatever became of the reading. Sentinels are none."""
     since = seen.evidence.as_of - timedelta(days=float(seen.rules.danger.windows.bar_days))
     recent = [r for r in seen.evidence.readings if r.taken_at >= since]
 

@@ -17,7 +17,7 @@ from governance.domain import NotAllowed, NotFound, Permission, Relation, Role
 from governance.permissions import TABLE, check
 from governance.services import Acting
 
-from ..models import Loop, Patient
+from ..models import Alert, Loop, Patient
 
 NOBODY = "There is no such record, or it is not yours to see."
 
@@ -75,6 +75,18 @@ def loop_for(by: Acting, loop_id: UUID | str, permission: Permission, *, now: da
         raise NotFound(NOBODY) from None
     patient_for(by, loop.patient_id, permission, now=now)
     return loop
+
+
+def alert_for(by: Acting, alert_id: UUID | str, permission: Permission, *, now: datetime) -> Alert:
+    """The alert, when this person may do `permission` with its patient's record."""
+    if not any((permission, role) in TABLE for role in by.standing.roles):
+        check(permission, by.standing, frozenset())
+    try:
+        alert = Alert.objects.select_related("patient").get(pk=alert_id)
+    except (Alert.DoesNotExist, ValueError, TypeError):
+        raise NotFound(NOBODY) from None
+    patient_for(by, alert.patient_id, permission, now=now)
+    return alert
 
 
 def patients_of(by: Acting, *, now: datetime) -> QuerySet[Patient]:

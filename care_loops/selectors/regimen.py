@@ -4,7 +4,7 @@ Rules (issue text of the loop; DESIGN 3)
  * A line written by a loop counts only from its first intake; until then the line before it stands. A stop counts from
    the patient's yes.
  * The newest line of an ingredient holds; a stopped one is gone.
- * A line that could not be read, or a source that says otherwise than what we follow, makes the regimen not fully known.
+ * A line that could not be read, or a source that contradicts what we follow, makes the regimen not fully known.
 """
 
 from __future__ import annotations
@@ -121,11 +121,11 @@ def past_changes(counting: tuple[Line, ...]) -> tuple[PastChange, ...]:
 
 def _steps(before: RegimenEntry | None, after: RegimenEntry) -> int:
     """Signed steps between two lines; doses that are on no ladder count as one step in their direction."""
-    was = before is not None and before.status == RegimenEntry.ACTIVE
     is_now = after.status == RegimenEntry.ACTIVE
-    if not was or not is_now:
-        return int(is_now) - int(was)
-    assert before is not None
+    if before is None or before.status != RegimenEntry.ACTIVE:
+        return int(is_now)
+    if not is_now:
+        return -1
     if before.step_index is not None and after.step_index is not None:
         return after.step_index - before.step_index
     then, later = before.daily_dose_mg, after.daily_dose_mg

@@ -55,7 +55,7 @@ def raise_findings(
     by: Acting,
     now: datetime,
 ) -> tuple[UUID, ...]:
-    """Turn findings into alerts, in the caller's transaction. Historic ones raise nothing. Returns the alerts touched."""
+    """Turn findings into alerts, in the caller's transaction; historic ones raise nothing. Returns those touched."""
     touched = []
     for finding in found:
         if finding.historic:

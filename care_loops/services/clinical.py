@@ -2,7 +2,7 @@
 
 Rules
  * What arrives twice under the same source id is kept once.
- * A lab and a symptom run the danger rules in the same transaction (CLINICAL 1.3). A condition that says pregnancy does too.
+ * A lab and a symptom run the danger rules in the same transaction (CLINICAL 1.3); so does what may mean pregnancy.
  * A side effect blamed on a drug pauses automation for that drug from this moment: the proposal reads it as open.
  * After each, an open recommendation is looked at again; the caller's transaction carries the note to do so.
 """

@@ -16,7 +16,7 @@ from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.record import reading_of
 from .again import look_again
 from .events import note
-from .take_in import Arrival, take_in
+from .take_in import Arrival, stored_as, take_in
 
 
 def correct_reading(
@@ -61,6 +61,4 @@ def _move(row: BloodPressure, to: UUID, *, by: Acting, now: datetime) -> UUID:
     arrival = Arrival("correction", f"{row.pk}:{uuid4()}", reading_of(row), absent_reason=row.absent_reason)
     taken = take_in(other.pk, [arrival], by=by, now=now, received_at=now, imported=True)
     look_again(other.pk)
-    found = taken.results[0].reading_id
-    assert found is not None
-    return found
+    return stored_as(taken.results[0])

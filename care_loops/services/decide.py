@@ -60,7 +60,10 @@ MEANING: dict[DecisionKind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class DecisionInput:
-    """What a clinician chose. `candidate_key` names the other candidate when modifying; `seen_version` is what was shown."""
+    """What a clinician chose. `candidate_key` names the other candidate when modifying.
+
+    `seen_version` is the version of the recommendation that was shown.
+    """
 
     kind: DecisionKind
     reason_code: str

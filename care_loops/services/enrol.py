@@ -119,7 +119,7 @@ def leave_care_team(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetim
 
 
 def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:
-    """Put `successor` into each care team `leaver` is in, with the same responsibility, and end the leaver's. Returns how many."""
+    """Put `successor` into each care team `leaver` is in, as responsible as before. Returns how many teams."""
     by = by.under(check(Permission.MANAGE_STAFF, by.standing, frozenset({Relation.SITE})))
     with transaction.atomic():
         held = list(CareTeamMember.objects.select_for_update().filter(user=leaver, until__isnull=True))

@@ -2,8 +2,8 @@
 
 Rules
  * A dose is logged once per source id. What was skipped is said too.
- * The first dose taken of a new line confirms it: only now has the regimen changed, and the recommendation is done. For a
-   stop, the first day logged as not taken confirms it.
+ * The first dose taken of a new line confirms it: only now has the regimen changed, and the recommendation is done.
+   For a stop, the first day logged as not taken confirms it.
 """
 
 from __future__ import annotations

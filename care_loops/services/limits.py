@@ -3,7 +3,7 @@
 Rules
  * A new version supersedes; nothing is edited. A boundary starts now or later, never in the past (N1).
  * At most three steps and six months (CLINICAL 1.9 row 1); never beyond a drug's guideline maximum (1.6).
- * A drug can be named only when it is in the formulary. What is signed is what was shown: its digest is in the signature.
+ * A drug can be named only when it is in the formulary. The signature holds the digest of what was shown.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from audit.domain import Cap, Esign, ModelRef, Purpose
 from governance.services import Acting
@@ -50,7 +51,7 @@ EVENT: dict[LoopState, str] = {
 }
 
 
-def lock(loop_id: object) -> Loop:
+def lock(loop_id: UUID | str) -> Loop:
     """The loop, locked until the transaction ends. Whoever comes second waits, and then sees what the first did."""
     return Loop.objects.select_for_update(of=("self",)).select_related("patient", "boundary").get(pk=loop_id)
 
@@ -76,12 +77,11 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         limits=why.limits,
         purpose=why.purpose,
     )
-    if loop.version == 0:
-        loop.entry = entry.entry_id
-        loop.state, loop.version = state.value, seq
+    if before is None:
+        loop.entry, loop.state, loop.version = entry.entry_id, state.value, seq
         loop.save(force_insert=True)
     decision = why.decision
-    if decision is not None and decision.entry is None:
+    if decision is not None and decision._state.adding:
         decision.entry = entry.entry_id
         decision.save(force_insert=True)
     step = Step.objects.create(

@@ -1,8 +1,8 @@
 """A clinician writes a change without a proposal: same checks, same signature, same trail.
 
 Rules
- * The candidates are those the rules list for this patient now; a hard rule stops an order unless the clinician overrides
-   it by name with a reason in words. What is never to be given (pregnancy, angio-oedema) no order overrides.
+ * The candidates are those the rules list for this patient now; a hard rule stops an order unless the clinician
+   overrides it by name with a reason in words. What is never to be given (pregnancy, angio-oedema) no order overrides.
  * A danger lock does not stop a clinician's own order; it is shown, and what spoke is recorded.
  * A waiting proposal gives way to the order and is withdrawn by name.
 """
@@ -26,7 +26,7 @@ from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import digest, freeze
 from ..models import Loop, Patient
 from ..pathways.hypertension.rules import rules, tables
-from ..policies import LimitStops, NotNow
+from ..policies import NotNow
 from ..recommend import Seen, look
 from ..selectors.access import patient_for, role_for
 from ..selectors.due import WAITING

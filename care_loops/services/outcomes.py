@@ -17,8 +17,7 @@ def push_example(loop: Loop, *, now: datetime) -> None:
     if loop.state not in {state.value for state in ENDINGS} or loop.origin != "proposal":
         return
     decision = getattr(loop, "decision", None)
-    last = loop.steps.order_by("-seq").first()
-    assert last is not None
+    last = loop.steps.get(seq=loop.version)
     take_in(
         pathway=loop.pathway,
         subject=str(loop.patient_id),

@@ -1,4 +1,4 @@
-"""The pathway's protocols enter the registry: registered with their cards, approved by two others, one of them active (N7)."""
+"""The pathway's protocols enter the registry: registered with their cards, approved by two others, one active (N7)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ def register_protocols(*, by: Acting, now: datetime) -> tuple[ModelVersion, ...]
         number = ModelVersion.objects.filter(name=name).count()
         version = VERSION if number == 0 else f"{VERSION}.{number}"
         found.append(
-            known
-            or register(name, version, pathway=PATHWAY, digest=digest, card=card_of(name), by=by, now=now)
+            known or register(name, version, pathway=PATHWAY, digest=digest, card=card_of(name), by=by, now=now)
         )
     return tuple(found)
 

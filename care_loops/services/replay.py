@@ -34,13 +34,20 @@ def replay(loop_id: UUID | str) -> ReplayResult:
     if loop is None:
         raise NotFound(NOBODY)
     if digest(loop.evidence) != loop.evidence_digest:
-        return ReplayResult(False, "evidence_digest", loop.evidence_digest, digest(loop.evidence))
+        return ReplayResult(
+            identical=False,
+            first_difference="evidence_digest",
+            kept=loop.evidence_digest,
+            computed=digest(loop.evidence),
+        )
     evidence = thaw(loop.evidence, Evidence)
     for before, after in zip(evidence.tables, tables(), strict=False):
         if before != after:
-            return ReplayResult(False, f"table {before.name}", before.digest, after.digest)
+            return ReplayResult(
+                identical=False, first_difference=f"table {before.name}", kept=before.digest, computed=after.digest
+            )
     if loop.origin == Origin.ORDER.value:
-        return ReplayResult(True)
+        return ReplayResult(identical=True)
     kept = thaw(loop.outcome, Outcome)
     return compare(kept, recommend(evidence, rules(), _predictor(evidence.model)))
 
@@ -57,5 +64,7 @@ def compare(kept: Outcome, computed: Outcome) -> ReplayResult:
     for field in fields(Outcome):
         before, after = getattr(kept, field.name), getattr(computed, field.name)
         if before != after:
-            return ReplayResult(False, field.name, freeze(before), freeze(after))
-    return ReplayResult(True)
+            return ReplayResult(
+                identical=False, first_difference=field.name, kept=freeze(before), computed=freeze(after)
+            )
+    return ReplayResult(identical=True)

@@ -2,7 +2,7 @@
 
 Rules
  * Delivery happens after commit, from the outbox, once. It needs the decision that approved or modified (N1).
- * Between decision and delivery a new danger stops the delivery of an increase: the clinician is asked again by its alert.
+ * Between decision and delivery a new danger stops the delivery of an increase: its alert asks the clinician.
  * The message gives the old and the new total daily dose, and what to stop.
  * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
 """
@@ -99,7 +99,7 @@ def tell_recalled(loop_id: UUID, *, by: Acting, now: datetime) -> None:
 
 
 def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now: datetime) -> Loop:
-    """The patient's answer. Asking a person moves an unanswered change to the clinician, or tells the one who decided."""
+    """The patient's answer. Asking a person moves an open change to the clinician, or tells the one who decided."""
     with transaction.atomic():
         found = Loop.objects.filter(pk=loop_id).values_list("patient_id", flat=True).first()
         if found is None:

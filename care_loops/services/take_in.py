@@ -4,7 +4,7 @@ Rules
  * Danger rules run before plausibility drops anything, per component, on every reading that arrived (CLINICAL 1.3).
  * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id is
    kept beside it, quarantined as equivocal, and runs the danger rules too.
- * One entry for each batch carries the count of its readings and the Merkle root over their canonical bytes (SECURITY 3.3).
+ * One entry for each batch carries the count of its readings and the Merkle root over their bytes (SECURITY 3.3).
  * Nothing here asks a model, a broker or another process.
 """
 
@@ -81,6 +81,13 @@ class ArrivalResult:
     historic: tuple[AlertKind, ...] = ()
 
 
+def stored_as(result: ArrivalResult) -> UUID:
+    """The row in which an arrival is kept; every arrival that passed the door has one."""
+    if result.reading_id is None:
+        raise ValueError(f"{result.source_id}: nothing was kept")
+    return result.reading_id
+
+
 @dataclass(frozen=True, slots=True)
 class TakenIn:
     """What became of a batch, in the order it arrived."""
@@ -108,7 +115,7 @@ def take_in(
     batch: BatchProof | None = None,
     imported: bool = False,
 ) -> TakenIn:
-    """Store readings of one patient. `imported` is for history from another system: a later batch of `now` is not a future.
+    """Store readings of one patient. `imported`: history from another system, in which no time is a future.
 
     `received_at` is when they reached us; `now` is when the danger rules look at them (in a replay, the reading's own
     time). Returns one result for each arrival.

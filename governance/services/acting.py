@@ -24,7 +24,10 @@ from ..models import RoleHeld, User
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """Who acts, as the record names them. `user` is None for devices and jobs; `client` is the app that acted for a person."""
+    """Who acts, as the record names them.
+
+    `user` is None for devices and jobs; `client` is the app that acted for a person.
+    """
 
     actor: Actor
     standing: Standing

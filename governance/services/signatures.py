@@ -32,7 +32,10 @@ def record_digest(record: Mapping[str, Any]) -> str:
 def sign(
     record: Mapping[str, Any], *, meaning: str, by: Acting, now: datetime, subject: str | None = None
 ) -> tuple[Signature, Esign]:
-    """Sign `record` (JSON without floats) with `meaning`, in the caller's transaction. Returns the row and its entry form."""
+    """Sign `record` (JSON without floats) with `meaning`, in the caller's transaction.
+
+    Returns the row and the form in which the entry carries it.
+    """
     signer = by.person()
     digest = record_digest(record)
     role = getattr(by.actor, "role", "")

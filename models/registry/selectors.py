@@ -8,7 +8,7 @@ APPROVERS_NEEDED = 2
 
 
 def serving(pathway: str) -> ModelVersion | None:
-    """The active version of a pathway whose digest two people other than its author approved; None when there is none."""
+    """The active version of a pathway, if two people other than its author approved its digest; else None."""
     version = ModelVersion.objects.filter(pathway=pathway, active=True).first()
     if version is None:
         return None
