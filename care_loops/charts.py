@@ -19,7 +19,7 @@ from xml.sax.saxutils import escape
 
 from .domain.units import MmHg
 
-WIDTH, LEFT, RIGHT = 960, 46, 18
+WIDTH, HEIGHT, LEFT, RIGHT = 960, 494, 46, 18
 PLOT = WIDTH - LEFT - RIGHT
 INK, FAINT, RULE = "#1d2a35", "#5a6872", "#dfe5e9"
 _FONT = f'font-family="system-ui, sans-serif" font-size="12" fill="{INK}"'
@@ -102,21 +102,21 @@ def trend_svg(trend: Trend) -> str:
     """The whole drawing, as an SVG document."""
     shown = [p for p in trend.points if p.kind is not PointKind.HELD_BACK] or trend.points
     systolic = _panel("Systolic", 34, 200, [p.systolic for p in shown], trend.systolic_below)
-    diastolic = _panel("Diastolic", 262, 140, [p.diastolic for p in shown], trend.diastolic_below)
+    diastolic = _panel("Diastolic", 272, 140, [p.diastolic for p in shown], trend.diastolic_below)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} 470" role="img" {_FONT}>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" {_FONT}>',
         f"<title>{escape(trend.title)}</title>",
-        f'<rect width="{WIDTH}" height="470" fill="#ffffff"/>',
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>',
         *_frame(trend, systolic),
         *_frame(trend, diastolic),
-        *_dates(trend, 418),
-        *_gaps(trend, 426),
+        *_dates(trend, 430),
+        *_gaps(trend, 438),
         *_marks(trend),
         *_values(trend, systolic, [(p, p.systolic) for p in trend.points], [(m.day, m.systolic) for m in trend.means]),
         *_values(
             trend, diastolic, [(p, p.diastolic) for p in trend.points], [(m.day, m.diastolic) for m in trend.means]
         ),
-        *_legend(452),
+        *_legend(464),
         "</svg>",
     ]
     return "\n".join(parts)
@@ -150,10 +150,7 @@ def _frame(trend: Trend, panel: _Panel) -> Iterable[str]:
         y = panel.y(panel.below.value)
         stroke = f'stroke="{TARGET}" stroke-width="1.5" stroke-dasharray="6 4"'
         yield f'<line x1="{LEFT}" y1="{y}" x2="{right}" y2="{y}" {stroke}/>'
-        yield (
-            f'<text x="{right - 4}" y="{y - 5}" text-anchor="end" fill="{TARGET}">'
-            f"target: under {panel.below.rounded()}</text>"
-        )
+        yield (f'<text x="{LEFT + 6}" y="{y + 14}" fill="{TARGET}">target: under {panel.below.rounded()}</text>')
     unit = f'<tspan fill="{FAINT}" font-weight="400">mmHg</tspan>'
     yield f'<text x="{LEFT}" y="{panel.top - 8}" font-weight="600">{panel.name} {unit}</text>'
     if not trend.points:
@@ -182,7 +179,7 @@ def _gaps(trend: Trend, y: float) -> Iterable[str]:
 def _marks(trend: Trend) -> Iterable[str]:
     for number, mark in enumerate(trend.marks, start=1):
         x = _x(trend, mark.day, 0)
-        yield f'<line x1="{x}" y1="28" x2="{x}" y2="404" stroke="{MARK}" stroke-width="1.5" stroke-dasharray="2 3"/>'
+        yield f'<line x1="{x}" y1="28" x2="{x}" y2="412" stroke="{MARK}" stroke-width="1.5" stroke-dasharray="2 3"/>'
         yield f'<circle cx="{x}" cy="16" r="9" fill="{MARK}"/>'
         yield (
             f'<text x="{x}" y="20" text-anchor="middle" fill="#ffffff" font-weight="600">{number}'
@@ -236,7 +233,6 @@ def _legend(y: float) -> Iterable[str]:
         ('<rect x="0" y="-6" width="8" height="5" fill="#c4ccd2"/>', "day without usable readings"),
         (f'<circle cx="3" cy="-4" r="6" fill="{MARK}"/>', "change of medication"),
     )
-    x = LEFT
-    for shape, words in entries:
-        yield f'<g transform="translate({x} {y})">{shape}<text x="14" y="0" fill="{FAINT}">{words}</text></g>'
-        x += 34 + int(len(words) * 5.7)
+    for place, (shape, words) in enumerate(entries):
+        x, row = LEFT + place % 3 * (PLOT // 3), y + place // 3 * 20
+        yield f'<g transform="translate({x} {row})">{shape}<text x="14" y="0" fill="{FAINT}">{words}</text></g>'

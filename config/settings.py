@@ -125,7 +125,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "care_loops.views.context.site",
+                "care_loops.views.context.frame",
             ]
         },
     }

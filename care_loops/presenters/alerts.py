@@ -54,7 +54,7 @@ def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now:
         asks=tuple(words.ask(ask) for ask in sorted(alert.asks, key=_ask_order)),
         rules=", ".join(alert.rules),
         acknowledged=acknowledged,
-        escalates=times.due(alert.escalates_at, now=now).replace("due", "escalates") if alert.escalates_at else "",
+        escalates=times.escalation(alert.escalates_at, now=now) if alert.escalates_at else "",
     )
 
 

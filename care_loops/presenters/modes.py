@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from governance.tiers import OperatingMode
+
 SIMULATION = "Simulation — not for patient care"
 _BANNERS = {
-    "simulation": SIMULATION,
-    "research": "Research under protocol — every change is decided by a clinician",
+    OperatingMode.SIMULATION.value: SIMULATION,
+    OperatingMode.RESEARCH.value: "Research under protocol — not routine care",
+    OperatingMode.OFF.value: "Switched off — not for patient care",
 }
-FOR_CARE = frozenset({"clinical"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,9 @@ class SiteShown:
 
 def site_shown(mode: str | None) -> SiteShown:
     """`mode` is None when it could not be read."""
-    if mode in FOR_CARE:
-        return SiteShown(banner="", short="", not_for_care=False, mode_words=str(mode))
-    unset = "Not set up — not for patient care"
-    banner = _BANNERS.get(mode or "", unset)
+    if mode == OperatingMode.LIVE.value:
+        return SiteShown(banner="", short="", not_for_care=False, mode_words=mode)
+    banner = _BANNERS.get(mode or "", "Mode not known — not for patient care")
     return SiteShown(
         banner=banner,
         short="Simulation" if mode == "simulation" else "not for patient care",

@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from governance.tier_policy import shipped
+
 from ..domain.loops import LoopState, Origin
+from ..domain.readings import NotUsed
 from ..models import Decision, Loop, Step
 from ..selectors.news import News
 from ..selectors.summary import ReadingSeen, outcome_of
@@ -41,6 +44,17 @@ class WindowShown:
     why_none: str
     used: int
     not_used: tuple[tuple[str, int], ...]
+
+
+_WINDOWS = ("This window", "The window before", "The window before that")
+
+
+@dataclass(frozen=True, slots=True)
+class TierReasons:
+    """Conditions that do not hold: those that gave the tier, and the others that keep it from the patient."""
+
+    deciding: tuple[str, ...]
+    others: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +92,7 @@ class RecommendationShown:
     order: bool
     tier: str
     tier_decides: bool
-    tier_reasons: tuple[str, ...]
+    tier_reasons: TierReasons
     due: str
     late: bool
     expires: str
@@ -117,7 +131,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         order=loop.origin == Origin.ORDER.value,
         tier=words.tier(loop.tier),
         tier_decides=loop.tier == "clinician_decides",
-        tier_reasons=tuple(_reason_words(r) for r in outcome.get("tier_reasons") or ()),
+        tier_reasons=tier_rows_shown(outcome.get("tier_reasons") or (), tier=loop.tier),
         due=times.due(loop.due_at, now=now) if waiting else "",
         late=waiting and loop.due_at <= now,
         expires=times.clock(loop.expires_at, zone),
@@ -131,7 +145,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         alternatives=tuple(
             c for c in candidates if not c.barred and not c.change.stays and not _same(c.change, change)
         ),
-        model=f"{loop.model_name}, version {loop.model_version}" if loop.model_name else "",
+        model=f"{words.model(loop.model_name)}, version {loop.model_version}" if loop.model_name else "",
         model_digest=loop.model_digest,
         reasons=tuple(_reason_words(r) for r in prediction.get("reasons") or ()),
         uncertain=bool(prediction.get("uncertain")),
@@ -150,9 +164,10 @@ def windows_shown(frozen: Iterable[Mapping[str, Any]], *, zone: str) -> tuple[Wi
 
 def _window(window: Mapping[str, Any], index: int, *, zone: str) -> WindowShown:
     average = window.get("average")
-    left = Counter(words.not_used(one["why"]) for one in window.get("not_used") or ())
+    elsewhere = frozenset({NotUsed.OUTSIDE_WINDOW, NotUsed.FUTURE}) if index else frozenset()
+    left = Counter(words.not_used(one["why"]) for one in window.get("not_used") or () if one["why"] not in elsewhere)
     return WindowShown(
-        name="This window" if index == 0 else "The window before",
+        name=_WINDOWS[min(index, len(_WINDOWS) - 1)],
         when=_span(window, zone),
         average=f"{pressure(average['systolic'])}/{pressure(average['diastolic'])}" if average else "",
         why_none=words.insufficient(window["reason"]) if window.get("reason") else "",
@@ -234,12 +249,23 @@ def _expected(prediction: Mapping[str, Any]) -> str:
     return f"{systolic}/{diastolic} mmHg" if systolic and diastolic else ""
 
 
+def tier_rows_shown(codes: Iterable[str], *, tier: str) -> TierReasons:
+    """Rows of the decision table that do not hold, in the table's own words."""
+    rows = {row.row_id: row for row in shipped().rows}
+    deciding, others = [], []
+    for code in codes:
+        row = rows.get(code)
+        said = row.words if row is not None else words.sentence(code)
+        (deciding if row is None or row.else_tier.value == tier else others).append(said)
+    return TierReasons(deciding=tuple(deciding), others=tuple(others))
+
+
 def _reason_words(reason: object) -> str:
     """A reason frozen as a sentence, a code, or a value with words."""
     if isinstance(reason, Mapping):
         return str(reason.get("words") or words.opened(str(reason.get("code") or reason.get("rule") or "")))
     text = str(reason)
-    return text if " " in text else words.opened(text)
+    return text if " " in text else words.sentence(text)
 
 
 def news_shown(news: News, *, zone: str, now: datetime) -> tuple[str, ...]:

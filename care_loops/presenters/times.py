@@ -52,7 +52,14 @@ def due(at: datetime, *, now: datetime) -> str:
     return f"overdue by {_amount(now - at)}" if now > at else f"due in {_amount(at - now)}"
 
 
+def escalation(at: datetime, *, now: datetime) -> str:
+    """When an alert nobody has acknowledged reaches the next person."""
+    return f"goes to the next person in {_amount(at - now)}" if at > now else f"unanswered {_amount(now - at)} too long"
+
+
 def _amount(gap: timedelta) -> str:
+    if gap < _MINUTE:
+        return "less than a minute"
     for unit, name, up_to in ((_MINUTE, "minute", _HOUR * 2), (_HOUR, "hour", _DAY * 2), (_DAY, "day", None)):
         if up_to is None or gap < up_to:
             return plural(gap // unit, name)

@@ -214,6 +214,16 @@ SEVERITIES: Mapping[str, str] = {
     "card": "To review",
     "info": "For information",
 }
+# Codes that stand among reasons.
+SENTENCES: Mapping[str, str] = {
+    "clinician_order": "A clinician wrote this change; it was not proposed",
+    "over_target_in_consecutive_windows": "The average is over target in consecutive windows",
+    "new_window": "A new window of readings closed",
+}
+MODELS: Mapping[str, str] = {
+    "home_bp": "HOME BP titration protocol (published)",
+    "tasminh4": "TASMINH4 titration protocol (published)",
+}
 # Coded reasons and outcomes that people choose from.
 REASONS: Mapping[str, str] = {
     "agrees_with_plan": "Agrees with the plan for this patient",
@@ -374,6 +384,16 @@ def ask(value: Ask | str) -> str:
 def scope(value: Scope | str) -> str:
     """What an alert stops."""
     return _or_opened(_SCOPES, Scope(value))
+
+
+def sentence(code: str) -> str:
+    """A code among reasons as a sentence begins: in words where we have them, else opened."""
+    return SENTENCES.get(code, _first_upper(opened(code)))
+
+
+def model(name: str) -> str:
+    """Name of a predictor."""
+    return MODELS.get(name, name)
 
 
 def reason(code: str) -> str:

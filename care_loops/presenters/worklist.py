@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from ..domain.alerts import AlertSeverity
 from ..models import Alert, Loop, Patient, Symptom
 from ..selectors.summary import outcome_of
 from ..selectors.worklist import ItemKind, Risk, WorkItem, Worklist
@@ -27,7 +28,7 @@ class Tab(StrEnum):
 
 
 _IN_TAB: Mapping[Tab, Callable[[WorkItem], bool]] = {
-    Tab.TODO: lambda item: item.kind is not ItemKind.WITHHELD,
+    Tab.TODO: lambda item: item.kind is not ItemKind.WITHHELD and not _only_informs(item),
     Tab.ALERTS: lambda item: item.kind is ItemKind.ALERT,
     Tab.RECOMMENDATIONS: lambda item: item.kind is ItemKind.RECOMMENDATION,
     Tab.SYMPTOMS: lambda item: item.kind is ItemKind.SYMPTOM,
@@ -38,7 +39,7 @@ _NAMES: Mapping[Tab, str] = {
     Tab.ALERTS: "Alerts",
     Tab.RECOMMENDATIONS: "Recommendations",
     Tab.SYMPTOMS: "Symptoms",
-    Tab.WITHHELD: "Nothing proposed because…",
+    Tab.WITHHELD: "Nothing proposed",
     Tab.PATIENTS: "All my patients",
 }
 _EMPTY: Mapping[Tab, tuple[str, str]] = {
@@ -125,6 +126,11 @@ def worklist_shown(found: Worklist, *, tab: Tab, query: str, now: datetime) -> W
 def alert_lines(items: Iterable[WorkItem], *, now: datetime) -> tuple[LineShown, ...]:
     """Lines of the page of alerts."""
     return tuple(_line(item, now=now) for item in items)
+
+
+def _only_informs(item: WorkItem) -> bool:
+    """An alert that asks nobody to act: listed under alerts, and on the patient's page."""
+    return item.alert is not None and item.alert.severity == AlertSeverity.INFO.value and item.risk is Risk.LOOK
 
 
 def _line(item: WorkItem, *, now: datetime) -> LineShown:

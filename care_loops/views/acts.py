@@ -36,7 +36,7 @@ def _act(
         return answer
     for name, errors in form.errors.items():
         label = form.fields[name].label if name in form.fields else ""
-        messages.error(request, f"Not done. {label or ''} {' '.join(errors)}".strip())
+        messages.error(request, f"Not done. {label or ''} {' '.join(str(error) for error in errors)}".strip())
     return redirect(back)
 
 

@@ -24,12 +24,12 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
 )
 
 
-def site(request: HttpRequest) -> dict[str, Any]:
+def frame(request: HttpRequest) -> dict[str, Any]:
     """The frame of a page. A mode that cannot be read is shown as not for patient care."""
     acting = getattr(request, "acting", None) or _acting(request)
     shown: SiteShown = site_shown(_mode())
     return {
-        "site": {
+        "frame": {
             "banner": shown.banner,
             "short": shown.short,
             "not_for_care": shown.not_for_care,

@@ -1,0 +1,28 @@
+"""A ward, and a browser's cookie for each member of staff."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+
+from tests.care_loops.web.ward import Ward, open_ward
+
+
+@pytest.fixture
+def ward(db) -> Ward:
+    """A site in simulation, as it stands now."""
+    from django.utils import timezone
+
+    return open_ward(now=timezone.now().replace(microsecond=0))
+
+
+@pytest.fixture
+def signed_in(ward):
+    """A function from a member of staff to a client signed in as them."""
+
+    def client(username: str) -> Client:
+        made = Client(enforce_csrf_checks=False)
+        made.force_login(ward.staff[username], backend="django.contrib.auth.backends.ModelBackend")
+        return made
+
+    return client

@@ -1,0 +1,109 @@
+"""The worklist: most urgent first, only one's own patients, and as many queries for fifty patients as for five."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from care_loops.domain.record import SymptomKind
+from care_loops.presenters.worklist import Tab, worklist_shown
+from care_loops.selectors.worklist import Risk, worklist
+from care_loops.services import acknowledge_alert
+from tests.care_loops.web.ward import admit, felt, measured, proposed, reading, uncontrolled
+
+pytestmark = pytest.mark.django_db
+
+
+def listed(ward, who="rivera", tab=Tab.TODO, query=""):
+    return worklist_shown(worklist(ward.by(who), now=ward.now), tab=tab, query=query, now=ward.now)
+
+
+def names(page) -> list[str]:
+    return [line.patient.family_name for line in page.lines]
+
+
+def test_the_most_urgent_comes_first(ward):
+    calm = uncontrolled(ward, "Proposal")
+    proposed(ward, calm)
+    swollen = admit(ward, "Symptom")
+    felt(swollen, SymptomKind.COUGH, at=ward.now - timedelta(hours=3))
+    low = admit(ward, "Low")
+    measured(low, reading(ward.now - timedelta(minutes=5), 84, 50), at=ward.now)
+    crisis = admit(ward, "Crisis")
+    for minutes in (20, 10):
+        measured(crisis, reading(ward.now - timedelta(minutes=minutes), 196, 124), at=ward.now)
+    past = admit(ward, "Past")
+    measured(past, reading(ward.now - timedelta(days=3), 186, 100), at=ward.now)
+    assert list(dict.fromkeys(names(listed(ward)))) == ["Crisis", "Low", "Past", "Proposal", "Symptom"]
+
+
+def test_an_acknowledged_alert_goes_below_those_nobody_has_seen(ward):
+    seen, unseen = admit(ward, "Seen"), admit(ward, "Unseen")
+    for patient in (seen, unseen):
+        measured(patient, reading(ward.now, 190, 110), at=ward.now)
+    acknowledge_alert(seen.alerts.get(kind="crisis").pk, by=ward.by("rivera"), now=ward.now)
+    crises = [item for item in worklist(ward.by("rivera"), now=ward.now).items if item.alert.kind == "crisis"]
+    assert [(i.patient.family_name, i.risk) for i in crises] == [("Unseen", Risk.URGENT), ("Seen", Risk.LOCKED)]
+
+
+def test_another_team_s_patients_are_not_on_it(ward):
+    proposed(ward, uncontrolled(ward, "Mine"))
+    proposed(ward, uncontrolled(ward, "Theirs", team=("okafor",)))
+    assert names(listed(ward)) == ["Mine"]
+    assert names(listed(ward, "okafor")) == ["Theirs"]
+    assert names(listed(ward, "pham")) == ["Mine"]
+
+
+def test_where_nothing_is_proposed_the_reason_is_listed(ward):
+    proposed(ward, admit(ward, "Ageless", born=None))
+    page = listed(ward, tab=Tab.WITHHELD)
+    assert names(page) == ["Ageless"]
+    assert page.lines[0].what == "Because the date of birth is not on record"
+    assert names(listed(ward)) == []
+
+
+def test_an_empty_list_says_so_and_a_name_narrows_it(ward):
+    assert listed(ward).empty[0] == "Nothing waits for you"
+    admit(ward, "Berg")
+    admit(ward, "Stein")
+    assert names(listed(ward, tab=Tab.PATIENTS, query="ste")) == ["Stein"]
+    assert listed(ward, tab=Tab.PATIENTS, query="zzz").empty[0] == "No patient of that name"
+
+
+def test_the_counts_stand_on_the_tabs(ward):
+    proposed(ward, uncontrolled(ward))
+    proposed(ward, admit(ward, "Ageless", born=None))
+    counts = {tab.code: tab.count for tab in listed(ward).tabs}
+    assert counts == {"todo": 1, "alerts": 0, "recommendations": 1, "symptoms": 0, "withheld": 1, "patients": 2}
+
+
+def test_fifty_patients_take_as_many_queries_as_five(ward, signed_in):
+    client = signed_in("rivera")
+
+    def queries() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as seen:
+            assert client.get(reverse("worklist")).status_code == 200
+        return len(seen)
+
+    def fill(number: int) -> None:
+        for n in range(number):
+            patient = admit(ward, f"Patient{n}", born=None)
+            measured(patient, reading(ward.now, 190, 110), at=ward.now)
+            felt(patient, SymptomKind.COUGH, at=ward.now)
+            proposed(ward, patient)
+
+    fill(5)
+    few = queries()
+    fill(45)
+    assert queries() == few
+    assert few <= 20
+
+
+def test_an_unknown_tab_is_the_first_one(ward, signed_in):
+    answer = signed_in("rivera").get(reverse("worklist"), {"show": "nonsense"})
+    assert answer.status_code == 200
+    assert b"Nothing waits for you" in answer.content
