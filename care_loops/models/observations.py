@@ -1,7 +1,7 @@
 """What was measured, felt and taken: evidence that only grows.
 
-A row carries its source (`source_system`, `source_id`), so that what arrives twice is stored once. `device` is opaque, a
-reference: this app knows nothing of devices. Absent stays null, with the reason beside it.
+A row carries its source (`source_system`, `source_id`), so that what arrives twice is stored once. `device` is an
+opaque reference: this app knows nothing of devices. Absent stays null, with the reason beside it.
 """
 
 from __future__ import annotations

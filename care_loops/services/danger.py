@@ -14,8 +14,9 @@ from uuid import UUID
 
 from governance.services import Acting
 
-from ..danger import Context, assess, assess_record
+from ..danger import Context, assess, assess_average, assess_record
 from ..domain.alerts import AlertKind, Finding
+from ..domain.readings import Average
 from ..domain.record import Lab, LabKind, SymptomKind, SymptomReport
 from ..models import BloodPressure, Patient
 from ..models import Lab as LabRow
@@ -69,6 +70,14 @@ def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: dat
     table = danger_table()
     found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
     return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=received_at)
+
+
+def danger_of_average(patient: Patient, average: Average, *, window: str, by: Acting, now: datetime) -> Seen:
+    """Run the rules on the mean of a window that closes, named `window` in the evidence (CLINICAL 1.3 C9)."""
+    table = danger_table()
+    context = danger_context(patient, now=now, table=table)
+    found = assess_average(average, window, context, received_at=now, table=table)
+    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
 
 
 def danger_of_state(patient: Patient, *, by: Acting, now: datetime, received_at: datetime) -> Seen:

@@ -88,7 +88,7 @@ def _confirm(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> 
         .order_by("-starts_at")
         .first()
     )
-    if waiting is None or (waiting.status == RegimenEntry.ACTIVE) != new.taken:
+    if waiting is None or waiting.loop_id is None or (waiting.status == RegimenEntry.ACTIVE) != new.taken:
         return
     at = new.taken_at or now
     if at < waiting.starts_at:

@@ -81,7 +81,7 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         loop.entry, loop.state, loop.version = entry.entry_id, state.value, seq
         loop.save(force_insert=True)
     decision = why.decision
-    if decision is not None and decision._state.adding:
+    if decision is not None and state in _DECIDED:
         decision.entry = entry.entry_id
         decision.save(force_insert=True)
     step = Step.objects.create(

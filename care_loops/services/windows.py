@@ -32,6 +32,7 @@ from ..recommend import recommend
 from ..selectors.due import WAITING, window_due
 from ..selectors.evidence import assemble
 from ..transitions import OPEN
+from .danger import danger_of_average
 from .moves import Why, enter, lock
 from .outcomes import push_example
 
@@ -59,6 +60,8 @@ def close_window(patient_id: UUID, *, pathway: str = PATHWAY, by: Acting, now: d
         if not _make_room(patient, pathway, by=by, now=now):
             return None
         evidence, outcome = work_out(assemble(patient, pathway=pathway, now=now, tables=tables()), now=now)
+        if outcome.windows[0].average is not None:
+            danger_of_average(patient, outcome.windows[0].average, window=key, by=by, now=now)
         return _open(patient, key, evidence, outcome, by=by, now=now)
 
 
