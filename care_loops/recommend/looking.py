@@ -87,31 +87,37 @@ def look(evidence: Evidence, rules: Rules) -> Seen:
 
 
 def windows_of(evidence: Evidence, rules: Rules) -> tuple[WindowResult, ...]:
-    """The closing window, and the earlier ones with an average, newest first, none overlapping."""
+    """The closing window, and the earlier ones with an average, newest first, none overlapping.
+
+    Who measures every week has one right before; only where there is none is it searched for further back.
+    """
     zone = ZoneInfo(evidence.zone)
     fibrillation = ConditionKind.ATRIAL_FIBRILLATION in evidence.facts.conditions
     changed_at = max((c.effective_at for c in evidence.changes if c.effective_at <= evidence.as_of), default=None)
-    found = [
-        average(
+
+    def before(current: WindowResult, search_days: int) -> WindowResult | None:
+        return previous_window(
             evidence.readings,
             rules.averaging,
-            as_of=evidence.window_closed_at,
-            zone=zone,
-            last_change_at=changed_at,
-            atrial_fibrillation=fibrillation,
-        )
-    ]
-    while found[-1].average is not None and len(found) < WINDOWS_LOOKED_AT:
-        earlier = previous_window(
-            evidence.readings,
-            rules.averaging,
-            current=found[-1],
+            current=current,
             zone=zone,
             apart_days=rules.averaging.window_days or 0,
-            search_days=SEARCH_DAYS,
+            search_days=search_days,
             last_change_at=changed_at,
             atrial_fibrillation=fibrillation,
         )
+
+    newest = average(
+        evidence.readings,
+        rules.averaging,
+        as_of=evidence.window_closed_at,
+        zone=zone,
+        last_change_at=changed_at,
+        atrial_fibrillation=fibrillation,
+    )
+    found = [newest]
+    while found[-1].average is not None and len(found) < WINDOWS_LOOKED_AT:
+        earlier = before(found[-1], 0) or before(found[-1], SEARCH_DAYS)
         if earlier is None:
             break
         found.append(earlier)
