@@ -15,7 +15,7 @@ from governance.permissions import check
 
 from ..domain.loops import DecisionKind
 from ..presenters import clinic as show
-from ..selectors.access import loop_for, patient_for
+from ..selectors.access import alert_for, loop_for, patient_for
 from ..selectors.worklist import worklist
 from ..serializers.clinic_in import DecisionIn, DispositionIn, NothingIn, OrderIn
 from ..serializers.clinic_out import AlertStateOut, DecidedOut, OrderedOut, RecommendationOut, WorklistOut
@@ -107,6 +107,7 @@ class Acknowledge(Door):
     )
     def post(self, request: Request, alert_id: UUID) -> HttpResponse:
         """Take it on; the escalation stops, locks and bars stay."""
+        alert_for(self.acting, alert_id, Permission.ACKNOWLEDGE_ALERT, now=self.now)
         read(NothingIn, request.data if self.sent else {}, now=self.now)
 
         def work() -> dict[str, Any]:
@@ -126,6 +127,7 @@ class Dispose(Door):
     )
     def post(self, request: Request, alert_id: UUID) -> HttpResponse:
         """Say it with a code of the list; this alone lifts a danger lock."""
+        alert_for(self.acting, alert_id, Permission.DISPOSE_ALERT, now=self.now)
         said = read(DispositionIn, request.data, now=self.now)
 
         def work() -> dict[str, Any]:

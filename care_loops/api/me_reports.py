@@ -123,6 +123,7 @@ class Readings(ReportDoor):
     def _unless_conflict(answer: HttpResponse) -> HttpResponse:
         said = json.loads(answer.content)
         if said["outcome"] == "conflict":
+            del said["code"]  # the refusal has its own
             raise SourceConflict("This name was used before for another reading; both are kept.", **said)
         return answer
 

@@ -76,7 +76,13 @@ def test_what_was_approved_is_seen_only_once_it_is_delivered(world):
 
 def test_what_was_taken_back_before_it_was_shown_was_never_there(world):
     never_shown = world.ordered()
-    recall(never_shown.pk, reason_code="other_condition", free_text="", by=acting(world.clinician, world.now), now=world.now)
+    recall(
+        never_shown.pk,
+        reason_code="other_condition",
+        free_text="",
+        by=acting(world.clinician, world.now),
+        now=world.now,
+    )
     assert world.marys.get(path(never_shown)).status_code == 404
 
 
