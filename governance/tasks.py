@@ -1,7 +1,4 @@
-"""What the record needs from a clock: refusals counted together, old answers to repeated requests forgotten.
-
-A task reads the clock and makes one call; either may run twice.
-"""
+"""What the record needs done by the clock: refusals that were only counted are written, old request keys forgotten."""
 
 from __future__ import annotations
 
@@ -12,22 +9,22 @@ from django.utils import timezone
 
 from audit.services import flush_denials, forget_idempotency_keys
 
-KEYS_LIVE = timedelta(days=2)
+KEYS_LIVE = timedelta(days=7)
 
 
-@shared_task(queue="report")
-def count_denials() -> int:
-    """Write one entry for the refusals of a past minute that were counted rather than written. Returns how many."""
+@shared_task(queue="critical")
+def write_counted_denials() -> int:
+    """Write what was counted in the minutes that have passed. Returns how many entries."""
     return flush_denials(now=timezone.now())
 
 
-@shared_task(queue="report")
-def forget_answers() -> int:
-    """Forget answers kept for repeated requests that are too old to be repeated. Returns how many."""
+@shared_task(queue="critical")
+def forget_old_keys() -> int:
+    """Forget request keys nobody will repeat any more. Returns how many."""
     return forget_idempotency_keys(older_than=timezone.now() - KEYS_LIVE)
 
 
 SCHEDULE = {
-    "count-denials": {"task": count_denials.name, "schedule": 60.0, "options": {"expires": 60.0}},
-    "forget-answers": {"task": forget_answers.name, "schedule": 3600.0, "options": {"expires": 3600.0}},
+    "write-counted-denials": {"task": write_counted_denials.name, "schedule": 60.0, "options": {"expires": 60.0}},
+    "forget-old-keys": {"task": forget_old_keys.name, "schedule": 3600.0, "options": {"expires": 3600.0}},
 }

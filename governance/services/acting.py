@@ -4,6 +4,7 @@ Rules
  * A door builds one `Acting` per request; a service takes it and never looks at the session.
  * Roles are read afresh each time, so that a role taken away is gone at the next act.
  * A refused act is recorded too, in a transaction of its own, because the act's own rolls back (SECURITY 3.3).
+   A flood of refusals is counted instead of written one by one.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import transaction
 from django.db.models import Q
 
 from audit.domain import Actor, Device, Event, Job, ObjectRef, OnBehalfOf, Outcome, Person
-from audit.services import append
+from audit.services import append_denied
 
 from ..domain import NotAllowed, Refusal, Role, Standing
 from ..models import RoleHeld, User
@@ -91,16 +91,15 @@ def acting_job(name: str, run: str) -> Acting:
 
 def record_denial(refusal: Refusal, *, by: Acting, what: str, object_type: str, object_id: str, now: datetime) -> None:
     """Record that an act was refused. Its own transaction: what was refused left nothing else behind."""
-    with transaction.atomic():
-        append(
-            Event(
-                type="access.denied",
-                occurred_at=now,
-                actor=by.actor,
-                on_behalf_of=by.on_behalf_of,
-                object=ObjectRef(type=object_type, id=object_id),
-                outcome=Outcome.DENIED,
-                reason_code=refusal.code,
-                payload={"what": what},
-            )
+    append_denied(
+        Event(
+            type="access.denied",
+            occurred_at=now,
+            actor=by.actor,
+            on_behalf_of=by.on_behalf_of,
+            object=ObjectRef(type=object_type, id=object_id),
+            outcome=Outcome.DENIED,
+            reason_code=refusal.code,
+            payload={"what": what},
         )
+    )
