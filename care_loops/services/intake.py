@@ -45,10 +45,10 @@ def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -
     if new.taken_at is not None and new.taken_at > now:
         raise BadInput("A dose cannot have been taken in the future.", field="taken_at", problem="in_future")
     with transaction.atomic():
+        Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
         known = IntakeLog.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
         if known is not None:
             return known
-        Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
         row_id = uuid4()
         payload = {
             "ingredient": new.ingredient,

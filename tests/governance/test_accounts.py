@@ -1,4 +1,4 @@
-"""People come by invitation, hold roles from one moment to another, and leave nothing behind that still opens a door."""
+"""People come by invitation, hold roles from one moment to another, and leave nothing that still opens a door."""
 
 import json
 import threading
@@ -9,7 +9,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from oauth2_provider.models import get_access_token_model
-from tests.governance.people import PASSWORD, account, acting, founded, invited_to, now, staff
 
 from audit.models import Pending
 from governance.domain import BadInput, NotAllowed, NotFound, Role
@@ -30,6 +29,7 @@ from governance.services.accounts import (
     revoke_role,
 )
 from governance.services.tokens import issue_patient_token, issue_staff_token, phone_client
+from tests.governance.people import PASSWORD, account, acting, founded, invited_to, now, staff
 
 pytestmark = pytest.mark.django_db
 CLIENT = ("https://phone.example.org/back",)

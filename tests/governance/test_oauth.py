@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 from oauth2_provider.models import get_access_token_model, get_application_model, get_refresh_token_model
-from tests.governance.people import account, acting, founded, invited_to, now, staff
 
 from governance.domain import Role
 from governance.services.accounts import accept_invitation, leave
 from governance.services.tokens import phone_client
+from tests.governance.people import account, acting, founded, invited_to, now, staff
 
 pytestmark = pytest.mark.django_db
 BACK = "https://phone.example.org/back"

@@ -1,6 +1,7 @@
 """The small site that tests of the API play in."""
 
 import pytest
+
 from tests.care_loops.api.world import World
 
 

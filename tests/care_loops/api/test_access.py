@@ -7,14 +7,14 @@ import pytest
 from django.test import Client
 from django.urls import get_resolver
 from oauth2_provider.models import get_access_token_model
-from tests.care_loops.api.world import Phone, World, entries
-from tests.governance.people import acting, staff
 
 from care_loops import api_urls
 from care_loops.models import CarerLink
 from care_loops.services import leave_care_team
 from governance.domain import STAFF_ROLES, Role
 from governance.services.accounts import leave
+from tests.care_loops.api.world import Phone, World, entries
+from tests.governance.people import acting, staff
 
 NOBODY = uuid4()
 PHONE_GETS = ("me", "me/today", "me/history", "me/recommendations", "me/readings", "me/intakes", "me/consents")

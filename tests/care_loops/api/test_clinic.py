@@ -3,15 +3,15 @@
 from uuid import uuid4
 
 import pytest
-from tests.care_loops.api.test_proposals import at_once
-from tests.care_loops.api.test_reports import reading
-from tests.care_loops.api.world import Phone, entries
-from tests.governance.people import acting, staff
 
 from care_loops.domain.loops import LoopState
 from care_loops.models import Alert, Decision, Loop
 from care_loops.services import join_care_team
 from governance.domain import Role
+from tests.care_loops.api.test_proposals import at_once
+from tests.care_loops.api.test_reports import reading
+from tests.care_loops.api.world import Phone, entries
+from tests.governance.people import acting, staff
 
 
 def decision(loop: Loop, **more: object) -> dict[str, object]:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
-from tests.governance.people import PASSWORD, acting, staff
 
 from care_loops.models import CareTeamMember, Patient
 from care_loops.services.joining import hand_over, invite_to_record
 from governance.domain import BadInput, NotAllowed, NotFound, Role
 from governance.models import Invitation, User
 from governance.services.accounts import invite
+from tests.governance.people import PASSWORD, acting, staff
 
 FORM = {"username": "mary", "given_name": "Mary", "family_name": "Ward", "password": PASSWORD, "again": PASSWORD}
 
@@ -91,11 +91,11 @@ def test_two_links_to_one_record_make_one_account(world):
 
 def test_only_who_enrols_invites_to_a_record(world):
     for person in (world.mary, staff(Role.AUDITOR, by=world.admin, at=world.then)):
+        by = acting(person, world.now)
         with pytest.raises(NotAllowed):
-            by = acting(person, world.now)
             invite_to_record(world.patient.pk, Role.CARER, email="x@example.org", by=by, now=world.now)
+    by = acting(world.clinician, world.now)
     with pytest.raises(NotFound):
-        by = acting(world.clinician, world.now)
         invite_to_record(world.mary.pk, Role.CARER, email="x@example.org", by=by, now=world.now)
 
 

@@ -5,8 +5,6 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection
-from tests.care_loops.api.world import JOB, World, entries
-from tests.governance.people import acting
 
 from audit.models import IdempotencyKey
 from care_loops.domain.loops import DecisionKind, LoopState
@@ -15,6 +13,8 @@ from care_loops.models import Loop, RegimenEntry
 from care_loops.services import DecisionInput, decide, recall
 from care_loops.services.respond import deliver
 from governance.domain import Role
+from tests.care_loops.api.world import JOB, World, entries
+from tests.governance.people import acting
 
 
 def state_of(loop: Loop) -> str:

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.care_loops.api.world import AMLODIPINE, entries
 
 from care_loops.models import Alert, BloodPressure, ImportRefusal, IntakeLog, Symptom
+from tests.care_loops.api.world import AMLODIPINE, entries
 
 
 def at(**ago: float) -> str:

@@ -4,13 +4,13 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.care_loops.api.test_reports import at, reading
-from tests.care_loops.api.world import AMLODIPINE, ZONE, entries
 
 from care_loops.domain.refusals import Withheld
 from care_loops.models import Loop
 from care_loops.services import close_window
 from governance.services import acting_job
+from tests.care_loops.api.test_reports import at, reading
+from tests.care_loops.api.world import AMLODIPINE, ZONE, entries
 
 
 def test_every_day_with_data_has_a_digest_and_no_other_day_does(world):
@@ -69,7 +69,7 @@ def test_a_page_that_cannot_be_is_refused(world, query):
 def test_a_page_of_readings_goes_on_from_its_last(world):
     world.measured(142, 88, days=2)
     first = world.marys.get("me/readings?limit=5").json()
-    rest = world.marys.get("me/readings", **{}).json()["readings"][5:]
+    rest = world.marys.get("me/readings").json()["readings"][5:]
     quoted = first["next_before"].replace("+", "%2B")
     assert world.marys.get(f"me/readings?before={quoted}").json()["readings"] == rest
 

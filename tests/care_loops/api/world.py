@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from django.test import Client
-from tests.governance.people import account, acting, founded, staff
 
 from audit.models import Pending
 from care_loops.domain.changes import ChangeKind
@@ -52,6 +51,7 @@ from governance.models import User
 from governance.services import acting_job, set_policy
 from governance.services.tokens import issue_patient_token, issue_staff_token, phone_client
 from models.registry.services import activate, approve, register
+from tests.governance.people import account, acting, founded, staff
 
 AMLODIPINE = "17767"
 ZONE = "Europe/Berlin"
@@ -221,7 +221,7 @@ class World:
         self.takes_amlodipine()
         if direct:
             boundary = NewBoundary(
-                drugs=(NewBoundaryDrug(AMLODIPINE, Decimal(10), True),),
+                drugs=(NewBoundaryDrug(AMLODIPINE, Decimal(10), allow_up=True),),
                 max_steps=3,
                 min_interval_days=28,
                 starts_at=self.then,
@@ -233,7 +233,7 @@ class World:
         for ago in range(1, 9):
             at = self.now - timedelta(days=ago)
             due = at.astimezone(ZoneInfo(ZONE)).date()
-            new = NewIntake("test", str(uuid4()), AMLODIPINE, due, True, at, Decimal(5))
+            new = NewIntake("test", str(uuid4()), AMLODIPINE, due, taken=True, taken_at=at, daily_dose_mg=Decimal(5))
             log_intake(self.patient.pk, new, by=JOB, now=self.now)
 
     def proposed(self, *, direct: bool) -> Loop:
