@@ -9,6 +9,8 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from audit.models import Pending
 from care_loops.models import Alert, BloodPressure
@@ -322,3 +324,63 @@ def test_a_reading_soon_after_effort_is_told_so_and_one_at_rest_is_not():
     assert [row.flags for row in sender.stored()] == [["post_exercise"], ["post_exercise"], [], []]
     sender.taken(pressure(6, ago=45))
     assert sender.stored()[4].flags == ["post_exercise"]
+
+
+# -- any order, any crash ----------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.permutations(range(1, 31)), st.lists(st.integers(0, 29), max_size=15), st.integers(1, 9))
+def test_a_stream_in_any_order_with_repeats_ends_as_the_sorted_stream_would(order, repeats, size):
+    sender = a_sender()
+    readings = {seq: pressure(seq, systolic=100 + seq) for seq in order}
+    stream = [*order, *(order[place] for place in repeats)]
+    accepted, repeated = [], set()
+    for start in range(0, len(stream), size):
+        answer = sender.send(*(readings[seq] for seq in stream[start : start + size]))
+        if answer.headers["Batch-Replayed"] == "false":
+            accepted += answer.json()["accepted"]
+            repeated |= set(answer.json()["duplicate"])
+    assert [int(row.systolic) for row in sender.stored()] == [100 + seq for seq in range(1, 31)]
+    assert sorted(accepted) == list(range(1, 31))
+    assert repeated <= set(stream[30:])
+    mark = BootMark.objects.get(device=sender.device_id)
+    assert (mark.high_water, mark.gaps) == (30, [])
+
+
+class Killed(BaseException):
+    """The process is gone: nothing catches it, nothing after it runs."""
+
+
+def killed_at(nth):
+    """Kill at the nth statement to the database."""
+    left = [nth]
+
+    def wrapper(execute, sql, params, many, context):
+        left[0] -= 1
+        if left[0] == 0:
+            raise Killed
+        return execute(sql, params, many, context)
+
+    return wrapper
+
+
+def test_a_kill_at_any_statement_of_taking_in_leaves_all_of_the_batch_or_nothing():
+    sender = a_sender()
+    message = sender.message([pressure(1), pressure(2, systolic=205, diastolic=118, ago=30), pressure(3, unit="psi")])
+    counted = (BloodPressure, Batch, Received, RefusedReading, Alert, Pending)
+    before = [table.objects.count() for table in counted]
+    for nth in range(1, 200):
+        try:
+            with connection.execute_wrapper(killed_at(nth)):
+                answer = sender.post(*message)
+        except Killed:
+            connection.close()
+            assert [table.objects.count() for table in counted] == before, f"killed at statement {nth}"
+            continue
+        break
+    assert nth > 15
+    assert answer.json()["accepted"] == [1, 2]
+    assert BloodPressure.objects.count() == 2
+    assert Alert.objects.exists()
+    assert sender.post(*message).content == answer.content
