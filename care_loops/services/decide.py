@@ -29,6 +29,7 @@ from ..freeze import freeze, thaw
 from ..models import Decision, Loop
 from ..policies import LimitStops, check_not_expired, check_seen
 from ..selectors.access import NOBODY, patient_for, role_for
+from .last_look import check_no_lock
 from .moves import Why, check_open_for, enter, lock
 from .outcomes import push_example
 
@@ -84,6 +85,7 @@ def decide(loop_id: UUID, chosen: DecisionInput, *, by: Acting, now: datetime) -
         check_reason(chosen)
         outcome = thaw(loop.outcome, Outcome)
         final = _final(outcome, chosen)
+        check_no_lock(loop, final)
         decision = sign_decision(loop, outcome.change, final, chosen, by=acted, now=now)
         if state is not LoopState.REJECTED:
             enqueue("loop.deliver", {"loop": str(loop.pk)})

@@ -24,13 +24,13 @@ from ..domain.changes import Change, ChangeKind
 from ..domain.evidence import Outcome
 from ..domain.loops import LoopState, Origin
 from ..freeze import thaw
-from ..models import Alert, Decision, Loop, Message, RegimenEntry, Symptom
+from ..models import Decision, Loop, Message, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
-from ..policies import HeldForSafety, check_can_enter, check_not_expired
+from ..policies import check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
-from ..selectors.record import record_ids
 from ..wording import change_for_patient, recalled_for_patient
 from .events import note, text
+from .last_look import check_still_safe, increase_barred
 from .moves import Why, enter, lock
 from .outcomes import push_example
 
@@ -59,17 +59,11 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
         if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
             return None
         change = change_of(loop)
-        if change.intensifies and loop.origin == "proposal" and danger_stands(loop):
+        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient_id):
             return None
         enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
         tell(loop, "change", change_for_patient(change), by=by, now=now)
         return loop
-
-
-def danger_stands(loop: Loop) -> bool:
-    """Whether an open alert of this patient locks, or bars what is patient-facing or an increase."""
-    opened = Alert.objects.filter(patient_id=loop.patient_id, disposed_at__isnull=True)
-    return any(alert.locks or {"patient_facing", "up_titration"} & set(alert.bars) for alert in opened)
 
 
 def tell(loop: Loop, kind: str, words: str, *, by: Acting, now: datetime) -> Message:
@@ -121,28 +115,13 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
         state = LoopState.ACCEPTED if answer is Answer.ACCEPT else LoopState.DECLINED
         check_can_enter(LoopState(loop.state), state)
         if state is LoopState.ACCEPTED:
-            _check_safe_to_accept(loop)
+            check_still_safe(loop, change_of(loop), now=now)
         enter(loop, state, by=acted, now=now, why=why)
         if state is LoopState.ACCEPTED:
             _write_line(loop, by=acted, now=now)
         else:
             push_example(loop, now=now)
         return loop
-
-
-def _check_safe_to_accept(loop: Loop) -> None:
-    """What was proposed before a danger or a side effect is not accepted after it, though it still stands open.
-
-    The open recommendation is looked at again after commit; until then this closes the gap (N3, CLINICAL 1.3).
-    """
-    change = change_of(loop)
-    if not change.intensifies or loop.origin != Origin.PROPOSAL.value:
-        return
-    blamed = Symptom.objects.filter(
-        patient_id__in=record_ids(loop.patient), suspected_ingredient=change.ingredient, review__isnull=True
-    )
-    if danger_stands(loop) or blamed.exists():
-        raise HeldForSafety("Your care team looks at what you reported first. Do not change anything yet.")
 
 
 def _not_visible(loop: Loop) -> None:

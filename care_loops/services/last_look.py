@@ -1,0 +1,79 @@
+"""The last look before a change goes on: what may have happened since is asked of the tables themselves.
+
+Rules (SECURITY 4 step 5; CLINICAL 1.3, 1.9)
+ * An open danger lock or bar stops an increase that a machine proposed, also one a clinician is about to approve: the
+   clinician's own order goes on. Reductions and stops are never stopped.
+ * What goes straight to the patient stands only while its boundary is the newest and unexpired, the patient consents,
+   the mode lets patients act, and nothing patient-facing is barred.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from ..domain.alerts import Scope
+from ..domain.changes import Change
+from ..domain.loops import LoopState, Origin
+from ..models import Alert, Loop, Symptom
+from ..policies import HeldForSafety, LimitStops, NotNow
+from ..selectors.evidence import mode_in_force
+from ..selectors.record import agrees, boundary_row, record_ids
+
+LOOKED_AT_FIRST = "Your care team looks at what you reported first. Do not change anything yet."
+
+
+def barred_scopes(patient_id: UUID) -> frozenset[Scope]:
+    """What the open alerts of a patient bar; a lock bars increases and everything patient-facing."""
+    found: set[Scope] = set()
+    for alert in Alert.objects.filter(patient_id=patient_id, disposed_at__isnull=True):
+        found |= {Scope(scope) for scope in alert.bars}
+        if alert.locks:
+            found |= {Scope.UP_TITRATION, Scope.PATIENT_FACING}
+    return frozenset(found)
+
+
+def increase_barred(patient_id: UUID) -> bool:
+    """Whether an open alert locks or bars increases."""
+    return Scope.UP_TITRATION in barred_scopes(patient_id)
+
+
+def check_no_lock(loop: Loop, final: Change) -> None:
+    """Refuse to decide a proposed increase while a danger alert stands."""
+    if final.intensifies and increase_barred(loop.patient_id):
+        raise LimitStops("A danger alert is open: close it first, or write an order of your own.", alert="open")
+
+
+def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
+    """Refuse the patient's yes to an increase that a machine proposed and that no longer stands.
+
+    The open recommendation is looked at again after commit; until then this closes the gap (N3, CLINICAL 1.3).
+    """
+    if not change.intensifies or loop.origin != Origin.PROPOSAL.value:
+        return
+    blamed = Symptom.objects.filter(
+        patient_id__in=record_ids(loop.patient), suspected_ingredient=change.ingredient, review__isnull=True
+    )
+    if increase_barred(loop.patient_id) or blamed.exists():
+        raise HeldForSafety(LOOKED_AT_FIRST)
+    if loop.state == LoopState.WITH_PATIENT.value:
+        _check_covered(loop, now=now)
+
+
+def _check_covered(loop: Loop, *, now: datetime) -> None:
+    newest = boundary_row(loop.patient, now=now)
+    mode = mode_in_force(loop.pathway, now=now)
+    covered = (
+        newest is not None
+        and newest.pk == loop.boundary_id
+        and newest.expires_at > now
+        and mode is not None
+        and mode.patient_directed
+        and not mode.stopped
+        and agrees(loop.patient, "automated_advice", now=now)
+        and not agrees(loop.patient, "human_only_care", now=now)
+    )
+    if not covered:
+        raise NotNow("This no longer stands. Ask a person before you change anything.", state=loop.state)
+    if Scope.PATIENT_FACING in barred_scopes(loop.patient_id):
+        raise HeldForSafety(LOOKED_AT_FIRST)
