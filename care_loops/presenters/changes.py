@@ -1,7 +1,7 @@
 """A change of regimen in words, and what was frozen with a recommendation, read back for people.
 
 Rules
- * Old and new total daily dose are both said, and what to stop (the issue of the loop).
+ * Old and new total daily dose are both said, and what to stop.
  * What is frozen is shown as it was; nothing is recomputed here. A part that is not there is said to be missing.
  * Doses show without needless zeros and never with an exponent.
 """

@@ -1,6 +1,6 @@
 """What the patient takes: dated lines of the regimen become the regimen now, and the changes that led there.
 
-Rules (issue text of the loop; DESIGN 3)
+Rules (DESIGN 3; docs/decisions/0028)
  * A line written by a loop counts only from its first intake; until then the line before it stands. A stop counts from
    the patient's yes.
  * The newest line of an ingredient holds; a stopped one is gone.
