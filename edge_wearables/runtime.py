@@ -11,11 +11,12 @@ Rules
 
 from __future__ import annotations
 
+import http.client
 import json
 import sqlite3
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -122,13 +123,22 @@ class DeviceRuntime:
 
     def record(self, content: Mapping[str, Any]) -> int:
         """Keep one reading (our format, without seq) and return its number."""
+        return self.record_all([content])
+
+    def record_all(self, contents: Sequence[Mapping[str, Any]]) -> int:
+        """Keep readings together, all or none, and return the number of the last one (0 when nothing was ever kept)."""
         self.step("before_record")
         with _Transaction(self.db):
             seq = int(self.db.execute("SELECT value FROM meta WHERE name = 'next_seq'").fetchone()[0])
-            self.db.execute("INSERT INTO reading (seq, content) VALUES (?, ?)", [seq, json.dumps(dict(content))])
-            self.db.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", [str(seq + 1)])
+            rows = [(seq + n, json.dumps(dict(content))) for n, content in enumerate(contents)]
+            self.db.executemany("INSERT INTO reading (seq, content) VALUES (?, ?)", rows)
+            self.db.execute("UPDATE meta SET value = ? WHERE name = 'next_seq'", [str(seq + len(rows))])
         self.step("after_record")
-        return seq
+        return seq + len(rows) - 1
+
+    def send_again(self, first: int, last: int) -> None:
+        """Forget that these were acknowledged, as a device does whose disk was restored from an older copy."""
+        self.db.execute("UPDATE reading SET done = 0 WHERE seq BETWEEN ? AND ?", [first, last])
 
     def waiting(self) -> dict[int, dict[str, Any]]:
         """What has not been acknowledged yet, by number."""
@@ -216,7 +226,7 @@ class HttpLine:
         except urllib.error.HTTPError as refused:
             with refused:
                 return Reply(refused.code, refused.read())
-        except (urllib.error.URLError, OSError) as err:
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as err:
             raise Offline(str(err)) from err
 
 

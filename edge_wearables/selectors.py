@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 
 from .domain import NotTrusted
 from .envelope import Signed
-from .models import Batch, DeviceAssignment, DeviceKey, Received, RefusedReading
+from .models import Batch, Device, DeviceAssignment, DeviceKey, Received, RefusedReading
 from .policies import Tenure
 
 
@@ -52,3 +52,10 @@ def refused(*, now: datetime, days: int = 30, device_id: UUID | None = None) -> 
     """What was refused or held back at the entrance, newest first."""
     rows = RefusedReading.objects.filter(received_at__gte=now - timedelta(days=days)).order_by("-received_at", "id")
     return rows.filter(device_id=device_id) if device_id is not None else rows
+
+
+def device_of(patient_id: UUID) -> Device | None:
+    """The device a patient has now; the newest when there are several."""
+    held = DeviceAssignment.objects.filter(patient_id=patient_id, until__isnull=True).order_by("-since")
+    found = held.select_related("device").first()
+    return found.device if found else None

@@ -2,12 +2,16 @@
 
 Rules
  * The body is read as bytes, never by a framework's parser, and never more than the cap and one byte.
+ * A door's clock is the machine's. Only code of ours that makes a door of its own (a simulated hospital, by
+   `as_view(clock=...)`) gives it another; nothing that is sent can.
  * Limits count by network address and claimed device together, so that nobody can lock another's device out by using
    its name. A device that comes back after a month offline sends its backlog within the limit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import IO, Any
 
 from rest_framework.parsers import BaseParser
@@ -16,6 +20,8 @@ from rest_framework.throttling import SimpleRateThrottle
 from rest_framework.views import APIView
 
 from ..envelope import MAX_BODY
+
+Clock = Callable[[], datetime]
 
 
 class RawBody(BaseParser):

@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 
 from ..envelope import HEADERS, Message
 from ..services import receive
-from .base import DeviceThrottle, RawBody, raw_body
+from .base import Clock, DeviceThrottle, RawBody, raw_body
 
 
 class BatchDoor(APIView):
@@ -22,6 +22,7 @@ class BatchDoor(APIView):
     permission_classes = (AllowAny,)
     parser_classes = (RawBody,)
     throttle_classes = (DeviceThrottle,)
+    clock: Clock = staticmethod(timezone.now)
 
     @extend_schema(
         operation_id="devices_send_batch",
@@ -41,7 +42,7 @@ class BatchDoor(APIView):
             body=raw_body(request),
             encoding=str(request.headers.get("Content-Encoding", "")).strip().lower(),
         )
-        answer = receive(message, now=timezone.now())
+        answer = receive(message, now=self.clock())
         response = HttpResponse(answer.body, content_type="application/json")
         response["Batch-Replayed"] = "true" if answer.replayed else "false"
         return response

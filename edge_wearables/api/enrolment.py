@@ -15,7 +15,7 @@ from ..domain import Unreadable
 from ..formats import fields
 from ..services import Claim, enrol_device
 from ..signatures import unpack
-from .base import EnrolmentThrottle, RawBody, raw_body
+from .base import Clock, EnrolmentThrottle, RawBody, raw_body
 
 MAX_CLAIM = 4096
 
@@ -40,6 +40,7 @@ class EnrolmentDoor(APIView):
     permission_classes = (AllowAny,)
     parser_classes = (RawBody,)
     throttle_classes = (EnrolmentThrottle,)
+    clock: Clock = staticmethod(timezone.now)
 
     @extend_schema(
         operation_id="devices_enrol",
@@ -53,7 +54,7 @@ class EnrolmentDoor(APIView):
     )
     def post(self, request: Request) -> Response:
         """Answer with the device's identity; the same claim again is answered the same."""
-        key = enrol_device(read_claim(raw_body(request)), now=timezone.now())
+        key = enrol_device(read_claim(raw_body(request)), now=self.clock())
         device = key.device
         return Response(
             {

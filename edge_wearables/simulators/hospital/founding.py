@@ -1,0 +1,130 @@
+"""The site of the play: its people by invitation, its mode, its predictor approved by two others.
+
+The site's last word is a policy version whose reason is `PLAYED`: the weeks are over, and a later start only looks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from care_loops.services.predictors import put_to_work, register_protocols
+from governance.domain import Refusal, Role
+from governance.models import PolicyVersion, RoleHeld, User
+from governance.services import Acting, acting_person, set_policy
+from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
+
+from .cases import Staff, document, staff
+
+OPENED = "demonstration: synthetic patients, simulated weeks"
+PLAYED = "demonstration: the simulated weeks are over"
+BEFORE = timedelta(days=220)  # the site is older than what its patients bring with them
+
+
+class NotOurs(Refusal):
+    """The database holds a site that this play did not found."""
+
+    code = "site_is_not_the_demonstration"
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The founded site: when its weeks begin and end, and its people by user name."""
+
+    starts_at: datetime
+    ends_at: datetime
+    people: dict[str, User]
+
+    def acting(self, username: str, *, now: datetime) -> Acting:
+        """A member of staff, acting at `now`."""
+        return acting_person(self.people[username], now=now)
+
+    def one(self, role: Role) -> str:
+        """The user name of somebody with that role."""
+        return next(s.username for s in staff() if s.role is role)
+
+    @property
+    def clinicians(self) -> tuple[str, ...]:
+        """The clinicians, in their order."""
+        return tuple(s.username for s in staff() if s.role is Role.CLINICIAN)
+
+
+def found(*, weeks: int, now: datetime) -> Site:
+    """The site, founded now or before; its weeks end when it was founded. Raises `NotOurs` on anybody else's site."""
+    begun = _begun()
+    if begun is None and RoleHeld.objects.exists():
+        raise NotOurs("This database holds a site already. Give the demonstration a home of its own: CLINAIOPS_HOME.")
+    founded_at = begun or now - timedelta(weeks=weeks) - BEFORE
+    people = {member.username: _joined(member, now=founded_at) for member in staff()}
+    starts_at = founded_at + BEFORE
+    site = Site(starts_at=starts_at, ends_at=_end(starts_at, weeks, now), people=people)
+    if not PolicyVersion.objects.filter(reason=OPENED).exists():
+        _set_mode(site, reason=OPENED, now=founded_at)
+    _predictor(site, now=founded_at)
+    return site
+
+
+def _end(starts_at: datetime, weeks: int, now: datetime) -> datetime:
+    """Whole weeks, never beyond now."""
+    ends_at = starts_at + timedelta(weeks=weeks)
+    if ends_at > now:
+        raise NotOurs("This demonstration was begun with fewer weeks. Remove its home to begin another.")
+    return ends_at
+
+
+def is_over() -> bool:
+    """Whether the play has been played to its end here."""
+    return PolicyVersion.objects.filter(reason=PLAYED).exists()
+
+
+def close_play(site: Site, *, now: datetime) -> None:
+    """The site's last word."""
+    _set_mode(site, reason=PLAYED, now=now)
+
+
+def _begun() -> datetime | None:
+    """When the play's own administrator took up the role."""
+    name = next(s.username for s in staff() if s.role is Role.ADMINISTRATOR)
+    held = RoleHeld.objects.filter(user__username=name, role=Role.ADMINISTRATOR.value).order_by("since").first()
+    if held is None:
+        return None
+    others = PolicyVersion.objects.filter(kind="operating_mode").exclude(reason__in=(OPENED, PLAYED))
+    ours = held.user.email == email_of(name) and not others.exists()
+    return held.since if ours else None
+
+
+def email_of(username: str) -> str:
+    """An address nobody has (RFC 2606)."""
+    return f"{username}@hospital.example"
+
+
+def account(username: str, given: str, family: str) -> NewAccount:
+    """An account as its owner would fill it in; the password is everybody's, and printed."""
+    password = str(document()["site"]["password"])
+    return NewAccount(
+        username=username, given_name=given, family_name=family, password=password, email=email_of(username)
+    )
+
+
+def _joined(member: Staff, *, now: datetime) -> User:
+    known = User.objects.filter(username=member.username).first()
+    if known is not None:
+        return known
+    new = account(member.username, member.given, member.family)
+    if member.role is Role.ADMINISTRATOR:
+        return found_site(new, now=now)
+    admin = User.objects.get(username=next(s.username for s in staff() if s.role is Role.ADMINISTRATOR))
+    invited = invite(new.email, member.role, by=acting_person(admin, now=now), now=now)
+    return accept_invitation(invited.token, new, now=now)[0]
+
+
+def _set_mode(site: Site, *, reason: str, now: datetime) -> None:
+    body = {"mode": "simulation", "patient_directed": True, "stopped": False, "daily_patient_quota": 20}
+    by = site.acting(site.one(Role.ADMINISTRATOR), now=now)
+    set_policy("operating_mode", "hypertension", body=body, reason=reason, effective_from=now, by=by, now=now)
+
+
+def _predictor(site: Site, *, now: datetime) -> None:
+    versions = register_protocols(by=site.acting(site.one(Role.ML_ENGINEER), now=now), now=now)
+    approvers = [site.acting(name, now=now) for name in (site.clinicians[0], site.one(Role.PHARMACIST))]
+    put_to_work(versions[0], approvers=approvers, by=approvers[0], now=now)
