@@ -16,12 +16,12 @@ from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from oauth2_provider.contrib.rest_framework import OAuth2Authentication
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from governance.api.bearer import BearerToken
 from governance.domain import NotAllowed, NotFound, Permission, Role
 from governance.problems import CONTENT_TYPE
 from governance.services import Acting, acting_person
@@ -35,14 +35,6 @@ from ..serializers.strict import StrictSerializer
 from ..services.access import record_access
 from .parsers import MAX_BYTES, NotReadable, StrictJSONParser
 from .reading import read_query
-
-
-class BearerToken(OAuth2Authentication):  # type: ignore[misc]
-    """A token of our OAuth server, in the header and nowhere else: the body is not looked into for one."""
-
-    def authenticate(self, request: Request) -> Any:
-        """The person and the token, or None."""
-        return super().authenticate(request._request)  # noqa: SLF001  the library would parse the body of DRF's own
 
 
 class InsufficientScope(NotAllowed):
@@ -70,7 +62,7 @@ class Door(APIView):
         self.now = timezone.now()
         self.sent = _body(request)
         super().initial(request, *args, **kwargs)
-        token = request.auth
+        token: Any = request.auth
         if token is not None and self.scope not in token.scopes:
             raise InsufficientScope(f"This needs a token with the scope {self.scope!r}.", scope=self.scope)
         client = token.application.client_id if token is not None and token.application else None

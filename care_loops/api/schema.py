@@ -1,9 +1,10 @@
-"""What every operation's description says besides its own: the refusals and the idempotency key."""
+"""What every operation's description says besides its own: refusals, the idempotency key, tokens, strict fields."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
@@ -37,3 +38,15 @@ def _key(*, required: bool) -> OpenApiParameter:
 
 KEY = _key(required=True)
 KEY_OPTIONAL = _key(required=False)
+
+
+class StrictField(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """A field that takes one JSON type says itself which."""
+
+    target_class = "care_loops.serializers.strict.OneType"
+    match_subclasses = True
+
+    def map_serializer_field(self, _auto_schema: Any, _direction: Any) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        described: dict[str, Any] = self.target.described()
+        return described

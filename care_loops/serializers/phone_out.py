@@ -252,4 +252,4 @@ class ProblemOut(_Out[Any]):
     code = _text()
     detail = _text()
     field = _text(required=False, allow_blank=True)
-    errors = FieldErrorOut(many=True, required=False)
+    errors = FieldErrorOut(many=True, required=False)  # type: ignore[assignment]  # the framework's own name

@@ -42,7 +42,15 @@ class StrictSerializer(serializers.Serializer[Any]):
         return super().to_internal_value(data)
 
 
-class StrictNumber(serializers.Field[Decimal, Any, Any, Any]):
+class OneType:
+    """A field that says for the API's description which JSON type it takes."""
+
+    def described(self) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        raise NotImplementedError
+
+
+class StrictNumber(OneType, serializers.Field[Decimal, Any, Any, Any]):
     """A finite number within bounds, kept with all its digits."""
 
     default_error_messages = {
@@ -56,6 +64,10 @@ class StrictNumber(serializers.Field[Decimal, Any, Any, Any]):
     def __init__(self, *, least: str, most: str, places: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.least, self.most, self.places = Decimal(least), Decimal(most), places
+
+    def described(self) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        return {"type": "number", "minimum": float(self.least), "maximum": float(self.most)}
 
     def to_internal_value(self, data: Any) -> Decimal:
         """A JSON number as Decimal."""
@@ -109,10 +121,14 @@ class StrictText(serializers.CharField):
         return text
 
 
-class StrictBoolean(serializers.Field[bool, Any, Any, Any]):
+class StrictBoolean(OneType, serializers.Field[bool, Any, Any, Any]):
     """true or false, and no word or number for them."""
 
     default_error_messages = {"wrong_type": "true or false is needed."}
+
+    def described(self) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        return {"type": "boolean"}
 
     def to_internal_value(self, data: Any) -> bool:
         """A JSON boolean."""
@@ -145,7 +161,7 @@ class StrictChoice(serializers.ChoiceField):
         return data
 
 
-class StrictTime(serializers.Field[datetime, Any, Any, Any]):
+class StrictTime(OneType, serializers.Field[datetime, Any, Any, Any]):
     """An instant with its offset, not later than the clock of the door (`context["now"]`) allows."""
 
     default_error_messages = {
@@ -159,6 +175,10 @@ class StrictTime(serializers.Field[datetime, Any, Any, Any]):
     def __init__(self, *, may_be_future: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.may_be_future = may_be_future
+
+    def described(self) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        return {"type": "string", "format": "date-time"}
 
     def to_internal_value(self, data: Any) -> datetime:
         """An RFC 3339 time."""
@@ -184,7 +204,7 @@ class StrictTime(serializers.Field[datetime, Any, Any, Any]):
         return value.isoformat()
 
 
-class StrictDate(serializers.Field[date, Any, Any, Any]):
+class StrictDate(OneType, serializers.Field[date, Any, Any, Any]):
     """A calendar day."""
 
     default_error_messages = {
@@ -193,6 +213,10 @@ class StrictDate(serializers.Field[date, Any, Any, Any]):
         "in_future": "This day has not come yet.",
         "out_of_range": "This day is too long ago.",
     }
+
+    def described(self) -> dict[str, Any]:
+        """As JSON Schema has it."""
+        return {"type": "string", "format": "date"}
 
     def to_internal_value(self, data: Any) -> date:
         """An ISO day; tomorrow is allowed, because it has begun somewhere."""

@@ -47,7 +47,7 @@ def phone_client(*, redirect_uris: tuple[str, ...]) -> AbstractApplication:
                 "skip_authorization": False,
             },
         )
-    return client  # type: ignore[no-any-return]
+    return client
 
 
 def issue_patient_token(user: User, client: AbstractApplication, now: datetime) -> str:

@@ -47,6 +47,21 @@ def test_the_description_is_openapi_3_1_and_names_every_refusal(description):
         assert "application/problem+json" in operation["responses"]["404"]["content"]
 
 
+def test_the_description_says_how_a_token_is_got_and_which_scope_opens_which_door(description):
+    flow = description["components"]["securitySchemes"]["oauth2"]["flows"]["authorizationCode"]
+    assert flow["tokenUrl"] == "/o/token/"
+    paths = description["paths"]
+    assert {"oauth2": ["patient"]} in paths["/api/v1/me/today"]["get"]["security"]
+    assert {"oauth2": ["staff"]} in paths["/api/v1/worklist"]["get"]["security"]
+
+
+def test_the_description_says_the_bounds_of_numbers(description):
+    reading_in = description["components"]["schemas"]["ReadingIn"]["properties"]
+    assert reading_in["systolic"]["type"] == "number"
+    assert reading_in["systolic"]["maximum"] == 10_000
+    assert reading_in["taken_at"]["format"] == "date-time"
+
+
 def test_the_pages_of_the_description_use_our_own_files_only():
     page = Client().get("/api/docs/")
     text = page.content.decode()
