@@ -17,6 +17,7 @@ from care_loops.pathways.hypertension.tables_readings import averaging_rules, pl
 from care_loops.readings_csv import CsvSource, NotAReadingsFile, ParsedCsv, Unit, instant, parse
 
 WRONG_INPUT = 2
+WALL_CLOCK = "UTC"
 
 
 class Command(BaseCommand):
@@ -33,8 +34,18 @@ class Command(BaseCommand):
         """Options of DESIGN 4, and three for what the file cannot say."""
         parser.add_argument("file", help="CSV file, UTF-8")
         parser.add_argument("--rule", required=True, choices=sorted(averaging_rules()))
-        parser.add_argument("--method", required=True, choices=[m.value for m in Method], help="how it was measured")
-        parser.add_argument("--zone", required=True, help="IANA zone in which the person lived, such as Europe/Berlin")
+        parser.add_argument(
+            "--method",
+            choices=[m.value for m in Method],
+            default=Method.UPPER_ARM_CUFF.value,
+            help="how it was measured; the caller vouches for an upper-arm cuff unless another method is named",
+        )
+        parser.add_argument(
+            "--zone",
+            default=WALL_CLOCK,
+            help="IANA zone in which the person lived, such as Europe/Berlin. Without it a time that has no offset is "
+            "read off the wall: every day has 24 hours, and no clock change is known of",
+        )
         parser.add_argument(
             "--as-of",
             help="ISO date and time of asking; later readings are not used. Default: midnight after the last one",
