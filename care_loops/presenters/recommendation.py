@@ -192,7 +192,7 @@ def steps_shown(steps: Iterable[Step], *, zone: str) -> tuple[StepShown, ...]:
             what=words.state(step.state),
             when=times.clock(step.entered_at, zone),
             who=_who(step),
-            why=words.opened(step.reason_code) if step.reason_code else "",
+            why=words.sentence(step.reason_code) if step.reason_code else "",
         )
         for step in sorted(steps, key=lambda s: s.seq)
     )
@@ -220,7 +220,7 @@ def _decision(decision: Decision | None, *, zone: str) -> DecisionShown | None:
         kind=words.decision(decision.kind),
         by=decision.decided_by.printed_name,
         when=times.clock(decision.decided_at, zone),
-        reason=words.opened(decision.reason_code),
+        reason=words.reason(decision.reason_code) if decision.reason_code else "",
         text=decision.free_text,
         original=change_shown(original),
         final=change_shown(final),

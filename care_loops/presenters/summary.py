@@ -149,7 +149,8 @@ def _window(found: Summary) -> dict[str, Any]:
     window = found.window
     not_used = Counter(words.not_used(left.why) for left in window.not_used)
     return {
-        "rule": f"{window.rule}, version {window.rule_version}",
+        "rule": window.rule,
+        "rule_version": window.rule_version,
         "average": f"{pressure(window.average.systolic.value)}/{pressure(window.average.diastolic.value)}"
         if window.average
         else None,
@@ -280,7 +281,7 @@ def _reasons(found: Summary) -> list[str]:
     for loop in found.loops:
         if loop.state == LoopState.WITH_CLINICIAN.value:
             prediction = outcome_of(loop).get("prediction") or {}
-            return [str(reason) for reason in prediction.get("reasons", ())]
+            return [words.sentence(str(reason)) for reason in prediction.get("reasons", ())]
     return []
 
 

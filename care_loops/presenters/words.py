@@ -220,6 +220,7 @@ SENTENCES: Mapping[str, str] = {
     "over_target_in_consecutive_windows": "The average is over target in consecutive windows",
     "new_window": "A new window of readings closed",
 }
+_WITHHELD_CODES = frozenset(reason.value for reason in Withheld)
 MODELS: Mapping[str, str] = {
     "home_bp": "HOME BP titration protocol (published)",
     "tasminh4": "TASMINH4 titration protocol (published)",
@@ -388,7 +389,9 @@ def scope(value: Scope | str) -> str:
 
 def sentence(code: str) -> str:
     """A code among reasons as a sentence begins: in words where we have them, else opened."""
-    return SENTENCES.get(code, _first_upper(opened(code)))
+    if code in _WITHHELD_CODES:
+        return _first_upper(withheld(code))
+    return SENTENCES.get(code) or REASONS.get(code) or _first_upper(opened(code))
 
 
 def model(name: str) -> str:

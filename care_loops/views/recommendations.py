@@ -9,11 +9,12 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from governance.domain import Permission
+from governance.domain import Permission, Refusal
 
 from ..domain.loops import LoopState
 from ..forms.clinic import DecisionForm, ReasonForm
 from ..models import Loop
+from ..policies import AlreadyDecided, Changed, Expired, NotNow
 from ..presenters import words
 from ..presenters.recommendation import RecommendationShown, news_shown, recommendation_shown
 from ..selectors.access import loop_for
@@ -44,7 +45,11 @@ def _decide(request: StaffRequest, loop_id: UUID) -> HttpResponse:
         decide(loop.pk, form.decision(), by=request.acting, now=request.now)
         return reverse("recommendation", args=[loop.pk])
 
-    answer = submitted(request, form, work, said="Your decision is signed and recorded.")
+    try:
+        answer = submitted(request, form, work, said="Your decision is signed and recorded.")
+    except (AlreadyDecided, Changed, Expired, NotNow) as refusal:
+        now_stands = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
+        return _show(request, now_stands, status=refusal.status, refusal=refusal)
     return answer or _show(request, loop, status=422, form=form)
 
 
@@ -55,6 +60,7 @@ def _show(
     status: int,
     form: DecisionForm | None = None,
     recall_form: ReasonForm | None = None,
+    refusal: Refusal | None = None,
 ) -> HttpResponse:
     shown: RecommendationShown = recommendation_shown(loop, now=request.now)
     can_decide = may(request, Permission.DECIDE) and shown.waiting
@@ -66,6 +72,7 @@ def _show(
         "care_loops/recommendation.html",
         {
             "page": shown,
+            "refusal": refusal,
             "patient": loop.patient,
             "news": news_shown(news_since(loop, now=request.now), zone=loop.patient.zone, now=request.now),
             "form": form if can_decide else None,

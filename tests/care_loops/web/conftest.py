@@ -9,7 +9,13 @@ from tests.care_loops.web.ward import Ward, open_ward
 
 
 @pytest.fixture
-def ward(db) -> Ward:
+def quick_passwords(settings) -> None:
+    """Hashing slowly is for real passwords."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture
+def ward(db, quick_passwords) -> Ward:
     """A site in simulation, as it stands now."""
     from django.utils import timezone
 

@@ -227,8 +227,8 @@ def took(patient: Patient, ingredient: str, day: date, *, taken: bool = True) ->
     log_intake(patient.pk, new, by=JOB, now=at)
 
 
-def uncontrolled(ward: Ward, family: str = "Berg", given: str = "Anna", **more: object) -> Patient:
-    """A patient on lisinopril and amlodipine, over target in two windows, results in date, doses taken."""
+def uncontrolled(ward: Ward, family: str = "Berg", given: str = "Anna", *, doses: int = 8, **more: object) -> Patient:
+    """A patient on lisinopril and amlodipine, over target in two windows, results in date, `doses` days logged."""
     patient = admit(ward, family, given, **more)  # type: ignore[arg-type]
     now = ward.now
     for ingredient, dose in (("29046", "10"), ("17767", "5")):
@@ -241,9 +241,9 @@ def uncontrolled(ward: Ward, family: str = "Berg", given: str = "Anna", **more: 
     ):
         lab_result(patient, kind, value, at=now - timedelta(days=12))
     today = now.astimezone(ZoneInfo(BERLIN)).date()
-    for weeks_ago in (8, 4, 0):
+    for weeks_ago in (4, 0):
         week(patient, today - timedelta(days=1 + 7 * weeks_ago), 148 - weeks_ago, 90)
-    for back in range(28, 0, -1):
+    for back in range(doses, 0, -1):
         for ingredient in ("29046", "17767"):
             took(patient, ingredient, today - timedelta(days=back), taken=back % 13 != 0)
     return patient
