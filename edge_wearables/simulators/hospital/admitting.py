@@ -101,7 +101,7 @@ def admit(case: Case, site: Site, disks: Path, *, found: Patient | None = None) 
 
 
 def _new(case: Case, today: date) -> NewPatient:
-    born = date(today.year - case.age, 1 + case.number % 12 if case.number % 12 < today.month - 1 else 1, 1)
+    born = today - timedelta(days=round(case.age * 365.2425) + 20 + case.number * 37 % 320)
     return NewPatient(SOURCE, case.key, case.given, case.family, born, Sex(case.sex), case.zone, synthetic=True)
 
 
