@@ -26,7 +26,7 @@
   const zoned = (at) => {
     const minutes = -at.getTimezoneOffset();
     const two = (n) => String(Math.floor(Math.abs(n))).padStart(2, "0");
-    const local = new Date(at.getTime() + minutes * 60000).toISOString().slice(0, 19);
+    const local = new Date(at.getTime() + minutes * 60000).toISOString().slice(0, 23);
     return `${local}${minutes < 0 ? "-" : "+"}${two(minutes / 60)}:${two(minutes % 60)}`;
   };
 
