@@ -21,7 +21,7 @@ from edge_wearables.models import DeviceKey, RefusedReading
 from edge_wearables.services import issue_code
 from edge_wearables.signatures import enrolment_bytes, pack, public_of, sign
 from governance.domain import Role
-from governance.models import RoleHeld, User
+from governance.services.accounts import accept_invitation
 from tests.edge_wearables.entrance import (
     BATCHES,
     ENROL,
@@ -33,6 +33,7 @@ from tests.edge_wearables.entrance import (
     new_device,
     pressure,
 )
+from tests.governance.people import account, founded, invited_to, staff
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -361,26 +362,16 @@ def test_codes_cannot_be_tried_for_long():
 
 
 def a_person(role):
-    user = User.objects.create_user(username=f"{role}-{uuid4()}", password="x" * 20)
-    from django.db import transaction
-
-    from audit.domain import Event, ObjectRef, Purpose
-    from audit.services import append
-
-    with transaction.atomic():
-        entry = append(
-            Event(
-                type="role.granted",
-                occurred_at=timezone.now(),
-                actor=JOB.actor,
-                object=ObjectRef("account", str(user.pk), 1),
-                purpose=Purpose.OPERATIONS,
-                payload={"role": role.value},
-            )
-        )
-        RoleHeld.objects.create(
-            user=user, role=role.value, since=timezone.now() - timedelta(days=1), entry=entry.entry_id
-        )
+    """A browser in which somebody of that role has signed in."""
+    yesterday = timezone.now() - timedelta(days=1)
+    admin = founded(yesterday)
+    if role is Role.ADMINISTRATOR:
+        user = admin
+    elif role is Role.PATIENT:
+        token = invited_to(uuid4(), role, by=admin, at=yesterday)
+        user, _ = accept_invitation(token, account(), now=yesterday)
+    else:
+        user = staff(role, by=admin, at=yesterday)
     client = Client()
     client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
     return client
