@@ -40,7 +40,9 @@ class Recommendations(PhoneDoor):
     def get(self, request: Request) -> Response:
         """The newest fifty."""
         patient = self.read_record("recommendations")
-        return Response({"recommendations": [show.proposal(loop) for loop in phone.visible_loops(patient)[:MOST]]})
+        holds = phone.holds_on(patient)
+        shown = [show.proposal(loop, holds, self.now) for loop in phone.visible_loops(patient)[:MOST]]
+        return Response({"recommendations": shown})
 
 
 class Recommendation(PhoneDoor):
@@ -50,9 +52,8 @@ class Recommendation(PhoneDoor):
     def get(self, request: Request, loop_id: UUID) -> Response:
         """In plain words."""
         patient = self.read_record(f"recommendation {loop_id}")
-        return Response(
-            show.proposal(phone.visible_loop(self.acting, patient, loop_id, Permission.READ_RECORD, now=self.now))
-        )
+        loop = phone.visible_loop(self.acting, patient, loop_id, Permission.READ_RECORD, now=self.now)
+        return Response(show.proposal(loop, phone.holds_on(patient), self.now))
 
 
 class _Answer(PhoneDoor):

@@ -45,14 +45,15 @@ class Today(PhoneDoor):
         patient = self.read_record("today")
         day = self.asked.get("date") or phone.today_of(patient, now=self.now)
         alerts = phone.open_alerts_of(patient)
-        loops = [loop for loop in phone.visible_loops(patient)[:20] if show.waits(loop, self.now)]
+        holds = phone.holds_on(patient)
+        proposals = [show.proposal(loop, holds, self.now) for loop in phone.visible_loops(patient)[:20]]
         digest: dict[str, Any] = {
             "patient": {"id": str(patient.pk), "name": patient.shown_name, "zone": patient.zone},
             "what_to_do_now": show.what_to_do_now(alerts),
             "alerts": [show.alert(alert) for alert in alerts],
             "day": show.day_digest(phone.day_of(patient, day)),
             "medicines": show.medicines(phone.medicines_now(patient, now=self.now)),
-            "waiting_for_you": [show.proposal(loop) for loop in loops],
+            "waiting_for_you": [one for one in proposals if one["waits_for_you"]],
             "next_visit": show.visit(phone.next_visit(patient)),
             "how_to_get_a_person": show.PERSON,
             "at": self.now.astimezone(ZoneInfo(patient.zone)).isoformat(),

@@ -20,7 +20,7 @@ from ..domain.loops import LoopState
 from ..domain.record import Regimen
 from ..domain.units import MmHg
 from ..models import Alert, Consent, IntakeLog, Loop, Symptom, VisitPlan
-from ..selectors.phone import Day
+from ..selectors.phone import Day, Holds
 from ..selectors.summary import ReadingSeen
 from . import words
 from .changes import ChangeShown, change_shown, milligrams
@@ -60,18 +60,22 @@ _OUTCOMES: Mapping[LoopState, str] = {
 WAITING = frozenset({LoopState.WITH_PATIENT, LoopState.DELIVERED})
 
 
-def proposal(loop: Loop) -> dict[str, Any]:
-    """One recommendation as the patient reads it."""
-    state = LoopState(loop.state)
-    change = change_shown(final_change(loop))
+HELD = "Your care team looks at what you reported first. Do not change anything yet."
+
+
+def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
+    """One recommendation as the patient reads it. What is held back by a danger or a side effect waits for no answer."""
+    state, frozen = LoopState(loop.state), final_change(loop)
+    change = change_shown(frozen)
+    held = state in WAITING and holds.against(loop, frozen)
     decided_by, why = _who_and_why(loop)
     return {
         "id": str(loop.pk),
         "state": state.value,
-        "in_words": _OUTCOMES[state],
-        "waits_for_you": state in WAITING,
+        "in_words": HELD if held else _OUTCOMES[state],
+        "waits_for_you": state in WAITING and not held and now < loop.expires_at,
         "change": _change(change),
-        "message": next((message.text for message in loop.messages.all()), ""),
+        "message": _newest_message(loop),
         "decided_by": decided_by,
         "why": why,
         "how_to_get_a_person": PERSON,
@@ -80,12 +84,17 @@ def proposal(loop: Loop) -> dict[str, Any]:
     }
 
 
-def final_change(loop: Loop) -> dict[str, Any] | None:
+def _newest_message(loop: Loop) -> str:
+    sent = sorted(loop.messages.all(), key=lambda message: message.sent_at)
+    return sent[-1].text if sent else ""
+
+
+def final_change(loop: Loop) -> dict[str, Any]:
     """The change that stands: the clinician's, or within a boundary the one proposed."""
     decision = getattr(loop, "decision", None)
     if decision is not None:
         return dict(json.loads(decision.final_change))
-    frozen: dict[str, Any] | None = json.loads(loop.outcome).get("change")
+    frozen: dict[str, Any] = json.loads(loop.outcome)["change"]
     return frozen
 
 
@@ -107,7 +116,8 @@ def _who_and_why(loop: Loop) -> tuple[str, str]:
     decision = getattr(loop, "decision", None)
     if decision is not None:
         who = decision.decided_by.printed_name
-        because = f" Reason: {words.opened(decision.reason_code)}." if decision.reason_code else ""
+        said = decision.reason_code not in ("", "agrees_with_plan", "other")
+        because = f" Reason: {words.opened(decision.reason_code)}." if said else ""
         if loop.origin == "order":
             return who, f"{who} wrote this change for you.{because}"
         return who, f"{who} looked at your readings and {words.decision(decision.kind)} this.{because}"
@@ -274,8 +284,3 @@ def medicines(regimen: Regimen) -> list[dict[str, Any]]:
         for line in regimen.unknown
     ]
     return known + unread
-
-
-def waits(loop: Loop, now: datetime) -> bool:
-    """Whether the patient can still answer."""
-    return LoopState(loop.state) in WAITING and now < loop.expires_at

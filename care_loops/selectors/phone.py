@@ -9,7 +9,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -22,7 +22,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 from governance.domain import BadInput, NotFound, Permission
 from governance.services import Acting
 
-from ..domain.loops import LoopState
+from ..domain.alerts import Scope
+from ..domain.changes import ChangeKind
+from ..domain.loops import LoopState, Origin
 from ..domain.readings import Method
 from ..domain.record import Regimen
 from ..domain.units import MmHg
@@ -78,6 +80,32 @@ def visible_loop(by: Acting, patient: Patient, loop_id: UUID, permission: Permis
     if loop is None:
         raise NotFound(NOBODY)
     return loop
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """What stands against increases the system proposed: a danger, or side effects nobody has looked at (RxNorm IN)."""
+
+    danger: bool
+    drugs: frozenset[str]
+
+    def against(self, loop: Loop, change: Mapping[str, Any]) -> bool:
+        """Whether this proposal may not be followed now. A clinician's own order and a reduction are never held."""
+        if loop.origin != Origin.PROPOSAL.value or not ChangeKind(change["kind"]).intensifies:
+            return False
+        return self.danger or change.get("ingredient") in self.drugs
+
+
+def holds_on(patient: Patient) -> Holds:
+    """What stands now (CLINICAL 1.3 C14; CLI-13)."""
+    ids = record_ids(patient)
+    barred = {Scope.PATIENT_FACING.value, Scope.UP_TITRATION.value}
+    alerts = Alert.objects.filter(patient__in=ids, disposed_at__isnull=True)
+    blamed = Symptom.objects.filter(patient__in=ids, review__isnull=True).exclude(suspected_ingredient="")
+    return Holds(
+        danger=any(alert.locks or barred & set(alert.bars) for alert in alerts),
+        drugs=frozenset(blamed.values_list("suspected_ingredient", flat=True)),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,10 @@ def test_a_side_effect_holds_an_increase_of_that_drug_at_once(world):
     assert (held.status_code, held.json()["code"]) == (409, "held_for_safety")
     assert state_of(loop) == LoopState.WITH_PATIENT
     assert entries("automation.paused")[-1]["reason_code"] == "side_effect_reported"
+    shown = world.marys.get(path(loop)).json()
+    assert shown["waits_for_you"] is False
+    assert "Do not change anything yet" in shown["in_words"]
+    assert world.marys.get("me/today").json()["waiting_for_you"] == []
 
 
 def test_a_crisis_reading_holds_an_increase_at_once(world):
@@ -216,6 +220,7 @@ def test_a_crisis_reading_holds_an_increase_at_once(world):
         "device_validated": True,
     }
     assert world.marys.post("me/readings", reading).status_code == 201
+    assert world.marys.get("me/today").json()["waiting_for_you"] == []
     held = world.marys.post(path(loop, "accept"), key="k-1")
     assert (held.status_code, held.json()["code"]) == (409, "held_for_safety")
 
