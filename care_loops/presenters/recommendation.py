@@ -252,7 +252,8 @@ def _expected(prediction: Mapping[str, Any]) -> str:
 def tier_rows_shown(codes: Iterable[str], *, tier: str) -> TierReasons:
     """Rows of the decision table that do not hold, in the table's own words."""
     rows = {row.row_id: row for row in shipped().rows}
-    deciding, others = [], []
+    deciding: list[str] = []
+    others: list[str] = []
     for code in codes:
         row = rows.get(code)
         said = row.words if row is not None else words.sentence(code)

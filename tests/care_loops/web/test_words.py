@@ -8,24 +8,24 @@ from care_loops.domain.loops import DecisionKind, LoopState
 from care_loops.domain.readings import Flag, Implausible, Insufficient, Method, NotUsed, Position, Setting
 from care_loops.domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, Sex, SymptomKind
 from care_loops.domain.refusals import Withheld
-from care_loops.presenters import words
+from care_loops.presenters import vocabulary, words
 from care_loops.services.alerts import DISPOSITIONS
 from care_loops.services.decide import REASONS
 
 COMPLETE = [
-    (words._STATES, LoopState),
-    (words._WITHHELD, Withheld),
-    (words._NOT_USED, NotUsed),
-    (words._INSUFFICIENT, Insufficient),
-    (words._IMPLAUSIBLE, Implausible),
-    (words._KINDS, ChangeKind),
-    (words._DECISIONS, DecisionKind),
-    (words._PREGNANCY, Pregnancy),
-    (words._METHODS, Method),
-    (words._LABS, LabKind),
-    (words._ALERTS, AlertKind),
-    (words._ASKS, Ask),
-    (words._SCOPES, Scope),
+    (vocabulary.STATES, LoopState),
+    (vocabulary.WITHHELD, Withheld),
+    (vocabulary.NOT_USED, NotUsed),
+    (vocabulary.INSUFFICIENT, Insufficient),
+    (vocabulary.IMPLAUSIBLE, Implausible),
+    (vocabulary.KINDS, ChangeKind),
+    (vocabulary.DECISIONS, DecisionKind),
+    (vocabulary.PREGNANCY, Pregnancy),
+    (vocabulary.METHODS, Method),
+    (vocabulary.LABS, LabKind),
+    (vocabulary.ALERTS, AlertKind),
+    (vocabulary.ASKS, Ask),
+    (vocabulary.SCOPES, Scope),
 ]
 SPOKEN = [
     (words.drug_class, DrugClass),
@@ -51,7 +51,7 @@ def test_no_member_is_shown_as_a_code(say, members):
 
 
 def test_coded_reasons_have_words():
-    assert set(REASONS) | set(DISPOSITIONS) <= set(words.REASONS)
+    assert set(REASONS) | set(DISPOSITIONS) <= set(vocabulary.REASONS)
 
 
 def test_a_word_that_is_no_member_is_refused():
