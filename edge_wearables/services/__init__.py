@@ -13,18 +13,15 @@ from .devices import (
     revoke_device,
     unassign_device,
 )
-from .direct import DirectLine, equip
 
 __all__ = [
     "Answer",
     "Busy",
     "Claim",
-    "DirectLine",
     "NewDevice",
     "add_device",
     "assign_device",
     "enrol_device",
-    "equip",
     "issue_code",
     "receive",
     "revoke_device",

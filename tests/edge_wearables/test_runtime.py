@@ -10,17 +10,16 @@ from django.utils import timezone
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
-from care_loops.domain.readings import Method, Setting
 from care_loops.models import BloodPressure
-from edge_wearables.domain import DeviceKind
+from edge_wearables.envelope import Message
 from edge_wearables.models import Received
-from edge_wearables.runtime import DeviceRuntime, Ended, HttpLine, Identity, Offline
+from edge_wearables.runtime import DeviceRuntime, Ended, HttpLine, Identity, Offline, Reply
 from edge_wearables.sequences import Mark
-from edge_wearables.services import DirectLine, NewDevice, equip
+from edge_wearables.services import receive
 from edge_wearables.simulators.drive import Faults, drive
 from edge_wearables.simulators.faults import Crashed
 from edge_wearables.simulators.person import readings
-from tests.edge_wearables.entrance import JOB, ZONE, ClientLine, a_sender, new_patient, pressure
+from tests.edge_wearables.entrance import ZONE, ClientLine, a_sender, pressure
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -186,17 +185,26 @@ def test_over_real_http_with_faults_every_reading_arrives_once(live_server, tmp_
     assert BloodPressure.objects.count() == driven.recorded
 
 
+class HandedIn:
+    """A line into this process, with the server's clock handed in."""
+
+    def __init__(self, now):
+        self.now = now
+
+    def post(self, path, *, headers, body):
+        return Reply(200, receive(Message(dict(headers), body), now=self.now).body)
+
+
 def test_weeks_are_lived_through_with_the_time_handed_in(tmp_path):
-    patient, start = new_patient(), timezone.now() - timedelta(days=56)
-    cuff = NewDevice(DeviceKind.BLOOD_PRESSURE_CUFF, "Cuff", Method.UPPER_ARM_CUFF, Setting.HOME, validated=True)
-    identity, line = equip(patient.pk, cuff, zone=ZONE, by=JOB, now=start), DirectLine(now=start)
-    device = DeviceRuntime(tmp_path / "d", identity, line)
+    start = timezone.now() - timedelta(days=56)
+    sender, line = a_sender(), HandedIn(start)
+    device = DeviceRuntime(tmp_path / "d", Identity(str(sender.device_id), sender.private, ZONE), line)
     for reading in readings(seed=4, zone=ZONE, first_day=start.date() + timedelta(days=1), days=14):
         device.record(reading.content)
         line.now = reading.taken_at + timedelta(minutes=2)
         assert device.sync(now=line.now).ended is Ended.ALL_SENT
-    rows = BloodPressure.objects.filter(patient=patient)
-    assert rows.count() == len(device.kept()) > 40
+    rows = sender.stored()
+    assert len(rows) == len(device.kept()) > 40
     assert {(row.quarantined, tuple(row.flags)) for row in rows} == {("", ())}
     assert all(row.received_at - row.taken_at == timedelta(minutes=2) for row in rows)
 
