@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from .api_urls import patient_pages
@@ -11,5 +9,5 @@ from .api_urls import patient_pages
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("care_loops.api_urls")),
     *patient_pages,
-    *([path("", include("care_loops.page_urls"))] if find_spec("care_loops.page_urls") else []),
+    path("", include("care_loops.page_urls")),
 ]

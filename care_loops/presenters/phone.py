@@ -64,7 +64,7 @@ HELD = "Your care team looks at what you reported first. Do not change anything 
 
 
 def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
-    """One recommendation as the patient reads it. What is held back by a danger or a side effect waits for no answer."""
+    """One recommendation as the patient reads it. What a danger or a side effect holds waits for no answer."""
     state, frozen = LoopState(loop.state), final_change(loop)
     change = change_shown(frozen)
     held = state in WAITING and holds.against(loop, frozen)

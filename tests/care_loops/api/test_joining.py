@@ -13,6 +13,7 @@ from care_loops.services.joining import hand_over, invite_to_record
 from governance.domain import BadInput, NotAllowed, NotFound, Role
 from governance.models import Invitation, User
 from governance.services.accounts import invite
+from tests.care_loops.api.test_proposals import at_once
 from tests.governance.people import PASSWORD, acting, staff
 
 FORM = {"username": "mary", "given_name": "Mary", "family_name": "Ward", "password": PASSWORD, "again": PASSWORD}
@@ -61,6 +62,21 @@ def test_a_link_nobody_made_opens_nothing(world, token):
     answer = Client().get(f"/invitations/{token}/")
     assert answer.status_code in (404, 410)
     assert "<script>" not in answer.content.decode().replace('<script src="', "")
+
+
+def test_nobody_makes_an_account_without_an_invitation(world):
+    before = User.objects.count()
+    form = {"username": "eve", "password1": PASSWORD, "password2": PASSWORD}
+    for answer in (Client().get("/accounts/signup/"), Client().post("/accounts/signup/", form)):
+        assert "password1" not in answer.content.decode()
+    assert User.objects.count() == before
+
+
+def test_two_people_with_one_link_at_once_make_one_account(committed_world):
+    where = link(committed_world)
+    answers = at_once(lambda n: Client().post(where, FORM | {"username": f"mary{n}"}), 4)
+    assert sorted(answer.status_code for answer in answers) == [302, 410, 410, 410]
+    assert User.objects.filter(username__startswith="mary").count() == 1
 
 
 def test_a_patients_link_ties_the_account_to_the_record(world):
