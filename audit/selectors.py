@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -102,3 +102,10 @@ def _level_hashes(level: int, start: int, end: int, using: str) -> list[bytes]:
     if len(hashes) != end - start:
         raise LookupError(f"level {level} lacks hashes between {start} and {end}")
     return hashes
+
+
+def recorded_at(entry_ids: Iterable[UUID], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, datetime]:
+    """When the database's clock saw these entries, of those that are numbered."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT entry_id, at FROM audit_entry WHERE entry_id = ANY(%s)", [list(entry_ids)])
+        return dict(cursor.fetchall())

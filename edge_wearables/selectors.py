@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db.models import QuerySet
 
-from .domain import NotTrusted
+from .domain import NotTrusted, Outcome
 from .envelope import Signed
 from .models import Batch, Device, DeviceAssignment, DeviceKey, Received, RefusedReading
 from .policies import Tenure
@@ -59,3 +60,13 @@ def device_of(patient_id: UUID) -> Device | None:
     held = DeviceAssignment.objects.filter(patient_id=patient_id, until__isnull=True).order_by("-since")
     found = held.select_related("device").first()
     return found.device if found else None
+
+
+def outcomes() -> dict[str, int]:
+    """How many readings were answered with each outcome, over all batches taken in."""
+    counted = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+    for (response,) in Batch.objects.values_list("response").iterator():
+        said = json.loads(bytes(response))
+        for name in counted:
+            counted[name] += len(said[name])
+    return counted

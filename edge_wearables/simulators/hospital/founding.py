@@ -128,3 +128,14 @@ def _predictor(site: Site, *, now: datetime) -> None:
     versions = register_protocols(by=site.acting(site.one(Role.ML_ENGINEER), now=now), now=now)
     approvers = [site.acting(name, now=now) for name in (site.clinicians[0], site.one(Role.PHARMACIST))]
     put_to_work(versions[0], approvers=approvers, by=approvers[0], now=now)
+
+
+def where_to_sign_in() -> str:
+    """Who can sign in, as what, for people who have just started the demonstration."""
+    lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}", ""]
+    lines += [f"  {s.username:15} {s.role.value.replace('_', ' '):16} {s.given} {s.family}" for s in staff()]
+    patients = User.objects.filter(username__startswith="patient", roles_held__role=Role.PATIENT.value)
+    first, last = patients.order_by("username").first(), patients.order_by("username").last()
+    if first is not None and last is not None:
+        lines += [f"  {first.username} to {last.username:3}   patient"]
+    return "\n".join([*lines, ""])

@@ -43,12 +43,11 @@ def moment(starts_at: datetime, zone: str, day: int, at: time) -> datetime:
 def routine(case: Case, *, starts_at: datetime, week: int, seed: int, steps: int) -> Iterator[Seen]:
     """A week of morning and evening readings; `steps` is how many steps up are confirmed by then."""
     chance, shape = Random(f"{seed}/{case.key}/{week}"), document()["shape"]  # noqa: S311 - to be repeatable
-    missed = max(case.missed, 0.0)
     for day in range(week * 7, week * 7 + 7):
         drift = chance.gauss(0, shape["spread_between_days"])
         for clock, morning in SESSIONS:
             start = moment(starts_at, case.zone, day, clock) + timedelta(seconds=chance.randrange(0, 1800))
-            if chance.random() < missed:
+            if chance.random() < case.missed:
                 continue
             for second in (False, True):
                 shift = shape["morning_over_evening"] * morning - shape["second_under_first"] * second
@@ -61,8 +60,8 @@ def routine(case: Case, *, starts_at: datetime, week: int, seed: int, steps: int
 def _seen(case: Case, at: datetime, upper: float, lower: float, pulse: float) -> Seen:
     systolic = round(min(max(upper, ROUTINE[0]), ROUTINE[1]))
     diastolic = round(min(max(lower, LOWEST_DIASTOLIC), HIGHEST_DIASTOLIC, systolic - NARROWEST))
-    flags = {"flags": list(case.flags)} if case.flags else {}
-    return Seen(at, _content(at, case.zone, {"systolic": systolic, "diastolic": diastolic, "pulse": round(pulse)} | flags))
+    values: dict[str, Any] = {"systolic": systolic, "diastolic": diastolic, "pulse": round(pulse)}
+    return Seen(at, _content(at, case.zone, values | ({"flags": list(case.flags)} if case.flags else {})))
 
 
 def happening(case: Case, what: Happening, *, starts_at: datetime) -> Seen:

@@ -12,8 +12,10 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
+from audit.domain import Job
+from audit.services.genesis import found_log
 from care_loops.domain.record import LabKind, SymptomKind
-from care_loops.models import BloodPressure, RegimenEntry
+from care_loops.models import BloodPressure, Patient, RegimenEntry
 from care_loops.services import NewLab, NewSymptom, record_lab, record_symptom, turn
 from governance.services import acting_job
 
@@ -22,6 +24,7 @@ from .admitting import SOURCE, Admitted, address_of, admit
 from .cases import Case, Happening
 from .door import SimulatedDoor
 from .founding import Site, close_play, found, is_over
+from .imported import Bundles, take_in_bundles
 from .measuring import Seen, happening, moment, routine
 from .rounds import (
     Ward,
@@ -48,18 +51,33 @@ class Act:
     do: Callable[[], None]
 
 
-def play(cases: tuple[Case, ...], disks: Path, *, weeks: int, seed: int, now: datetime, say: Say) -> Site:
+def play(
+    cases: tuple[Case, ...],
+    disks: Path,
+    *,
+    weeks: int,
+    seed: int,
+    now: datetime,
+    say: Say,
+    imported: Bundles | None = None,
+) -> Site:
     """Play to the end, or go on where it stopped. Once it is over nothing more is played."""
+    found_log(by=Job("demonstration", now.isoformat()), now=now)
     site = found(weeks=weeks, now=now)
     if is_over():
+        say("the weeks have been played before")
         return site
     disks.mkdir(mode=0o700, parents=True, exist_ok=True)
     say(f"the site is founded: {len(site.people)} members of staff, the pathway in simulation")
+    script: list[tuple[Case, Patient | None]] = [(case, None) for case in cases]
+    if imported is not None:
+        script = list(take_in_bundles(imported, site))
+        say(f"{len(imported.files)} FHIR files imported")
     patients = []
-    for case in cases:
-        patients.append(admit(case, site, disks))
-        if len(patients) % 10 == 0 or len(patients) == len(cases):
-            say(f"{len(patients)} of {len(cases)} patients admitted, each with a device")
+    for case, record in script:
+        patients.append(admit(case, site, disks, found=record))
+        if len(patients) % 10 == 0 or len(patients) == len(script):
+            say(f"{len(patients)} of {len(script)} patients admitted, each with a device")
     play_weeks(Ward(site, {p.patient.pk: p for p in patients}), weeks=weeks, seed=seed, say=say)
     close_play(site, now=site.ends_at)
     return site
@@ -73,7 +91,8 @@ def play_weeks(ward: Ward, *, weeks: int, seed: int, say: Say) -> None:
         closes_at = ward.site.starts_at + (week + 1) * WEEK
         done = turn(by=acting_job("demonstration-clock", closes_at.isoformat()), now=closes_at)
         deliver_outbox(closes_at)
-        say(f"week {week + 1} of {weeks}: {done.closed} windows closed, {done.proposed} proposals, {done.withheld} without")
+        proposed = f"{done.proposed} with a proposal, {done.withheld} without"
+        say(f"week {week + 1} of {weeks}: {done.closed} windows closed, {proposed}")
 
 
 def _reached(ward: Ward) -> int:

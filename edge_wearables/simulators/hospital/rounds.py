@@ -199,9 +199,7 @@ def week_of_doses(admitted: Admitted, now: datetime, *, skip: Callable[[datetime
 
 def _dose(admitted: Admitted, ingredient: str, at: datetime, *, taken: bool, now: datetime) -> None:
     day = at.astimezone(ZoneInfo(admitted.case.zone)).date()
-    new = NewIntake(
-        SOURCE, f"{admitted.case.key}-{ingredient}-{day}", ingredient, day, taken, at if taken else None
-    )
+    new = NewIntake(SOURCE, f"{admitted.case.key}-{ingredient}-{day}", ingredient, day, taken, at if taken else None)
     log_intake(admitted.patient.pk, new, by=admitted.own(now=now), now=now)
 
 
