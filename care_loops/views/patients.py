@@ -53,5 +53,6 @@ def may_words(request: StaffRequest) -> dict[str, bool]:
 def trend_drawing(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """The trend as SVG. Its facts stand in the table of the page."""
     patient = patient_for(request.acting, patient_id, Permission.READ_RECORD, now=request.now)
+    record_access(patient.pk, what="trend", by=request.acting, now=request.now)
     drawing = trend_svg(trend_of(summary_of(patient, now=request.now)))
     return HttpResponse(drawing, content_type="image/svg+xml; charset=utf-8")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from tests.care_loops.web.ward import Ward, open_ward
+from tests.factories import Hospital
 
 
 @pytest.fixture
@@ -15,11 +15,11 @@ def quick_passwords(settings) -> None:
 
 
 @pytest.fixture
-def ward(db, quick_passwords) -> Ward:
+def ward(db, quick_passwords) -> Hospital:
     """A site in simulation, as it stands now."""
     from django.utils import timezone
 
-    return open_ward(now=timezone.now().replace(microsecond=0))
+    return Hospital(now=timezone.now().replace(microsecond=0))
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def signed_in(ward):
 
     def client(username: str) -> Client:
         made = Client(enforce_csrf_checks=False)
-        made.force_login(ward.staff[username], backend="django.contrib.auth.backends.ModelBackend")
+        made.force_login(ward.people[username], backend="django.contrib.auth.backends.ModelBackend")
         return made
 
     return client

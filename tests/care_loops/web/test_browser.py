@@ -11,7 +11,8 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from care_loops.models import Decision
-from tests.care_loops.web.ward import PASSWORD, measured, open_ward, proposed, reading, uncontrolled
+from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
+from tests.factories import PASSWORD, Hospital
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
@@ -46,7 +47,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def ward(transactional_db, quick_passwords):
     """A ward with one recommendation and one alert."""
-    ward = open_ward(now=timezone.now().replace(microsecond=0))
+    ward = Hospital(now=timezone.now().replace(microsecond=0))
     proposed(ward, uncontrolled(ward, "Bergström", "Anna"))
     other = uncontrolled(ward, "Alvarez", "Mateo")
     measured(other, reading(ward.now, 192, 122), at=ward.now)
@@ -72,7 +73,7 @@ def page(request, browser, ward, live_server) -> Iterator[Page]:
 def sign_in(page: Page) -> None:
     page.goto("/")
     page.get_by_label("User name").focus()
-    page.keyboard.type("rivera")
+    page.keyboard.type("clinician")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
@@ -116,7 +117,7 @@ def test_a_recommendation_is_decided_with_the_keyboard_alone(page, ward):
     tab_to(page, "button.primary")
     page.keyboard.press("Enter")
     expect(page.get_by_text("Your decision is signed and recorded.")).to_be_visible()
-    assert Decision.objects.get().decided_by == ward.staff["rivera"]
+    assert Decision.objects.get().decided_by == ward.people["clinician"]
 
 
 def test_every_page_fits_its_width_and_labels_its_fields(page, ward):

@@ -34,7 +34,7 @@ def send(client, loop, **fields):
 
 @pytest.mark.parametrize(("choice", "state"), [("approve", "approved"), ("reject", "rejected"), ("modify", "modified")])
 def test_a_choice_with_a_reason_is_signed(ward, signed_in, loop, choice, state):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     chosen = form.pop("first") if choice == "modify" else choice
     form.pop("first", None)
@@ -42,15 +42,15 @@ def test_a_choice_with_a_reason_is_signed(ward, signed_in, loop, choice, state):
     assert answer.status_code == 303
     decision = Decision.objects.get(loop=loop)
     assert Loop.objects.get(pk=loop.pk).state == state
-    assert (decision.decided_by, decision.free_text) == (ward.staff["rivera"], "as agreed")
+    assert (decision.decided_by, decision.free_text) == (ward.people["clinician"], "as agreed")
     html = client.get(answer["Location"]).content.decode()
-    assert f"Lena Rivera {state}" in html
+    assert f"Clinician Example {state}" in html
     assert "The patient prefers it" in html
 
 
 @pytest.mark.parametrize("missing", ["choice", "reason_code", "seen_version", "key"])
 def test_what_is_missing_is_asked_for_and_nothing_is_decided(signed_in, loop, missing):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
     fields = form | {"choice": "approve", "reason_code": "agrees_with_plan"}
@@ -60,7 +60,7 @@ def test_what_is_missing_is_asked_for_and_nothing_is_decided(signed_in, loop, mi
 
 
 def test_the_other_reason_needs_words(signed_in, loop):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
     answer = send(client, loop, **form, choice="reject", reason_code="other", free_text="")
@@ -69,7 +69,7 @@ def test_the_other_reason_needs_words(signed_in, loop):
 
 
 def test_sent_twice_it_acts_once_and_answers_the_same(signed_in, loop):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
     fields = form | {"choice": "approve", "reason_code": "agrees_with_plan"}
@@ -80,7 +80,7 @@ def test_sent_twice_it_acts_once_and_answers_the_same(signed_in, loop):
 
 
 def test_the_same_form_with_other_content_is_refused(signed_in, loop):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
     send(client, loop, **form, choice="approve", reason_code="agrees_with_plan")
@@ -90,32 +90,34 @@ def test_the_same_form_with_other_content_is_refused(signed_in, loop):
 
 
 def test_the_loser_of_a_race_is_told_who_decided_what(ward, signed_in, loop):
-    join_care_team(loop.patient_id, ward.staff["okafor"].pk, responsible=False, by=ward.by("root"), now=ward.now)
-    loser = signed_in("okafor")
+    join_care_team(
+        loop.patient_id, ward.people["other_clinician"].pk, responsible=False, by=ward.acting("admin"), now=ward.now
+    )
+    loser = signed_in("other_clinician")
     form = form_of(loser, loop)
     form.pop("first")
     chosen = DecisionInput(DecisionKind.REJECT, "side_effect", "", loop.version)
-    decide(loop.pk, chosen, by=ward.by("rivera"), now=ward.now)
+    decide(loop.pk, chosen, by=ward.acting("clinician"), now=ward.now)
     answer = send(loser, loop, **form, choice="approve", reason_code="agrees_with_plan")
     html = answer.content.decode()
     assert answer.status_code == 409
-    assert "Lena Rivera" in html
+    assert "Clinician Example" in html
     assert "rejected" in html
-    assert Decision.objects.get(loop=loop).decided_by == ward.staff["rivera"]
+    assert Decision.objects.get(loop=loop).decided_by == ward.people["clinician"]
 
 
 def test_a_clinician_without_the_role_any_more_cannot_decide(ward, signed_in, loop):
     from governance.services.accounts import revoke_role
 
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
-    revoke_role(ward.staff["rivera"].pk, Role.CLINICIAN, by=ward.by("root"), now=ward.now)
+    revoke_role(ward.people["clinician"].pk, Role.CLINICIAN, by=ward.acting("admin"), now=ward.now)
     assert send(client, loop, **form, choice="approve", reason_code="agrees_with_plan").status_code == 403
 
 
 def test_an_approved_change_is_recalled_with_a_reason(signed_in, loop):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     form = form_of(client, loop)
     form.pop("first")
     send(client, loop, **form, choice="approve", reason_code="agrees_with_plan")
@@ -128,7 +130,7 @@ def test_an_approved_change_is_recalled_with_a_reason(signed_in, loop):
 
 
 def test_a_target_is_signed_and_an_impossible_one_is_not(ward, signed_in, loop):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     where = reverse("patient-target", args=[loop.patient_id])
     wrong = client.post(where, {"key": "t" * 12, "systolic_below": "80", "diastolic_below": "85"})
     assert wrong.status_code == 422
@@ -140,7 +142,7 @@ def test_a_target_is_signed_and_an_impossible_one_is_not(ward, signed_in, loop):
 def test_a_boundary_is_signed_and_an_endless_one_is_not(ward, signed_in, loop):
     from datetime import timedelta
 
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     where = reverse("patient-boundary", args=[loop.patient_id])
     fields = {"most_29046": "20", "max_steps": "2", "min_interval_days": "28", "key": "b" * 12}
     endless = client.post(where, fields | {"expires_on": (ward.now + timedelta(days=400)).date().isoformat()})
@@ -153,7 +155,7 @@ def test_a_boundary_is_signed_and_an_endless_one_is_not(ward, signed_in, loop):
 
 def test_an_order_is_written_without_a_proposal(ward, signed_in):
     patient = uncontrolled(ward)
-    client = signed_in("rivera")
+    client = signed_in("clinician")
     where = reverse("patient-order", args=[patient.pk])
     html = client.get(where).content.decode()
     key = re.search(r'name="candidate_key" value="(step_down[^"]+)"', html).group(1)

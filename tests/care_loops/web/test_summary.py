@@ -1,7 +1,6 @@
 """The summary of a patient is the same every time, and says what is missing (CLI-08)."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +11,8 @@ from care_loops.domain.record import SymptomKind
 from care_loops.pathways.hypertension.tables_readings import averaging_rule
 from care_loops.presenters.summary import summary
 from care_loops.selectors.summary import summary_of
-from tests.care_loops.web.ward import admit, felt, measured, open_ward, proposed, reading, uncontrolled
+from tests.care_loops.web.ward import admit, felt, measured, proposed, reading, uncontrolled
+from tests.factories import Hospital
 
 pytestmark = pytest.mark.django_db
 GOLDEN = Path(__file__).with_name("golden_summary.json")
@@ -22,7 +22,7 @@ MOMENT = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 @pytest.fixture
 def then(db, quick_passwords):
     """The ward at one fixed moment."""
-    return open_ward(now=MOMENT)
+    return Hospital(now=MOMENT)
 
 
 def shown(ward, patient) -> dict:
@@ -60,7 +60,7 @@ def test_what_is_missing_is_said_and_is_never_zero(then):
 def test_a_disturbed_reading_is_context_and_not_part_of_a_day_s_mean(then):
     patient = admit(then)
     still = reading(MOMENT - timedelta(hours=3), 140, 90)
-    moved = replace(reading(MOMENT - timedelta(hours=2), 170, 99), flags=(Flag.MOTION,))
+    moved = reading(MOMENT - timedelta(hours=2), 170, 99, flags=(Flag.MOTION,))
     measured(patient, still, moved, at=MOMENT - timedelta(hours=1))
     found = shown(then, patient)
     assert found["trend"]["daily"] == [{"day": "2026-11-22", "systolic": "140", "diastolic": "90", "readings": 1}]

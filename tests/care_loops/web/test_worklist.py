@@ -16,8 +16,8 @@ from tests.care_loops.web.ward import admit, felt, measured, proposed, reading, 
 pytestmark = pytest.mark.django_db
 
 
-def listed(ward, who="rivera", tab=Tab.TODO, query=""):
-    return worklist_shown(worklist(ward.by(who), now=ward.now), tab=tab, query=query, now=ward.now)
+def listed(ward, who="clinician", tab=Tab.TODO, query=""):
+    return worklist_shown(worklist(ward.acting(who), now=ward.now), tab=tab, query=query, now=ward.now)
 
 
 def names(page) -> list[str]:
@@ -43,17 +43,17 @@ def test_an_acknowledged_alert_goes_below_those_nobody_has_seen(ward):
     seen, unseen = admit(ward, "Seen"), admit(ward, "Unseen")
     for patient in (seen, unseen):
         measured(patient, reading(ward.now, 190, 110), at=ward.now)
-    acknowledge_alert(seen.alerts.get(kind="crisis").pk, by=ward.by("rivera"), now=ward.now)
-    crises = [item for item in worklist(ward.by("rivera"), now=ward.now).items if item.alert.kind == "crisis"]
+    acknowledge_alert(seen.alerts.get(kind="crisis").pk, by=ward.acting("clinician"), now=ward.now)
+    crises = [item for item in worklist(ward.acting("clinician"), now=ward.now).items if item.alert.kind == "crisis"]
     assert [(i.patient.family_name, i.risk) for i in crises] == [("Unseen", Risk.URGENT), ("Seen", Risk.LOCKED)]
 
 
 def test_another_team_s_patients_are_not_on_it(ward):
     proposed(ward, uncontrolled(ward, "Mine"))
-    proposed(ward, uncontrolled(ward, "Theirs", team=("okafor",)))
+    proposed(ward, uncontrolled(ward, "Theirs", team=("other_clinician",)))
     assert names(listed(ward)) == ["Mine"]
-    assert names(listed(ward, "okafor")) == ["Theirs"]
-    assert names(listed(ward, "pham")) == ["Mine"]
+    assert names(listed(ward, "other_clinician")) == ["Theirs"]
+    assert names(listed(ward, "pharmacist")) == ["Mine"]
 
 
 def test_where_nothing_is_proposed_the_reason_is_listed(ward):
@@ -80,7 +80,7 @@ def test_the_counts_stand_on_the_tabs(ward):
 
 
 def test_fifty_patients_take_as_many_queries_as_five(ward, signed_in):
-    client = signed_in("rivera")
+    client = signed_in("clinician")
 
     def queries() -> int:
         with CaptureQueriesContext(
@@ -104,6 +104,6 @@ def test_fifty_patients_take_as_many_queries_as_five(ward, signed_in):
 
 
 def test_an_unknown_tab_is_the_first_one(ward, signed_in):
-    answer = signed_in("rivera").get(reverse("worklist"), {"show": "nonsense"})
+    answer = signed_in("clinician").get(reverse("worklist"), {"show": "nonsense"})
     assert answer.status_code == 200
     assert b"Nothing waits for you" in answer.content
