@@ -33,6 +33,7 @@ class AlertKind(StrEnum):
     PREGNANCY_DRUG = "pregnancy_drug"
     PREGNANCY_PRESSURE = "pregnancy_pressure"
     PREGNANCY_SYMPTOM = "pregnancy_symptom"
+    PATIENT_ASKS = "patient_asks"  # no danger rule: a person is asked for
 
 
 class AlertSeverity(StrEnum):

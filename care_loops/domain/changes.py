@@ -93,7 +93,7 @@ class Spoken:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A change that rules allow to be considered, with what they said. `barred` ones are kept to be shown, never proposed."""
+    """A change to be considered, with what the rules said. `barred` ones are kept to be shown, never proposed."""
 
     change: Change
     spoken: tuple[Spoken, ...] = ()
@@ -122,7 +122,7 @@ class ModelRef:
 class Prediction:
     """What a predictor said of the candidates: the change it would propose, or none, with why.
 
-    `expected` is the mean pressure expected about four weeks later where the predictor knows one; the protocol does not.
+    `expected` is the mean pressure expected about four weeks later where the predictor knows one.
     """
 
     model: ModelRef

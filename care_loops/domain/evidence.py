@@ -1,8 +1,8 @@
 """What a recommendation rests on, frozen, and what came of it: everything needed to compute it again.
 
 Rules
- * If it changed the answer, it is here (STYLE habit 5): the record, what was signed, the mode and policies in force, the
-   predictor, and the versions of the tables.
+ * If it changed the answer, it is here (STYLE habit 5): the record, what was signed, the mode and policies in force,
+   the predictor, and the versions of the tables.
  * An outcome is a proposal or a named reason for none, never both.
 """
 
@@ -42,7 +42,7 @@ class OpenAlert:
 
 @dataclass(frozen=True, slots=True)
 class ModeInForce:
-    """The operating mode of the pathway, as its policy says. `quota_left` counts patient-facing changes still open today."""
+    """The operating mode of the pathway, as its policy says. `quota_left`: patient-facing changes still open today."""
 
     mode: str
     patient_directed: bool

@@ -173,6 +173,7 @@ ALERTS: Mapping[AlertKind, str] = {
     AlertKind.PREGNANCY_DRUG: "Pregnancy with a drug that harms it",
     AlertKind.PREGNANCY_PRESSURE: "High pressure in or after pregnancy",
     AlertKind.PREGNANCY_SYMPTOM: "Warning symptom in or after pregnancy",
+    AlertKind.PATIENT_ASKS: "The patient asks for a person",
 }
 ASKS: Mapping[Ask, str] = {
     Ask.CALL_EMERGENCY: "Emergency: call the local emergency number",
