@@ -45,6 +45,12 @@ class HeldForSafety(Refusal):
     code = "held_for_safety"
 
 
+class IdentifierTaken(Refusal):
+    """This source identifier stands in another person's record: what was sent is not stored under it."""
+
+    code = "identifier_taken"
+
+
 class LimitStops(Refusal):
     """A hard rule stops this change; the rules that spoke are in `extra`."""
 

@@ -18,6 +18,7 @@ from governance.permissions import TABLE, check
 from governance.services import Acting
 
 from ..models import Alert, Loop, Patient
+from .record import whole
 
 NOBODY = "There is no such record, or it is not yours to see."
 
@@ -51,8 +52,7 @@ def patient_for(by: Acting, patient_id: UUID | str, permission: Permission, *, n
         patient = Patient.objects.get(pk=patient_id)
     except (Patient.DoesNotExist, ValueError, TypeError):
         raise NotFound(NOBODY) from None
-    merged = getattr(patient, "merged_into", None)
-    patient = merged.kept if merged is not None else patient
+    patient = whole(patient)
     try:
         check(permission, by.standing, relations_to(by, patient, now=now))
     except NotAllowed as refusal:
@@ -62,7 +62,7 @@ def patient_for(by: Acting, patient_id: UUID | str, permission: Permission, *, n
 
 def role_for(by: Acting, patient: Patient, permission: Permission, *, now: datetime) -> Role:
     """The role under which this person does `permission` for this patient, or `NotAllowed`."""
-    return check(permission, by.standing, relations_to(by, patient, now=now))
+    return check(permission, by.standing, relations_to(by, whole(patient), now=now))
 
 
 def loop_for(by: Acting, loop_id: UUID | str, permission: Permission, *, now: datetime) -> Loop:

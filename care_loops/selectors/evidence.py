@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from django.db.models import Q
+
 from governance.selectors import policy_in_force
 from models.registry.selectors import serving
 
@@ -18,11 +20,18 @@ from ..models import Alert, Boundary, Loop, Patient, Step
 from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
 
+ALL = Q()
 LOOKS_BACK = timedelta(days=84)  # five windows, each up to its search further back, and the danger window
 
 
-def assemble(patient: Patient, *, pathway: str, now: datetime, tables: Sequence[TableRef]) -> Evidence:
-    """Everything a recommendation rests on, as the record stands at `now`."""
+def assemble(
+    patient: Patient, *, pathway: str, now: datetime, tables: Sequence[TableRef], without: Loop | None = None
+) -> Evidence:
+    """Everything a recommendation rests on, as the record stands at `now`.
+
+    `without` is the recommendation that is looked at again: it does not use up the quota and the steps it stands on.
+    """
+    beside = Q() if without is None else ~Q(pk=without.pk)
     zone = ZoneInfo(patient.zone)
     lines = regimen.lines(patient, now=now)
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
@@ -42,12 +51,12 @@ def assemble(patient: Patient, *, pathway: str, now: datetime, tables: Sequence[
         readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
         regimen=regimen.regimen_of(lines),
         changes=changes,
-        boundary_steps_used=steps_used(boundary),
+        boundary_steps_used=steps_used(boundary, beside=beside),
         labs=record.labs(patient, now=now),
         symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
         adherence=record.adherence(patient, starts_on=today - timedelta(days=7), ends_on=today, now=now),
         alerts=open_alerts(patient, now=now),
-        mode=mode_in_force(pathway, now=now),
+        mode=mode_in_force(pathway, now=now, beside=beside),
         tier_policy=policy.ref if policy else None,
         model=ModelRef(version.name, version.version, version.digest) if version else None,
         model_fault=None,
@@ -55,14 +64,17 @@ def assemble(patient: Patient, *, pathway: str, now: datetime, tables: Sequence[
     )
 
 
-def mode_in_force(pathway: str, *, now: datetime) -> ModeInForce | None:
-    """The operating mode of a pathway; None until a site has set one."""
+def mode_in_force(pathway: str, *, now: datetime, beside: Q = ALL) -> ModeInForce | None:
+    """The operating mode of a pathway; None until a site has set one. The quota counts the loops that are `beside`."""
     policy = policy_in_force("operating_mode", pathway, now=now)
     if policy is None:
         return None
     since = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     went = Step.objects.filter(
-        loop__pathway=pathway, state=LoopState.WITH_PATIENT.value, entered_at__gte=since, entered_at__lte=now
+        state=LoopState.WITH_PATIENT.value,
+        entered_at__gte=since,
+        entered_at__lte=now,
+        loop__in=Loop.objects.filter(beside, pathway=pathway),
     ).count()
     return ModeInForce(
         mode=str(policy.body["mode"]),
@@ -87,10 +99,10 @@ def open_alerts(patient: Patient, *, now: datetime) -> tuple[OpenAlert, ...]:
     )
 
 
-def steps_used(boundary: Boundary | None) -> int:
+def steps_used(boundary: Boundary | None, *, beside: Q = ALL) -> int:
     """Changes that this boundary has already let through to the patient, taken back and declined ones left out."""
     if boundary is None:
         return 0
     gone = [LoopState.DECLINED.value, LoopState.RECALLED.value, LoopState.EXPIRED.value, LoopState.WITHDRAWN.value]
-    through = Loop.objects.filter(steps__state=LoopState.WITH_PATIENT.value, steps__boundary=boundary)
+    through = Loop.objects.filter(beside, steps__state=LoopState.WITH_PATIENT.value, steps__boundary=boundary)
     return through.exclude(state__in=gone).distinct().count()

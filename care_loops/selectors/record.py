@@ -40,6 +40,7 @@ from ..models import (
     Condition,
     Consent,
     IntakeLog,
+    Merge,
     Patient,
     Symptom,
 )
@@ -51,9 +52,20 @@ PREGNANCY_LASTS = timedelta(weeks=42)  # CLINICAL 1.3 C13: active if begun less 
 POSTPARTUM_LASTS = timedelta(weeks=6)
 
 
+def whole(patient: Patient) -> Patient:
+    """The record that was kept when this one was merged, however often; else this one."""
+    merged = getattr(patient, "merged_into", None)
+    return patient if merged is None else whole(merged.kept)
+
+
 def record_ids(patient: Patient) -> list[UUID]:
-    """The identifiers under which this person's rows stand: the record and those merged into it."""
-    return [patient.pk, *patient.absorbed.values_list("absorbed_id", flat=True)]
+    """The identifiers under which this person's rows stand: the record kept, and all that were merged into it."""
+    found = [whole(patient).pk]
+    newest = found
+    while newest:
+        newest = list(Merge.objects.filter(kept_id__in=newest).values_list("absorbed_id", flat=True))
+        found += newest
+    return found
 
 
 def reading_of(row: BloodPressure) -> Reading:

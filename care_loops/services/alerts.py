@@ -205,9 +205,10 @@ def escalate_alerts(*, by: Acting, now: datetime) -> int:
             alert = Alert.objects.select_for_update(skip_locked=True).filter(pk=alert_id, escalates_at__lte=now).first()
             if alert is None or alert.acknowledged_at is not None or alert.disposed_at is not None:
                 continue
-            alert.level += 1
             severity = AlertSeverity(alert.severity)
-            alert.escalates_at = _next_escalation(severity, level=alert.level, since=alert.raised_at)
+            began = _clock_began(alert, severity)
+            alert.level += 1
+            alert.escalates_at = _next_escalation(severity, level=alert.level, since=began)
             entry = _note_people("alert.escalated", alert, by, now=now)
             alert.save(update_fields=HEAD)
             _add_event(alert, "escalated", by=by, now=now, entry=entry, code=f"level_{alert.level}")
@@ -221,6 +222,14 @@ def _next_escalation(severity: AlertSeverity, *, level: int, since: datetime) ->
     ladder = escalation(severity, danger_table())
     later = [step for step in ladder if step.after_minutes > 0]
     return since + timedelta(minutes=later[level].after_minutes) if level < len(later) else None
+
+
+def _clock_began(alert: Alert, severity: AlertSeverity) -> datetime:
+    """When the ladder that runs now began: a graver turn starts it anew."""
+    at_level_since_zero = _next_escalation(severity, level=alert.level, since=alert.raised_at)
+    if alert.escalates_at is None or at_level_since_zero is None:
+        return alert.raised_at
+    return alert.raised_at + (alert.escalates_at - at_level_since_zero)
 
 
 def _locked(alert_id: UUID, by: Acting, permission: Permission, *, now: datetime) -> Alert:

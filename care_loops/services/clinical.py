@@ -1,7 +1,8 @@
 """Labs, symptoms, conditions, allergies and lines of the regimen come into the record.
 
 Rules
- * What arrives twice under the same source id is kept once.
+ * What arrives twice under the same source id is kept once; another result of a laboratory under a known id is kept
+   beside it, and an id that stands in another person's record is refused by name (N9).
  * A lab and a symptom run the danger rules in the same transaction (CLINICAL 1.3); so does what may mean pregnancy.
  * A side effect blamed on a drug pauses automation for that drug from this moment: the proposal reads it as open.
  * After each, an open recommendation is looked at again; the caller's transaction carries the note to do so.
@@ -9,22 +10,27 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from governance.domain import BadInput, Permission
+from governance.domain import BadInput, NotFound, Permission
 from governance.services import Acting
 
 from ..domain.record import ConditionKind, DrugClass, LabKind, SymptomKind
 from ..models import Allergy, Condition, Lab, Patient, RegimenEntry, Symptom, SymptomReview
-from ..selectors.access import patient_for, role_for
+from ..policies import IdentifierTaken
+from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.record import record_ids
 from .again import look_again
 from .danger import Seen, danger_of_lab, danger_of_state, danger_of_symptom
 from .events import note, text
+from .whose import locked_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +115,38 @@ class Recorded:
     seen: Seen
 
 
-def _locked(patient_id: UUID) -> Patient:
-    return Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+_Known = TypeVar("_Known", Lab, Symptom, Condition, Allergy, RegimenEntry)
+
+
+def _known(
+    table: type[_Known], new: NewLab | NewSymptom | NewCondition | NewAllergy | NewRegimenEntry, patient: Patient
+) -> _Known | None:
+    """What stands under this source id already. Another person's is no repeat: it is refused, and nothing is lost."""
+    found = table.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+    if found is not None and found.patient_id not in record_ids(patient):
+        raise IdentifierTaken("This identifier stands in another record.", field="source_id", problem="taken")
+    return found
+
+
+def _beside(new: NewLab) -> str:
+    """Where another result under a known source id is kept: a laboratory corrects what it sent."""
+    said = f"{new.kind.value}|{text(new.value.normalize())}|{new.taken_at.astimezone(UTC).isoformat()}"
+    return f"{new.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
 def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> Recorded:
     """Store one laboratory result and run the danger rules on it."""
     with transaction.atomic():
-        patient = _locked(patient_id)
-        known = Lab.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        patient = locked_record(patient_id)
+        known = _known(Lab, new, patient)
+        if known is not None and (known.value, known.taken_at) != (new.value, new.taken_at):
+            new = replace(new, source_id=_beside(new))
+            known = _known(Lab, new, patient)
         if known is not None:
             return Recorded(known.pk, new=False, seen=Seen())
         row_id = uuid4()
         payload = {"kind": new.kind.value, "value": text(new.value), "sent": f"{new.sent_value} {new.sent_unit}"}
-        entry = note("lab.recorded", of=("lab", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload)
+        entry = note("lab.recorded", of=("lab", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload)
         row = Lab.objects.create(
             id=row_id,
             patient=patient,
@@ -137,21 +161,21 @@ def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> R
             entry=entry.entry_id,
         )
         seen = danger_of_lab(patient, row, by=by, now=now, received_at=now)
-        look_again(patient_id)
+        look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 
 
 def record_symptom(patient_id: UUID, new: NewSymptom, *, by: Acting, now: datetime) -> Recorded:
     """Store a symptom and run the danger rules on it. Blamed on a drug, it pauses automation for that drug."""
     with transaction.atomic():
-        patient = _locked(patient_id)
-        known = Symptom.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        patient = locked_record(patient_id)
+        known = _known(Symptom, new, patient)
         if known is not None:
             return Recorded(known.pk, new=False, seen=Seen())
         row_id = uuid4()
         payload = {"kind": new.kind.value, "blamed": new.suspected_ingredient, "text": new.text}
         entry = note(
-            "symptom.reported", of=("symptom", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+            "symptom.reported", of=("symptom", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
         row = Symptom.objects.create(
             id=row_id,
@@ -172,12 +196,12 @@ def record_symptom(patient_id: UUID, new: NewSymptom, *, by: Acting, now: dateti
                 of=("automation", row_id, 1),
                 by=by,
                 now=now,
-                patient_id=patient_id,
+                patient_id=patient.pk,
                 reason="side_effect_reported",
                 payload={"ingredient": new.suspected_ingredient},
             )
         seen = danger_of_symptom(patient, row, by=by, now=now, received_at=now)
-        look_again(patient_id)
+        look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 
 
@@ -186,9 +210,12 @@ def review_symptom(symptom_id: UUID, *, outcome: str, text: str, by: Acting, now
     if not outcome.strip():
         raise BadInput("Say what came of it.", field="outcome")
     with transaction.atomic():
-        row = Symptom.objects.select_related("patient").get(pk=symptom_id)
+        row = Symptom.objects.select_related("patient").filter(pk=symptom_id).first()
+        if row is None:
+            raise NotFound(NOBODY)
         patient = patient_for(by, row.patient_id, Permission.REVIEW_SYMPTOM, now=now)
         acted = by.under(role_for(by, patient, Permission.REVIEW_SYMPTOM, now=now))
+        locked_record(patient.pk)
         before = SymptomReview.objects.filter(symptom=row).first()
         if before is not None:
             return before
@@ -209,14 +236,14 @@ def review_symptom(symptom_id: UUID, *, outcome: str, text: str, by: Acting, now
 def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: datetime) -> Recorded:
     """Store a condition. Pregnancy runs the danger rules at once."""
     with transaction.atomic():
-        patient = _locked(patient_id)
-        known = Condition.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        patient = locked_record(patient_id)
+        known = _known(Condition, new, patient)
         if known is not None:
             return Recorded(known.pk, new=False, seen=Seen())
         row_id = uuid4()
         payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "active": new.active}
         entry = note(
-            "condition.recorded", of=("condition", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+            "condition.recorded", of=("condition", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
         Condition.objects.create(
             id=row_id,
@@ -235,24 +262,25 @@ def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: da
             entry=entry.entry_id,
         )
         seen = danger_of_state(patient, by=by, now=now, received_at=now)
-        look_again(patient_id)
+        look_again(patient.pk)
         return Recorded(row_id, new=True, seen=seen)
 
 
 def record_allergy(patient_id: UUID, new: NewAllergy, *, by: Acting, now: datetime) -> Recorded:
     """Store an allergy or intolerance."""
     with transaction.atomic():
-        known = Allergy.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        patient = locked_record(patient_id)
+        known = _known(Allergy, new, patient)
         if known is not None:
             return Recorded(known.pk, new=False, seen=Seen())
         row_id = uuid4()
         payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "ingredient": new.ingredient}
         entry = note(
-            "allergy.recorded", of=("allergy", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+            "allergy.recorded", of=("allergy", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
         Allergy.objects.create(
             id=row_id,
-            patient_id=patient_id,
+            patient=patient,
             source_system=new.source_system,
             source_id=new.source_id,
             received_at=now,
@@ -263,18 +291,18 @@ def record_allergy(patient_id: UUID, new: NewAllergy, *, by: Acting, now: dateti
             active=new.active,
             entry=entry.entry_id,
         )
-        look_again(patient_id)
+        look_again(patient.pk)
         return Recorded(row_id, new=True, seen=Seen())
 
 
 def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, now: datetime) -> Recorded:
     """Store a dated line of the regimen from outside. One that pregnancy forbids raises its alert at once."""
     with transaction.atomic():
-        patient = _locked(patient_id)
-        known = RegimenEntry.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        patient = locked_record(patient_id)
+        known = _known(RegimenEntry, new, patient)
         if known is not None:
             return Recorded(known.pk, new=False, seen=Seen())
-        row = regimen_row(patient_id, new, now=now)
+        row = regimen_row(patient.pk, new, now=now)
         payload = {
             "code": f"{new.code_system}|{new.code}",
             "name": new.name,
@@ -283,12 +311,12 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
             "stopped": new.stopped,
         }
         entry = note(
-            "regimen.imported", of=("regimen_entry", row.pk, 1), by=by, now=now, patient_id=patient_id, payload=payload
+            "regimen.imported", of=("regimen_entry", row.pk, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
         row.entry = entry.entry_id
         row.save(force_insert=True)
         seen = danger_of_state(patient, by=by, now=now, received_at=now)
-        look_again(patient_id)
+        look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 
 

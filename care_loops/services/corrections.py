@@ -13,10 +13,11 @@ from governance.services import Acting
 from ..models import BloodPressure, Correction
 from ..policies import NotNow
 from ..selectors.access import NOBODY, patient_for, role_for
-from ..selectors.record import reading_of
+from ..selectors.record import reading_of, record_ids
 from .again import look_again
 from .events import note
 from .take_in import Arrival, stored_as, take_in
+from .whose import locked_record
 
 
 def correct_reading(
@@ -29,12 +30,15 @@ def correct_reading(
     """
     if reason not in ("wrong_patient", "entered_in_error"):
         raise BadInput("Choose why the reading does not count.", field="reason")
+    if moved_to is not None and reason != "wrong_patient":
+        raise BadInput("Only a reading of another person is moved.", field="moved_to")
     with transaction.atomic():
         row = BloodPressure.objects.filter(pk=reading_id).first()
         if row is None:
             raise NotFound(NOBODY)
         patient = patient_for(by, row.patient_id, Permission.CORRECT_RECORD, now=now)
         acted = by.under(role_for(by, patient, Permission.CORRECT_RECORD, now=now))
+        locked_record(patient.pk)  # two corrections of one reading take turns
         if Correction.objects.filter(reading=row).exists():
             raise NotNow("This reading has already been corrected.", state="corrected")
         moved = _move(row, moved_to, by=acted, now=now) if moved_to is not None else None
@@ -56,7 +60,7 @@ def correct_reading(
 
 def _move(row: BloodPressure, to: UUID, *, by: Acting, now: datetime) -> UUID:
     other = patient_for(by, to, Permission.CORRECT_RECORD, now=now)
-    if other.pk == row.patient_id:
+    if row.patient_id in record_ids(other):
         raise BadInput("The reading is already in this record.", field="moved_to")
     arrival = Arrival("correction", f"{row.pk}:{uuid4()}", reading_of(row), absent_reason=row.absent_reason)
     taken = take_in(other.pk, [arrival], by=by, now=now, received_at=now, imported=True)

@@ -18,11 +18,17 @@ from django.db import transaction
 from governance.domain import BadInput
 from governance.services import Acting
 
+from ..domain.changes import ChangeKind
 from ..domain.loops import LoopState
-from ..models import FirstIntake, IntakeLog, Patient, RegimenEntry
+from ..models import FirstIntake, IntakeLog, Loop, Patient, RegimenEntry
+from ..policies import IdentifierTaken
+from ..selectors.record import record_ids
 from .events import note, text
 from .moves import Why, enter, lock
 from .outcomes import push_example
+from .respond import change_of
+from .take_in import CLOCK_TOLERANCE
+from .whose import locked_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +51,10 @@ def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -
     if new.taken_at is not None and new.taken_at > now:
         raise BadInput("A dose cannot have been taken in the future.", field="taken_at", problem="in_future")
     with transaction.atomic():
-        Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        patient = locked_record(patient_id)
         known = IntakeLog.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        if known is not None and known.patient_id not in record_ids(patient):
+            raise IdentifierTaken("This identifier stands in another record.", field="source_id", problem="taken")
         if known is not None:
             return known
         row_id = uuid4()
@@ -57,11 +65,11 @@ def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -
             "daily_dose_mg": text(new.daily_dose_mg),
         }
         entry = note(
-            "intake.recorded", of=("intake", row_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
+            "intake.recorded", of=("intake", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
         row = IntakeLog.objects.create(
             id=row_id,
-            patient_id=patient_id,
+            patient=patient,
             source_system=new.source_system,
             source_id=new.source_id,
             received_at=now,
@@ -72,15 +80,16 @@ def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -
             daily_dose_mg=new.daily_dose_mg,
             entry=entry.entry_id,
         )
-        _confirm(patient_id, new, by=by, now=now)
+        _confirm(patient, new, by=by, now=now)
+        _confirm_timing(patient, new, by=by, now=now)
         return row
 
 
-def _confirm(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> None:
+def _confirm(patient: Patient, new: NewIntake, *, by: Acting, now: datetime) -> None:
     """Confirm the line that waits for its first dose of this drug, and end its recommendation."""
     waiting = (
         RegimenEntry.objects.filter(
-            patient_id=patient_id,
+            patient_id__in=record_ids(patient),
             ingredient=new.ingredient,
             loop__state=LoopState.ACCEPTED.value,
             first_intake__isnull=True,
@@ -91,18 +100,38 @@ def _confirm(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> 
     if waiting is None or waiting.loop_id is None or (waiting.status == RegimenEntry.ACTIVE) != new.taken:
         return
     at = new.taken_at or now
-    if at < waiting.starts_at:
+    loop = lock(waiting.loop_id)
+    if at < waiting.starts_at - CLOCK_TOLERANCE or loop.state != LoopState.ACCEPTED.value:
         return
     entry = note(
         "regimen.confirmed",
         of=("regimen_entry", waiting.pk, 2),
         by=by,
         now=now,
-        patient_id=patient_id,
+        patient_id=patient.pk,
         payload={"first_intake": at.isoformat()},
     )
     FirstIntake.objects.create(regimen_entry=waiting, at=at, entry=entry.entry_id)
-    loop = lock(waiting.loop_id)
+    _done(loop, by=by, now=now)
+
+
+def _confirm_timing(patient: Patient, new: NewIntake, *, by: Acting, now: datetime) -> None:
+    """A change of timing writes no line: the first dose taken after the patient's yes confirms it."""
+    if not new.taken or new.taken_at is None:
+        return
+    accepted = Loop.objects.filter(
+        patient_id__in=record_ids(patient), state=LoopState.ACCEPTED.value, regimen_entries__isnull=True
+    )
+    for found in accepted:
+        loop = lock(found.pk)
+        change = change_of(loop)
+        said_yes = loop.steps.filter(state=LoopState.ACCEPTED.value, entered_at__lte=new.taken_at).exists()
+        timing = change.kind is ChangeKind.TIMING and change.ingredient == new.ingredient
+        if loop.state == LoopState.ACCEPTED.value and timing and said_yes:
+            _done(loop, by=by, now=now)
+
+
+def _done(loop: Loop, *, by: Acting, now: datetime) -> None:
     decision = getattr(loop, "decision", None)
     enter(loop, LoopState.DONE, by=by, now=now, why=Why(decision=decision, boundary=loop.boundary))
     push_example(loop, now=now)

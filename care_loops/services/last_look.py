@@ -10,12 +10,11 @@ Rules (SECURITY 4 step 5; CLINICAL 1.3, 1.9)
 from __future__ import annotations
 
 from datetime import datetime
-from uuid import UUID
 
 from ..domain.alerts import Scope
 from ..domain.changes import Change
 from ..domain.loops import LoopState, Origin
-from ..models import Alert, Loop, Symptom
+from ..models import Alert, Loop, Patient, Symptom
 from ..policies import HeldForSafety, LimitStops, NotNow
 from ..selectors.evidence import mode_in_force
 from ..selectors.record import agrees, boundary_row, record_ids
@@ -23,24 +22,24 @@ from ..selectors.record import agrees, boundary_row, record_ids
 LOOKED_AT_FIRST = "Your care team looks at what you reported first. Do not change anything yet."
 
 
-def barred_scopes(patient_id: UUID) -> frozenset[Scope]:
-    """What the open alerts of a patient bar; a lock bars increases and everything patient-facing."""
+def barred_scopes(patient: Patient) -> frozenset[Scope]:
+    """What the open alerts of a person bar; a lock bars increases and everything patient-facing."""
     found: set[Scope] = set()
-    for alert in Alert.objects.filter(patient_id=patient_id, disposed_at__isnull=True):
+    for alert in Alert.objects.filter(patient_id__in=record_ids(patient), disposed_at__isnull=True):
         found |= {Scope(scope) for scope in alert.bars}
         if alert.locks:
             found |= {Scope.UP_TITRATION, Scope.PATIENT_FACING}
     return frozenset(found)
 
 
-def increase_barred(patient_id: UUID) -> bool:
+def increase_barred(patient: Patient) -> bool:
     """Whether an open alert locks or bars increases."""
-    return Scope.UP_TITRATION in barred_scopes(patient_id)
+    return Scope.UP_TITRATION in barred_scopes(patient)
 
 
 def check_no_lock(loop: Loop, final: Change) -> None:
     """Refuse to decide a proposed increase while a danger alert stands."""
-    if final.intensifies and increase_barred(loop.patient_id):
+    if final.intensifies and increase_barred(loop.patient):
         raise LimitStops("A danger alert is open: close it first, or write an order of your own.", alert="open")
 
 
@@ -54,7 +53,7 @@ def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
     blamed = Symptom.objects.filter(
         patient_id__in=record_ids(loop.patient), suspected_ingredient=change.ingredient, review__isnull=True
     )
-    if increase_barred(loop.patient_id) or blamed.exists():
+    if increase_barred(loop.patient) or blamed.exists():
         raise HeldForSafety(LOOKED_AT_FIRST)
     if loop.state == LoopState.WITH_PATIENT.value:
         _check_covered(loop, now=now)
@@ -75,5 +74,5 @@ def _check_covered(loop: Loop, *, now: datetime) -> None:
     )
     if not covered:
         raise NotNow("This no longer stands. Ask a person before you change anything.", state=loop.state)
-    if Scope.PATIENT_FACING in barred_scopes(loop.patient_id):
+    if Scope.PATIENT_FACING in barred_scopes(loop.patient):
         raise HeldForSafety(LOOKED_AT_FIRST)

@@ -8,7 +8,7 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,7 @@ from ..domain.units import MmHg
 from ..models import Boundary, BoundaryDrug, Target
 from ..pathways.hypertension.tables_therapy import formulary
 from ..selectors.access import patient_for, role_for
+from .again import look_again
 from .events import note, text
 
 MAX_STEPS = 3  # CLINICAL 1.9 row 1
@@ -75,6 +76,7 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
             payload=record,
             esign=esign,
         )
+        look_again(patient.pk)
         return Target.objects.create(
             id=target_id,
             patient=patient,
@@ -90,6 +92,7 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
 def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: datetime) -> Boundary:
     """Sign a new version of the patient's operating boundary; the old one no longer holds."""
     _check(new, now=now)
+    new = replace(new, starts_at=max(new.starts_at, now))  # what is signed is what holds
     with transaction.atomic():
         patient = patient_for(by, patient_id, Permission.SIGN_BOUNDARY, now=now)
         acted = by.under(role_for(by, patient, Permission.SIGN_BOUNDARY, now=now))
@@ -117,7 +120,7 @@ def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: dateti
             version=version,
             max_steps=new.max_steps,
             min_interval_days=new.min_interval_days,
-            starts_at=max(new.starts_at, now),
+            starts_at=new.starts_at,
             expires_at=new.expires_at,
             review_everything=new.review_everything,
             target=newest_target,
@@ -127,6 +130,7 @@ def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: dateti
             entry=entry.entry_id,
         )
         BoundaryDrug.objects.bulk_create(_drug_row(boundary, drug) for drug in new.drugs)
+        look_again(patient.pk)
         return boundary
 
 

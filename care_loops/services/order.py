@@ -20,7 +20,8 @@ from governance.domain import BadInput, Permission
 from governance.services import Acting
 
 from ..candidates import list_candidates
-from ..domain.changes import STAY, Candidate, Change, Severity
+from ..contraindications import Predicate
+from ..domain.changes import STAY, Candidate, Severity
 from ..domain.evidence import Evidence, Outcome, candidate_key
 from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import digest, freeze
@@ -31,9 +32,11 @@ from ..recommend import Seen, look
 from ..selectors.access import patient_for, role_for
 from ..selectors.due import WAITING
 from ..selectors.evidence import assemble
+from ..selectors.record import record_ids
 from ..transitions import OPEN
 from .decide import DecisionInput, check_reason, pick, sign_decision
 from .moves import Why, enter, lock
+from .whose import locked_record
 from .windows import PATHWAY, STANDS_FOR, withdraw
 
 ORDERED = "clinician_order"
@@ -64,7 +67,7 @@ def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetim
     check_reason(chosen)
     with transaction.atomic():
         found = patient_for(by, patient_id, Permission.WRITE_ORDER, now=now)
-        patient = Patient.objects.select_for_update(of=("self",)).get(pk=found.pk)
+        patient = locked_record(found.pk)
         acted = by.under(role_for(by, patient, Permission.WRITE_ORDER, now=now))
         _make_room(patient, by=acted, now=now)
         evidence = assemble(patient, pathway=PATHWAY, now=now, tables=tables())
@@ -81,23 +84,30 @@ def _pick(candidates: tuple[Candidate, ...], order: OrderInput) -> Candidate:
     found = next((c for c in candidates if candidate_key(c.change) == order.candidate_key), None)
     if found is None or not found.barred:
         return pick(candidates, order.candidate_key)
-    stops = {s.rule for s in found.spoken if s.severity is Severity.HARD_STOP}
-    absolute = stops & never_overridden(found.change)
-    if absolute or not stops <= set(order.override):
+    stops = {s.rule for s in found.spoken if s.severity is Severity.HARD_STOP} - only_for_machines()
+    if stops & never_overridden() or not stops <= set(order.override):
         pick(candidates, order.candidate_key)
-    if not order.free_text.strip():
+    if stops and not order.free_text.strip():
         raise BadInput("Say in words why the rule is overridden.", field="free_text")
     return found
 
 
-def never_overridden(_change: Change) -> frozenset[str]:
-    """Rows that no order overrides: those marked never to be given (CLINICAL 1.7, pregnancy and angio-oedema)."""
+def never_overridden() -> frozenset[str]:
+    """Rows that no order overrides: a class never given to this person (CLINICAL 1.7: pregnancy, angio-oedema)."""
     rows = rules().rulebook.contraindications.rows
-    return frozenset(row.row_id for row in rows if row.patient_path_never and "pregnan" in row.predicate.value)
+    return frozenset(row.row_id for row in rows if row.patient_path_never and row.classes)
+
+
+def only_for_machines() -> frozenset[str]:
+    """Rows that stop what a machine proposes and never a clinician's own order: a danger that stands (CLINICAL 1.3)."""
+    rows = rules().rulebook.contraindications.rows
+    return frozenset(row.row_id for row in rows if row.predicate is Predicate.IN_DANGER)
 
 
 def _make_room(patient: Patient, *, by: Acting, now: datetime) -> None:
-    for loop in Loop.objects.filter(patient=patient, pathway=PATHWAY, state__in=[s.value for s in OPEN]):
+    for loop in Loop.objects.filter(
+        patient__in=record_ids(patient), pathway=PATHWAY, state__in=[s.value for s in OPEN]
+    ):
         if loop.state not in WAITING:
             raise NotNow("A change is already on its way to the patient: recall it first.", state=loop.state)
         withdraw(lock(loop.pk), "clinician_order", by=by, now=now)

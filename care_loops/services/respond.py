@@ -16,10 +16,10 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit.domain import Purpose
-from audit.services import enqueue
 from governance.domain import NotFound, Permission
 from governance.services import Acting
 
+from ..domain.alerts import AlertKind, AlertSeverity, Finding
 from ..domain.changes import Change, ChangeKind
 from ..domain.evidence import Outcome
 from ..domain.loops import LoopState, Origin
@@ -29,10 +29,27 @@ from ..pathways.hypertension.tables_therapy import formulary
 from ..policies import check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..wording import change_for_patient, recalled_for_patient
+from .alerts import raise_findings
 from .events import note, text
 from .last_look import check_still_safe, increase_barred
 from .moves import Why, enter, lock
 from .outcomes import push_example
+
+# Stands on the worklist of the care team until a clinician has called.
+_ASKED = Finding(
+    kind=AlertKind.PATIENT_ASKS,
+    severity=AlertSeverity.CARD,
+    page=False,
+    lock=False,
+    bars=frozenset(),
+    same_day_item=True,
+    unverified=False,
+    historic=False,
+    asks=(),
+    evidence=(),
+    rules=(),
+    sources=(),
+)
 
 
 class Answer(StrEnum):
@@ -59,7 +76,7 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
         if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
             return None
         change = change_of(loop)
-        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient_id):
+        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient):
             return None
         enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
         tell(loop, "change", change_for_patient(change), by=by, now=now)
@@ -140,7 +157,7 @@ def _ask(loop: Loop, why: Why, *, by: Acting, now: datetime) -> Loop:
         check_can_enter(LoopState(loop.state), LoopState.DECLINED)
         enter(loop, LoopState.DECLINED, by=by, now=now, why=why)
         push_example(loop, now=now)
-    enqueue("clinician.call_patient", {"loop": str(loop.pk)})
+    raise_findings(loop.patient_id, [_ASKED], measured_at=now, received_at=now, by=by, now=now)
     return loop
 
 

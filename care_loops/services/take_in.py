@@ -2,8 +2,8 @@
 
 Rules
  * Danger rules run before plausibility drops anything, per component, on every reading that arrived (CLINICAL 1.3).
- * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id is
-   kept beside it, quarantined as equivocal, and runs the danger rules too.
+ * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id, or
+   the same for another person, is kept beside it, quarantined as equivocal, and runs the danger rules too.
  * One entry for each batch carries the count of its readings and the Merkle root over their bytes (SECURITY 3.3).
  * Nothing here asks a model, a broker or another process.
 """
@@ -31,9 +31,11 @@ from ..models import BloodPressure, Patient, SensorSample
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
 from ..selectors.batches import canonical_row, content
+from ..selectors.record import record_ids
 from .again import look_again
 from .danger import danger_of_readings
 from .events import note
+from .whose import locked_record
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # a device's clock may run ahead this far (SECURITY 2.2 F15)
 
@@ -100,6 +102,7 @@ class TakenIn:
 
 @dataclass(frozen=True, slots=True)
 class _Fresh:
+    place: int
     arrival: Arrival
     row: BloodPressure
     outcome: ArrivalOutcome
@@ -121,8 +124,8 @@ def take_in(
     time). Returns one result for each arrival.
     """
     with transaction.atomic():
-        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
-        known = _known(arrivals)
+        patient = locked_record(patient_id)
+        known = _known(patient, arrivals)
         fresh, results = _sort(patient, arrivals, known, now=now, received_at=received_at, imported=imported)
         entry_id, leaf = None, None
         if fresh:
@@ -133,21 +136,21 @@ def take_in(
             fresh, danger_of_readings(patient, rows, by=by, now=now, received_at=received_at), strict=True
         ):
             alerts += seen.alerts
-            results[item.arrival.source_id] = _result(item, seen.kinds, seen.historic)
+            results[item.place] = _result(item, seen.kinds, seen.historic)
         if fresh and not imported:
-            look_again(patient_id)
+            look_again(patient.pk)
     return TakenIn(
-        results=tuple(results[a.source_id] for a in arrivals),
+        results=tuple(results[place] for place in range(len(arrivals))),
         alerts=tuple(dict.fromkeys(alerts)),
         entry_id=entry_id,
         leaf_hash=leaf,
     )
 
 
-def _known(arrivals: Iterable[Arrival]) -> dict[tuple[str, str], BloodPressure]:
+def _known(patient: Patient, arrivals: Iterable[Arrival]) -> dict[tuple[str, str], BloodPressure]:
     by_system: dict[str, list[str]] = {}
     for a in arrivals:
-        by_system.setdefault(a.source_system, []).extend([a.source_id, _other_id(a)])
+        by_system.setdefault(a.source_system, []).extend([a.source_id, _other_id(patient, a)])
     found: dict[tuple[str, str], BloodPressure] = {}
     for system, ids in by_system.items():
         rows = BloodPressure.objects.filter(source_system=system, source_id__in=ids)
@@ -163,23 +166,27 @@ def _sort(
     now: datetime,
     received_at: datetime,
     imported: bool,
-) -> tuple[list[_Fresh], dict[str, ArrivalResult]]:
-    """Tell the new from the known. What is known already changes nothing."""
+) -> tuple[list[_Fresh], dict[int, ArrivalResult]]:
+    """Tell the new from the known. What is known already changes nothing; results are by place in the batch."""
+    people = set(record_ids(patient))
     fresh: list[_Fresh] = []
-    results: dict[str, ArrivalResult] = {}
-    for arrival in arrivals:
+    results: dict[int, ArrivalResult] = {}
+    for place, arrival in enumerate(arrivals):
         before = known.get((arrival.source_system, arrival.source_id))
         row = _row(patient, arrival, now=now, received_at=received_at, imported=imported)
         outcome = ArrivalOutcome.QUARANTINED if row.quarantined else ArrivalOutcome.STORED
         if before is not None:
-            other = _other_id(arrival)
-            if content(before) == content(row) or (arrival.source_system, other) in known:
-                results[arrival.source_id] = ArrivalResult(arrival.source_id, ArrivalOutcome.DUPLICATE, before.pk)
+            other = _other_id(patient, arrival)
+            again = known.get((arrival.source_system, other))
+            if before.patient_id in people and content(before) == content(row):
+                again = before
+            if again is not None:
+                results[place] = ArrivalResult(arrival.source_id, ArrivalOutcome.DUPLICATE, again.pk)
                 continue
             row.source_id, row.quarantined = other, Implausible.EQUIVOCAL.value
             outcome = ArrivalOutcome.CONFLICT
         known[(arrival.source_system, row.source_id)] = row
-        fresh.append(_Fresh(arrival, row, outcome))
+        fresh.append(_Fresh(place, arrival, row, outcome))
     return fresh, results
 
 
@@ -264,10 +271,10 @@ def _result(item: _Fresh, kinds: tuple[AlertKind, ...], historic: tuple[AlertKin
     )
 
 
-def _other_id(arrival: Arrival) -> str:
-    """Where other content under a known source id is kept."""
+def _other_id(patient: Patient, arrival: Arrival) -> str:
+    """Where other content, or another person's reading, under a known source id is kept."""
     reading = arrival.reading
-    said = f"{reading.taken_at.isoformat()}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
+    said = f"{patient.pk}|{reading.taken_at.isoformat()}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
     return f"{arrival.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 
@@ -285,16 +292,21 @@ class Sample:
     device: str = ""
 
 
+def _once(samples: Sequence[Sample]) -> list[Sample]:
+    return list({(s.source_system, s.source_id): s for s in reversed(samples)}.values())
+
+
 def take_in_samples(
     patient_id: UUID, samples: Sequence[Sample], *, by: Acting, now: datetime, received_at: datetime
 ) -> int:
     """Store wearable samples; those already known change nothing. Returns how many are new."""
     with transaction.atomic():
+        patient_id = locked_record(patient_id).pk
         systems = {s.source_system for s in samples}
         ids = {s.source_id for s in samples}
         stored = SensorSample.objects.filter(source_system__in=systems, source_id__in=ids)
         known = set(stored.values_list("source_system", "source_id"))
-        fresh = [s for s in samples if (s.source_system, s.source_id) not in known]
+        fresh = [s for s in _once(samples) if (s.source_system, s.source_id) not in known]
         if not fresh:
             return 0
         entry = note(

@@ -31,11 +31,13 @@ from ..pathways.hypertension.rules import rules, tables
 from ..recommend import recommend
 from ..selectors.due import WAITING, window_due
 from ..selectors.evidence import assemble
+from ..selectors.record import record_ids
 from ..transitions import OPEN
 from .danger import danger_of_average
 from .moves import Why, enter, lock
 from .outcomes import push_example
 from .visits import plan_by_rule
+from .whose import locked_record
 
 PATHWAY = "hypertension"
 STANDS_FOR = timedelta(days=7)  # a proposal is as old as its window; after another week it rests on nothing
@@ -54,7 +56,7 @@ class Closed:
 def close_window(patient_id: UUID, *, pathway: str = PATHWAY, by: Acting, now: datetime) -> Loop | None:
     """Close the patient's window at `now`. None when this window was closed before or a recommendation is open."""
     with transaction.atomic():
-        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
+        patient = locked_record(patient_id)
         key = f"{Origin.PROPOSAL.value}:{local_day(patient, now).isoformat()}"
         if Loop.objects.filter(patient=patient, pathway=pathway, window_key=key).exists():
             return None
@@ -85,7 +87,9 @@ def work_out(evidence: Evidence, *, now: datetime) -> tuple[Evidence, Outcome]:
 
 def _make_room(patient: Patient, pathway: str, *, by: Acting, now: datetime) -> bool:
     """Whether a new loop may open. What still waits for the clinician or the patient gives way to a new window."""
-    for loop in Loop.objects.filter(patient=patient, pathway=pathway, state__in=[s.value for s in OPEN]):
+    for loop in Loop.objects.filter(
+        patient__in=record_ids(patient), pathway=pathway, state__in=[s.value for s in OPEN]
+    ):
         if loop.origin == Origin.ORDER.value or loop.state not in WAITING:
             return False
         withdraw(lock(loop.pk), "new_window", by=by, now=now)
@@ -165,8 +169,8 @@ def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
     """Look again at what waits for this patient, with the evidence of now. Returns how many were withdrawn."""
     withdrawn = 0
     with transaction.atomic():
-        patient = Patient.objects.select_for_update(of=("self",)).get(pk=patient_id)
-        waiting = Loop.objects.filter(patient=patient, state__in=WAITING, origin=Origin.PROPOSAL.value)
+        patient = locked_record(patient_id)
+        waiting = Loop.objects.filter(patient__in=record_ids(patient), state__in=WAITING, origin=Origin.PROPOSAL.value)
         for found in waiting:
             loop = lock(found.pk)
             reason = _what_changed(patient, loop, now=now)
@@ -196,7 +200,7 @@ def _what_changed(patient: Patient, loop: Loop, *, now: datetime) -> str | None:
 def _same_window(patient: Patient, loop: Loop, *, now: datetime) -> Evidence:
     """What is known now, with the window as it closed: what came later does not reopen the average."""
     frozen = thaw(loop.evidence, Evidence)
-    fresh = assemble(patient, pathway=loop.pathway, now=now, tables=tables())
+    fresh = assemble(patient, pathway=loop.pathway, now=now, tables=tables(), without=loop)
     return replace(fresh, window_closed_at=frozen.window_closed_at)
 
 
