@@ -25,25 +25,25 @@ def _as(name: str) -> Acting:
     return acting_job(name, str(uuid4()))
 
 
-@shared_task(queue="critical")
+@shared_task
 def escalate() -> int:
     """Pass on every alert that nobody has acknowledged in time."""
     return services.escalate_alerts(by=_as("escalate-alerts"), now=timezone.now())
 
 
-@shared_task(queue="critical")
+@shared_task
 def expire() -> int:
     """End every recommendation past its time."""
     return services.expire_loops(by=_as("expire-loops"), now=timezone.now())
 
 
-@shared_task(queue="critical")
+@shared_task
 def close_window(patient_id: str) -> None:
     """Close one patient's window."""
     services.close_window(UUID(patient_id), by=_as("close-windows"), now=timezone.now())
 
 
-@shared_task(queue="critical")
+@shared_task
 def close_due_windows() -> int:
     """Hand out every window that is due. Returns how many."""
     due = services.due_windows(now=timezone.now())
@@ -52,7 +52,7 @@ def close_due_windows() -> int:
     return len(due)
 
 
-@shared_task(queue="critical")
+@shared_task
 def look_again() -> int:
     """Look again at what waits, with the evidence of now. Returns how many were withdrawn."""
     return services.reevaluate_all(by=_as("look-again"), now=timezone.now())
