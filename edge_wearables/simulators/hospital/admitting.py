@@ -125,10 +125,10 @@ def _record(case: Case, patient: Patient, site: Site, *, now: datetime) -> None:
         record_regimen_entry(patient.pk, unknown, by=by, now=now)
     for name in case.conditions:
         record_condition(patient.pk, _condition(case, name, site.starts_at), by=by, now=site.starts_at)
-    taken = site.starts_at - timedelta(days=20)
-    for kind, value in case.labs.items():
-        lab = NewLab(SOURCE, f"{case.key}-{kind}", LabKind(kind), Decimal(value), value, "", taken)
-        record_lab(patient.pk, lab, by=by, now=taken)
+    for name, taken in (("before", now - timedelta(days=10)), ("newest", site.starts_at - timedelta(days=20))):
+        for kind, value in case.labs.items():
+            lab = NewLab(SOURCE, f"{case.key}-{kind}-{name}", LabKind(kind), Decimal(value), value, "", taken)
+            record_lab(patient.pk, lab, by=by, now=max(taken, now))
 
 
 def _line(case: Case, ingredient: str, dose: Decimal, now: datetime) -> NewRegimenEntry:

@@ -72,6 +72,7 @@ class Case:
     labs: Mapping[str, str]
     device: str
     flags: tuple[str, ...]
+    readings_a_session: int
     adherence: float
     missed: float
     boundary: OrderedLimits | None
@@ -141,6 +142,7 @@ def _case(row: Mapping[str, Any], number: int) -> Case:
         labs=document()["labs"] | row.get("labs", {}),
         device=row.get("device", "cuff"),
         flags=tuple(row.get("flags", [])),
+        readings_a_session=row.get("readings_a_session", 2),
         adherence=row.get("adherence", shape["adherence"]),
         missed=row.get("missed", shape["missed"]),
         boundary=_limits(row.get("boundary")),

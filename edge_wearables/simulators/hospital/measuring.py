@@ -1,4 +1,4 @@
-"""What the devices of the play see: two readings each morning and evening, and what happens besides.
+"""What the devices of the play see: readings each morning and evening, and what happens besides.
 
 Rules
  * The same seed gives the same readings, week by week: a play that goes on later measures what it would have measured.
@@ -18,8 +18,8 @@ from zoneinfo import ZoneInfo
 from .cases import Case, Happening, document
 
 SESSIONS = ((time(7, 20), True), (time(20, 20), False))
-ROUTINE = (104, 174)  # routine systolic values; diastolic 62 to 108 below
-LOWEST_DIASTOLIC, HIGHEST_DIASTOLIC, NARROWEST = 62, 108, 25
+ROUTINE = (104, 174)  # routine systolic values; the diastolic ones below
+LOWEST_DIASTOLIC, HIGHEST_DIASTOLIC, NARROWEST = 62, 99, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ def routine(case: Case, *, starts_at: datetime, week: int, seed: int, steps: int
             start = moment(starts_at, case.zone, day, clock) + timedelta(seconds=chance.randrange(0, 1800))
             if chance.random() < case.missed:
                 continue
-            for second in (False, True):
-                shift = shape["morning_over_evening"] * morning - shape["second_under_first"] * second
+            for nth in range(case.readings_a_session):
+                shift = shape["morning_over_evening"] * morning - shape["second_under_first"] * (nth > 0)
                 upper = case.systolic + drift + shift - steps * shape["effect_of_a_step"]
                 upper += chance.gauss(0, shape["spread_second"])
                 lower = case.diastolic + drift / 2 + shift / 2 - steps * shape["effect_of_a_step"] / 2
-                yield _seen(case, start + timedelta(seconds=95) * second, upper, lower, chance.gauss(case.pulse, 3))
+                yield _seen(case, start + timedelta(seconds=95) * nth, upper, lower, chance.gauss(case.pulse, 3))
 
 
 def _seen(case: Case, at: datetime, upper: float, lower: float, pulse: float) -> Seen:

@@ -10,36 +10,45 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from django.db.models import Model, QuerySet
+
 from audit.services import relay
-from care_loops.domain.changes import STAY, Candidate
+from care_loops.domain.alerts import AlertKind
+from care_loops.domain.changes import STAY, Candidate, ChangeKind
 from care_loops.domain.evidence import Outcome, candidate_key
 from care_loops.domain.loops import DecisionKind, LoopState, Origin
-from care_loops.domain.record import DrugClass, LabKind
+from care_loops.domain.record import ConditionKind, DrugClass, LabKind
 from care_loops.freeze import thaw
 from care_loops.models import Alert, Loop, RegimenEntry, Symptom
 from care_loops.selectors.regimen import regimen_now
 from care_loops.services import (
     Answer,
     DecisionInput,
+    NewCondition,
     NewIntake,
     NewLab,
+    OrderInput,
     acknowledge_alert,
     decide,
     dispose_alert,
     escalate_alerts,
     handlers,
     log_intake,
+    record_condition,
     record_lab,
     respond,
     review_symptom,
+    write_order,
 )
 from governance.domain import Refusal, Role
-from governance.services import acting_job
+from governance.services import Acting, acting_job
 
-from .admitting import SOURCE, Admitted
+from .admitting import SNOMED, SOURCE, Admitted
+from .cases import document
 from .founding import Site
 
 DISPOSED_AS = {
@@ -49,12 +58,14 @@ DISPOSED_AS = {
     "angioedema": "sent_to_emergency",
     "syncope": "referred",
 }
+Row = TypeVar("Row", bound=Model)
 RECHECKED = frozenset(
     {DrugClass.ACE_INHIBITOR, DrugClass.ARB, DrugClass.MRA, DrugClass.THIAZIDE, DrugClass.THIAZIDE_LIKE}
 )
 RECHECK_AFTER, RECHECK_WITHIN = timedelta(days=14), timedelta(days=28)
 LOOKS_AFTER = timedelta(hours=8)  # a new recommendation is looked at on the next morning's round
 CLOSES_AFTER = timedelta(hours=12)
+REVIEWED_AFTER = timedelta(days=10)  # after the window in which a side effect was answered
 UNSEEN = 5  # every fifth alert is acknowledged only after it was passed on once
 
 
@@ -79,7 +90,7 @@ def staff_round(ward: Ward, now: datetime) -> None:
     escalate_alerts(by=acting_job("demonstration-clock", now.isoformat()), now=now)
     for alert in _of(ward, Alert.objects.filter(disposed_at__isnull=True, raised_at__lte=now), "raised_at"):
         _alert(ward, alert, now)
-    open_symptoms = Symptom.objects.filter(review__isnull=True, felt_at__lte=now - timedelta(days=4))
+    open_symptoms = Symptom.objects.filter(review__isnull=True, felt_at__lte=now - REVIEWED_AFTER)
     for symptom in _of(ward, open_symptoms, "felt_at"):
         _, by = _who(ward, symptom.patient_id)
         outcome = "discussed" if symptom.suspected_ingredient else "noted"
@@ -92,7 +103,7 @@ def staff_round(ward: Ward, now: datetime) -> None:
     deliver_outbox(now)
 
 
-def _of(ward: Ward, found: object, order: str) -> list[object]:
+def _of(ward: Ward, found: QuerySet[Row], order: str) -> list[Row]:
     return list(found.filter(patient_id__in=ward.patients).order_by(order, "pk"))
 
 
@@ -120,8 +131,33 @@ def _alert(ward: Ward, alert: Alert, now: datetime) -> None:
         return
     by = ward.site.acting(clinician, now=now)
     acknowledge_alert(alert.pk, by=by, now=now)
+    if alert.kind == AlertKind.ANGIOEDEMA.value:
+        _never_again(admitted, by=by, now=now)
     code = DISPOSED_AS.get(alert.kind, "medication_reviewed")
     dispose_alert(alert.pk, code=code, text="", by=by, now=now)
+
+
+def _never_again(admitted: Admitted, *, by: Acting, now: datetime) -> None:
+    """After angio-oedema the clinician stops the ACE inhibitor and puts the diagnosis on the record."""
+    new = NewCondition(
+        source_system=SOURCE,
+        source_id=f"{admitted.case.key}-angioedema-diagnosed",
+        kind=ConditionKind.ANGIOEDEMA_HISTORY,
+        code_system=SNOMED,
+        code=str(document()["conditions"]["angioedema"]["code"]),
+        display="Angio-oedema under an ACE inhibitor",
+        pregnancy=False,
+        onset_at=now,
+        abated_at=None,
+        active=True,
+    )
+    record_condition(admitted.patient.pk, new, by=by, now=now)
+    for drug in regimen_now(admitted.patient, now=now).drugs:
+        if drug.drug_class is DrugClass.ACE_INHIBITOR:
+            order = OrderInput(
+                f"{ChangeKind.STOP.value}:{drug.ingredient}", "side_effect", "angio-oedema: stop at once"
+            )
+            write_order(admitted.patient.pk, order, by=by, now=now)
 
 
 def _decide(ward: Ward, loop: Loop, now: datetime) -> None:
