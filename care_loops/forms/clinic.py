@@ -21,6 +21,7 @@ from ..domain.units import Milligrams, MmHg
 from ..drugs import Drug
 from ..presenters import words
 from ..presenters.changes import CandidateShown
+from ..presenters.orders import OrderChoice
 from ..services import DISPOSITIONS, REASONS, DecisionInput, NewBoundary, NewBoundaryDrug, OrderInput
 from ..services.limits import LONGEST, MAX_STEPS
 
@@ -104,11 +105,11 @@ class OrderForm(OnceForm):
         help_text="Needed when a rule is overridden, or the reason is “other”.",
     )
 
-    def __init__(self, *args: object, candidates: Sequence[CandidateShown]) -> None:
+    def __init__(self, *args: object, choices: Sequence[OrderChoice]) -> None:
         super().__init__(*args)
-        choices = [(one.change.key, one.change.sentence) for one in candidates]
-        stops = {rule.code: rule.words for one in candidates for rule in one.rules if rule.severity == "hard_stop"}
-        self.fields["candidate_key"].choices = choices  # type: ignore[attr-defined]
+        keys = [(one.candidate.change.key, one.candidate.change.sentence) for one in choices if not one.closed]
+        stops = {rule.code: rule.words for one in choices for rule in one.overrides}
+        self.fields["candidate_key"].choices = keys  # type: ignore[attr-defined]
         self.fields["override"].choices = sorted(stops.items())  # type: ignore[attr-defined]
         self.fields["reason_code"].choices = reason_choices(REASONS)  # type: ignore[attr-defined]
 

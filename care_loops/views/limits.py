@@ -15,7 +15,7 @@ from ..forms.clinic import BoundaryForm, OrderForm, TargetForm, longest_expiry
 from ..models import Patient
 from ..pathways.hypertension.tables_therapy import formulary
 from ..presenters import words
-from ..presenters.changes import candidates_listed
+from ..presenters.orders import order_choices
 from ..presenters.patient import patient_shown
 from ..selectors.access import patient_for
 from ..selectors.regimen import regimen_now
@@ -87,8 +87,8 @@ def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
 def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Write a change without a proposal, with what the rules say of it beside it."""
     patient = patient_for(request.acting, patient_id, Permission.WRITE_ORDER, now=request.now)
-    candidates = candidates_listed(order_candidates(patient, now=request.now))
-    form = OrderForm(request.POST or None, candidates=candidates)
+    choices = order_choices(order_candidates(patient, now=request.now))
+    form = OrderForm(request.POST or None, choices=choices)
 
     def work() -> str:
         loop = write_order(patient.pk, form.order(), by=request.acting, now=request.now)
@@ -98,6 +98,6 @@ def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     return answer or render(
         request,
         "care_loops/order.html",
-        {"patient": patient, "form": form, "candidates": candidates} | _signer(request),
+        {"patient": patient, "form": form, "choices": choices} | _signer(request),
         status=422 if form.is_bound else 200,
     )

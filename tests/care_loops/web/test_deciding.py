@@ -9,7 +9,7 @@ from care_loops.domain.loops import DecisionKind
 from care_loops.models import Decision, Loop, Target
 from care_loops.services import DecisionInput, decide, join_care_team
 from governance.domain import Role
-from tests.care_loops.web.ward import proposed, uncontrolled
+from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
 
 pytestmark = pytest.mark.django_db
 
@@ -165,3 +165,45 @@ def test_an_order_is_written_without_a_proposal(ward, signed_in):
     assert (order.origin, order.state) == ("order", "modified")
     assert answer["Location"] == reverse("recommendation", args=[order.pk])
     assert client.get(answer["Location"]).status_code == 200
+
+
+def test_a_page_seen_before_something_changed_cannot_be_signed(signed_in, loop):
+    client = signed_in("clinician")
+    form = form_of(client, loop)
+    form.pop("first")
+    form["seen_version"] = "1"
+    answer = send(client, loop, **form, choice="approve", reason_code="agrees_with_plan")
+    html = answer.content.decode()
+    assert answer.status_code == 409
+    assert "This recommendation has changed since you opened it." in html
+    assert "Sign and record my decision" in html  # as it stands now, to be decided afresh
+    assert not Decision.objects.filter(loop=loop).exists()
+
+
+def test_a_rule_that_stops_an_order_is_overridden_by_name_and_in_words(ward, signed_in):
+    patient = uncontrolled(ward)  # on an ACE inhibitor
+    client, where = signed_in("clinician"), reverse("patient-order", args=[patient.pk])
+    html = client.get(where).content.decode()
+    key = re.search(r'name="candidate_key" value="(start:52175[^"]+)"', html).group(1)  # an ARB beside it
+    fields = {"candidate_key": key, "reason_code": "agrees_with_plan"}
+    stopped = client.post(where, fields | {"key": "a" * 12})
+    assert stopped.status_code == 409
+    assert "ACE inhibitor with ARB (dual RAS)." in stopped.content.decode()
+    named = {"override": re.findall(r'name="override" value="([^"]+)"', html)}
+    wordless = client.post(where, fields | named | {"key": "b" * 12})
+    assert wordless.status_code == 422
+    assert "Say in words why the rule is overridden." in wordless.content.decode()
+    done = client.post(where, fields | named | {"key": "c" * 12, "free_text": "changing over, will stop the other"})
+    assert done.status_code == 303
+    assert Loop.objects.get(patient=patient).state == "modified"
+
+
+def test_a_danger_stops_no_order_of_a_clinician(ward, signed_in):
+    patient = uncontrolled(ward)
+    measured(patient, reading(ward.now, 190, 110), at=ward.now)
+    client, where = signed_in("clinician"), reverse("patient-order", args=[patient.pk])
+    html = client.get(where).content.decode()
+    assert "A danger rule stands" in html
+    key = re.search(r'name="candidate_key" value="(step_up:29046[^"]+)"', html).group(1)
+    sent = {"key": "d" * 12, "candidate_key": key, "reason_code": "agrees_with_plan"}
+    assert client.post(where, sent).status_code == 303
