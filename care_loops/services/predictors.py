@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from governance.domain import NotAllowed, Permission, Relation
+from governance.domain import NotAllowed, NotFound, Permission, Relation
 from governance.permissions import check
 from governance.services import Acting
 from models.registry.models import ModelVersion
@@ -39,6 +39,31 @@ def put_to_work(version: ModelVersion, *, approvers: Sequence[Acting], by: Actin
             approve(version, by=approver, now=now)
     if not ModelVersion.objects.filter(pk=version.pk, active=True).exists():
         activate(version, by=by, now=now)
+
+
+def approve_protocol(name: str, *, by: Acting, now: datetime) -> ModelVersion:
+    """Record one person's approval of the newest registered version of a protocol. Once more changes nothing."""
+    _who(by)
+    version = _newest(name)
+    if not version.approvals.filter(approver=by.person()).exists():
+        approve(version, by=by, now=now)
+    return version
+
+
+def activate_protocol(name: str, *, by: Acting, now: datetime) -> ModelVersion:
+    """Let the newest registered version of a protocol serve. Refuses without two approvals by others (N7)."""
+    _who(by)
+    version = _newest(name)
+    if not ModelVersion.objects.filter(pk=version.pk, active=True).exists():
+        activate(version, by=by, now=now)
+    return version
+
+
+def _newest(name: str) -> ModelVersion:
+    found = ModelVersion.objects.filter(name=name, digest=digest_of(name)).order_by("-registered_at").first()
+    if found is None:
+        raise NotFound(f"{name} is not registered in the version that is installed here.")
+    return found
 
 
 def _who(by: Acting) -> None:

@@ -1,0 +1,43 @@
+"""How a pathway is run at this site: off, simulation, research or live, and whether small changes may go direct.
+
+Rules
+ * Every part is said; none has a usual value. What was set stays on record with its author, reason and date.
+ * Nothing goes straight to a patient, in any mode, unless it was said here (CLINICAL 0.1), within a signed boundary.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from governance.domain import BadInput
+from governance.models import PolicyVersion
+from governance.services import Acting, set_policy
+from governance.tiers import OperatingMode
+
+from .windows import PATHWAY
+
+
+def set_operating_mode(
+    mode: OperatingMode,
+    *,
+    patient_directed: bool,
+    stopped: bool,
+    daily_patient_quota: int,
+    reason: str,
+    by: Acting,
+    now: datetime,
+    pathway: str = PATHWAY,
+) -> PolicyVersion:
+    """Set the mode from now on. `stopped` is the kill switch: nothing is proposed. The quota counts changes a day that
+    may go straight to patients, over all of them."""
+    if daily_patient_quota < 0:
+        raise BadInput("The daily quota is zero or more.", field="daily_patient_quota")
+    if not reason.strip():
+        raise BadInput("A mode is set with a reason.", field="reason")
+    body = {
+        "mode": mode.value,
+        "patient_directed": patient_directed,
+        "stopped": stopped,
+        "daily_patient_quota": daily_patient_quota,
+    }
+    return set_policy("operating_mode", pathway, body=body, reason=reason.strip(), effective_from=now, by=by, now=now)
