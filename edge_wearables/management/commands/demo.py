@@ -13,7 +13,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
-from care_loops.fhir_r4.documents import Unreadable
 from edge_wearables.simulators.hospital.cases import cases
 from edge_wearables.simulators.hospital.figures import figures, in_words
 from edge_wearables.simulators.hospital.founding import where_to_sign_in
@@ -54,7 +53,7 @@ class Command(BaseCommand):
                 say=self._say,
                 imported=imported,
             )
-        except (Refusal, Unreadable, OSError) as reason:
+        except (Refusal, OSError) as reason:
             raise CommandError(str(getattr(reason, "detail", reason)), returncode=STOPPED) from reason
         self._say("the record is verified")
         found = figures()
