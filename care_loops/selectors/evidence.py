@@ -34,6 +34,7 @@ def assemble(
     beside = Q() if without is None else ~Q(pk=without.pk)
     zone = ZoneInfo(patient.zone)
     lines = regimen.lines(patient, now=now)
+    taken = regimen.regimen_of(lines)
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
     today = now.astimezone(zone).date()
@@ -49,12 +50,14 @@ def assemble(
         boundary=record.boundary_of(boundary) if boundary else None,
         consent=record.consent(patient, now=now),
         readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
-        regimen=regimen.regimen_of(lines),
+        regimen=taken,
         changes=changes,
         boundary_steps_used=steps_used(boundary, beside=beside),
         labs=record.labs(patient, now=now),
         symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
-        adherence=record.adherence(patient, starts_on=today - timedelta(days=7), ends_on=today, now=now),
+        adherence=record.adherence(
+            patient, (d.ingredient for d in taken.drugs), starts_on=today - timedelta(days=7), ends_on=today, now=now
+        ),
         alerts=open_alerts(patient, now=now),
         mode=mode_in_force(pathway, now=now, beside=beside),
         tier_policy=policy.ref if policy else None,

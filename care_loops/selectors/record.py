@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from django.db.models import Q, QuerySet
 
 from governance.domain import Role
 
+from ..adherence import DueDose, Intake
+from ..adherence import adherence as adherence_of
 from ..domain.readings import Flag, Implausible, Method, Position, Reading, Setting, Status
 from ..domain.record import (
     Adherence,
@@ -257,17 +259,24 @@ def boundary(patient: Patient, *, now: datetime) -> Boundary | None:
     return boundary_of(row) if row is not None else None
 
 
-def adherence(patient: Patient, *, starts_on: date, ends_on: date, now: datetime) -> Adherence | None:
-    """Doses taken of doses logged over local days [starts_on, ends_on); None when nothing was logged.
-
-    A day on which nothing was logged for a drug that was logged on other days counts as due and not taken.
-    """
+def adherence(
+    patient: Patient, drugs: Iterable[str], *, starts_on: date, ends_on: date, now: datetime
+) -> Adherence | None:
+    """Doses taken of doses due over local days [starts_on, ends_on): one a day of each drug of the regimen."""
+    zone = ZoneInfo(patient.zone)
+    days = [starts_on + timedelta(days=n) for n in range((ends_on - starts_on).days)]
+    due = [
+        DueDose(_dose_id(drug, day), drug, datetime.combine(day, time(), zone))
+        for drug in sorted(set(drugs))
+        for day in days
+    ]
     rows = IntakeLog.objects.filter(
         patient_id__in=record_ids(patient), due_on__gte=starts_on, due_on__lt=ends_on, received_at__lte=now
-    ).order_by("received_at")
-    logged: dict[tuple[str, date], bool] = {(r.ingredient, r.due_on): r.taken for r in rows}
-    if not logged:
-        return None
-    drugs = {ingredient for ingredient, _ in logged}
-    days = (ends_on - starts_on).days
-    return Adherence(taken=sum(logged.values()), due=len(drugs) * days)
+    )
+    log = [Intake(_dose_id(row.ingredient, row.due_on), row.taken, row.received_at) for row in rows]
+    until = max(now, datetime.combine(ends_on, time(), zone)) + timedelta.resolution
+    return adherence_of(due, log, starts_at=datetime.combine(starts_on, time(), zone), ends_at=until)
+
+
+def _dose_id(ingredient: str, due_on: date) -> str:
+    return f"{ingredient}:{due_on.isoformat()}"
