@@ -14,7 +14,8 @@ from typing import Any
 from uuid import UUID
 
 from ..domain.loops import LoopState
-from ..models import Boundary, Consent, Loop, Symptom, Target, VisitPlan
+from ..domain.readings import WindowResult
+from ..models import Boundary, Consent, Loop, Patient, Symptom, Target, VisitPlan
 from ..selectors.summary import ReadingSeen, Summary, outcome_of
 from ..transitions import ENDINGS
 from . import times, words
@@ -60,6 +61,7 @@ class ReadingShown:
     value: str
     pulse: str
     how: str
+    used: str
     note: str
     counts: bool
     corrected: bool
@@ -91,7 +93,7 @@ class PatientShown:
 def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
     """Everything on the page of one patient."""
     zone = found.zone
-    loops = tuple(_loop(loop, zone=zone, now=now) for loop in found.loops)
+    loops = tuple(_loop(loop, found.patient, now=now) for loop in found.loops)
     newest = found.loops[0] if found.loops else None
     return PatientShown(
         patient_id=found.patient.pk,
@@ -102,7 +104,7 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
         withheld=loops[0] if newest is not None and newest.state == LoopState.WITHHELD.value else None,
         history=loops,
         symptoms=tuple(_symptom(s, found, now=now) for s in found.symptoms),
-        readings=tuple(_reading(r) for r in reversed(found.readings)),
+        readings=tuple(_reading(r, found.window) for r in reversed(found.readings)),
         target=_target(found.target),
         target_signed=_signed(found.target, zone),
         boundary=tuple(_boundary_lines(found.boundary, zone)),
@@ -114,7 +116,8 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
     )
 
 
-def _loop(loop: Loop, *, zone: str, now: datetime) -> LoopShown:
+def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
+    zone = patient.zone
     change = change_shown(outcome_of(loop).get("change"))
     withheld = words.withheld(loop.withheld_reason) if loop.withheld_reason else ""
     state = LoopState(loop.state)
@@ -127,7 +130,7 @@ def _loop(loop: Loop, *, zone: str, now: datetime) -> LoopShown:
         why=withheld,
         waiting=state is LoopState.WITH_CLINICIAN,
         open=state not in ENDINGS,
-        steps=steps_shown(loop.steps.all(), zone=zone),
+        steps=steps_shown(loop.steps.all(), patient=patient),
     )
 
 
@@ -143,7 +146,7 @@ def _symptom(symptom: Symptom, found: Summary, *, now: datetime) -> SymptomShown
     )
 
 
-def _reading(reading: ReadingSeen) -> ReadingShown:
+def _reading(reading: ReadingSeen, window: WindowResult) -> ReadingShown:
     systolic = pressure(reading.systolic.value) if reading.systolic else "absent"
     diastolic = pressure(reading.diastolic.value) if reading.diastolic else "absent"
     return ReadingShown(
@@ -152,9 +155,19 @@ def _reading(reading: ReadingSeen) -> ReadingShown:
         value=f"{systolic}/{diastolic}",
         pulse=str(pressure(reading.pulse.value)) if reading.pulse else "–",
         how=f"{words.method(reading.method)}, {words.setting(reading.setting)}",
+        used=_in_average(reading.reading_id, window),
         note="; ".join(_notes(reading)),
         counts=reading.counts,
         corrected=bool(reading.corrected),
+    )
+
+
+def _in_average(reading_id: str, window: WindowResult) -> str:
+    """Whether it is in the average of now, or why not."""
+    if reading_id in window.used:
+        return "used"
+    return next(
+        (f"not used: {words.not_used(left.why)}" for left in window.not_used if left.reading_id == reading_id), ""
     )
 
 

@@ -19,7 +19,7 @@ from governance.tier_policy import shipped
 
 from ..domain.loops import LoopState, Origin
 from ..domain.readings import NotUsed
-from ..models import Decision, Loop, Step
+from ..models import Decision, Loop, Patient, Step
 from ..selectors.news import News
 from ..selectors.summary import ReadingSeen, outcome_of
 from . import times, words
@@ -152,7 +152,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         expected=_expected(prediction),
         windows=windows_shown(outcome.get("windows") or (), zone=zone),
         decision=_decision(getattr(loop, "decision", None), zone=zone),
-        steps=steps_shown(loop.steps.all(), zone=zone),
+        steps=steps_shown(loop.steps.all(), patient=loop.patient),
         evidence_digest=loop.evidence_digest,
     )
 
@@ -185,20 +185,22 @@ def _span(window: Mapping[str, Any], zone: str) -> str:
     return f"from {times.day(first)} to before {times.day(last)}"
 
 
-def steps_shown(steps: Iterable[Step], *, zone: str) -> tuple[StepShown, ...]:
+def steps_shown(steps: Iterable[Step], *, patient: Patient) -> tuple[StepShown, ...]:
     """The history, oldest first, with who acted."""
     return tuple(
         StepShown(
             what=words.state(step.state),
-            when=times.clock(step.entered_at, zone),
-            who=_who(step),
+            when=times.clock(step.entered_at, patient.zone),
+            who=_who(step, patient),
             why=words.sentence(step.reason_code) if step.reason_code else "",
         )
         for step in sorted(steps, key=lambda s: s.seq)
     )
 
 
-def _who(step: Step) -> str:
+def _who(step: Step, patient: Patient) -> str:
+    if step.actor_kind == "user" and step.actor_id == str(patient.account_id):
+        return "the patient"
     if step.decided_by is not None:
         return step.decided_by.printed_name
     return {"user": "a person", "service": "the system", "device": "a device", "model": "a model"}.get(

@@ -7,6 +7,7 @@ import pytest
 from django.urls import reverse
 
 from audit.models import Pending
+from care_loops.domain.loops import LoopState
 from care_loops.models import Alert, Loop
 from care_loops.page_urls import urlpatterns
 from tests.care_loops.web.ward import admit, measured, proposed, reading, uncontrolled
@@ -168,6 +169,20 @@ def test_the_patient_page_has_trend_adherence_and_the_open_recommendation(ward, 
     assert reverse("recommendation", args=[loop.pk]) in html
     assert "Synthetic patient" in html
     assert "12 days ago" in html
+
+
+def test_each_reading_says_whether_it_is_in_the_average_and_why_not(ward, signed_in):
+    patient = uncontrolled(ward)
+    html = text_of(signed_in("clinician").get(reverse("patient", args=[patient.pk])))
+    assert html.count(">used<") == 24
+    assert html.count("not used: first day is discarded") == 4
+
+
+def test_the_history_says_who_took_each_step(ward, signed_in):
+    loop = ward.loop_at(LoopState.ACCEPTED)
+    html = text_of(signed_in("clinician").get(reverse("recommendation", args=[loop.pk])))
+    assert re.search(r"Approved<br><small>[^<]*Clinician Example", html)
+    assert re.search(r"Accepted by the patient<br><small>[^<]*the patient", html)
 
 
 def test_the_trend_is_a_drawing_of_this_patient_and_of_no_other(ward, signed_in):
