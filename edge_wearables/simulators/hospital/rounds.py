@@ -66,6 +66,7 @@ RECHECK_AFTER, RECHECK_WITHIN = timedelta(days=14), timedelta(days=28)
 LOOKS_AFTER = timedelta(hours=8)  # a new recommendation is looked at on the next morning's round
 CLOSES_AFTER = timedelta(hours=12)
 REVIEWED_AFTER = timedelta(days=10)  # after the window in which a side effect was answered
+ONLY_TIME = frozenset({"windows_28_days_apart", "order_interval_passed", "taken_28_days"})
 UNSEEN = 5  # every fifth alert is acknowledged only after it was passed on once
 
 
@@ -161,26 +162,19 @@ def _never_again(admitted: Admitted, *, by: Acting, now: datetime) -> None:
 
 
 def _decide(ward: Ward, loop: Loop, now: datetime) -> None:
-    """As the case says; a patient with a boundary is left to it, unless the loop asks for the clinician."""
+    """As the case says. What a boundary will give the patient once some time has passed is left to it."""
     admitted, clinician = _who(ward, loop.patient_id)
-    script = admitted.case.clinician
-    asked = loop.steps.filter(state=LoopState.WITH_PATIENT.value).exists()
-    if script == "wait" or (admitted.case.boundary is not None and not asked and not _boundary_over(admitted, now)):
-        return
     outcome = thaw(loop.outcome, Outcome)
+    if admitted.case.clinician == "wait" or (outcome.tier_reasons and set(outcome.tier_reasons) <= ONLY_TIME):
+        return
     kind, reason, key = DecisionKind.APPROVE, "agrees_with_plan", None
     other = _other(outcome)
-    if script == "reject":
+    if admitted.case.clinician == "reject":
         kind, reason = DecisionKind.REJECT, "frailty_or_falls" if admitted.case.age > 80 else "will_see_patient"
-    elif script == "modify" and other is not None:
+    elif admitted.case.clinician == "modify" and other is not None:
         kind, reason, key = DecisionKind.MODIFY, "different_drug_preferred", candidate_key(other.change)
     chosen = DecisionInput(kind, reason, "", loop.version, key)
     decide(loop.pk, chosen, by=ward.site.acting(clinician, now=now), now=now)
-
-
-def _boundary_over(admitted: Admitted, now: datetime) -> bool:
-    newest = admitted.patient.boundaries.order_by("-version").first()
-    return newest is None or newest.expires_at <= now
 
 
 def _other(outcome: Outcome) -> Candidate | None:
@@ -203,9 +197,12 @@ def patients_evening(ward: Ward, now: datetime) -> None:
         admitted, _ = _who(ward, loop.patient_id)
         if admitted.case.answer == "none":
             continue
-        reason = "" if admitted.case.answer == "accept" else "rather_not"
+        answer = Answer(admitted.case.answer)
+        if answer is Answer.ASK_PERSON and loop.state == LoopState.DELIVERED.value:
+            answer = Answer.ACCEPT  # a person has been asked and has decided
+        reason = "" if answer is Answer.ACCEPT else "rather_not"
         try:
-            respond(loop.pk, Answer(admitted.case.answer), reason_code=reason, by=admitted.own(now=now), now=now)
+            respond(loop.pk, answer, reason_code=reason, by=admitted.own(now=now), now=now)
         except Refusal as not_yet:
             if not_yet.code != "held_for_safety":
                 raise
