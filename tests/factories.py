@@ -1,4 +1,4 @@
-"""Objects built by the legal road: every person was invited, every limit signed, every reading taken in (STYLE habit 17).
+"""Objects built by the legal road: every person was invited, every limit signed, every reading taken in (STYLE 17).
 
 `Hospital` is a site in simulation with its people. No test sets a state.
 """
@@ -65,7 +65,7 @@ def job(name: str = "test") -> Acting:
 
 @dataclass
 class Hospital:
-    """A site in simulation: an administrator, two clinicians, a pharmacist, an engineer; HOME BP approved and serving."""
+    """A site in simulation: administrator, two clinicians, pharmacist, engineer; HOME BP approved and serving."""
 
     now: datetime = NOW
     people: dict[str, User] = field(default_factory=dict)
@@ -128,7 +128,7 @@ class Hospital:
         taken: int = 7,
         team: tuple[str, ...] = ("clinician",),
     ) -> Patient:
-        """A patient with an account, a care team, a target, a regimen known for 200 days, labs before and after, and doses logged."""
+        """A patient with account, care team and target, a regimen known for 200 days, labs before and after, doses."""
         name = name or f"patient{next(_numbers)}"
         early = self.now - timedelta(days=240)
         admin = self.acting("admin", now=early)
@@ -349,4 +349,4 @@ def arrival_of(
     return Arrival("test-cuff", source_id or f"reading-{next(_numbers)}", reading)
 
 
-__all__ = ["NOW", "PASSWORD", "Hospital", "UUID", "account", "arrival_of", "job"]
+__all__ = ["NOW", "PASSWORD", "UUID", "Hospital", "account", "arrival_of", "job"]

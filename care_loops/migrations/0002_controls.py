@@ -17,10 +17,7 @@ from governance.migrations_sql import controls
 
 GROWS = [
     f"care_loops_{name}"
-    for name in (
-        "alertevent allergy bloodpressure boundary condition consent correction decision firstintake "
-        "importrefusal intakelog lab merge message regimenentry sensorsample step symptom symptomreview target visitplan"
-    ).split()
+    for name in ["alertevent", "allergy", "bloodpressure", "boundary", "condition", "consent", "correction", "decision", "firstintake", "importrefusal", "intakelog", "lab", "merge", "message", "regimenentry", "sensorsample", "step", "symptom", "symptomreview", "target", "visitplan"]
 ]
 MOVES_OF_HEADS = {
     "care_loops_patient": ["account_id", "died_at", "given_name", "family_name", "born_on", "sex", "zone"],

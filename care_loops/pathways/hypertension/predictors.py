@@ -76,5 +76,3 @@ def unguarded(model: ModelRef) -> Callable[[ProtocolView], Prediction]:
 def nobody(_view: ProtocolView) -> Prediction:
     """No predictor: what was approved is not what is here."""
     raise ModelDown("the approved predictor is not the one installed")
-
-
