@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -115,7 +116,7 @@ def _agenda(ward: Ward, week: int, seed: int) -> Iterator[Act]:
         for at, do in ((MORNING, first_doses), (ROUND, staff_round), (EVENING, patients_evening)):
             when = datetime.combine(starts_at.date() + timedelta(days=day), at, starts_at.tzinfo)
             if starts_at < when < starts_at + WEEK:
-                yield Act(when, lambda do=do, when=when: do(ward, when))
+                yield Act(when, partial(do, ward, when))
     when = starts_at + timedelta(days=6, hours=1)
     yield Act(when, lambda: rechecks(ward, when))
 
@@ -131,7 +132,7 @@ def _device_week(admitted: Admitted, starts_at: datetime, week: int, seed: int) 
 
     for day, clock in (MIDWEEK_SYNC, WEEK_END_SYNC):
         at = moment(starts_at, case.zone, week * 7 + day, clock)
-        yield Act(at, lambda at=at: send(at))
+        yield Act(at, partial(send, at))
     end = moment(starts_at, case.zone, week * 7 + 6, time(21, 45))
     yield Act(end, lambda: week_of_doses(admitted, end, skip=_skips(case, seed)))
 
@@ -179,7 +180,7 @@ def _happenings(ward: Ward, admitted: Admitted, week: int) -> Iterator[Act]:
             yield Act(at + timedelta(minutes=1), _doing(admitted, number, what, at + timedelta(minutes=1), starts_at))
             for minutes in (6, 40):
                 when = at + timedelta(minutes=minutes)
-                yield Act(when, lambda when=when: look_at_alerts(ward, when))
+                yield Act(when, partial(look_at_alerts, ward, when))
 
 
 def _doing(admitted: Admitted, number: int, what: Happening, now: datetime, starts_at: datetime) -> Callable[[], None]:
