@@ -60,13 +60,14 @@ def plan_by_rule(
     if planned is not None and planned.overridden_by_id is not None and planned.due_on >= today:
         return None
     due = next_visit_due(_stability(patient, evidence, outcome, today=today), visit_rule())
-    if planned is not None and planned.due_on == due.due_on:
+    due_on = max(due.due_on, today)  # what should have been is due now
+    if planned is not None and planned.due_on == due_on:
         return None
-    return plan_visit(patient.pk, due_on=due.due_on, rule=due.rule, reason="", by=by, now=now)
+    return plan_visit(patient.pk, due_on=due_on, rule=due.rule, reason="", by=by, now=now)
 
 
 def _stability(patient: Patient, evidence: Evidence, outcome: Outcome, *, today: date) -> StabilityFacts:
-    passed = patient.visit_plans.filter(due_on__lte=today).order_by("-due_on").first()
+    passed = patient.visit_plans.filter(due_on__lt=today).order_by("-due_on").first()
     last = passed.due_on if passed is not None else patient.enrolled_at.date()
     since = datetime.combine(last, time(), UTC)
     target = evidence.target
