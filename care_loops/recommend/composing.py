@@ -4,7 +4,7 @@ The rules, in the order in which they are asked
  * Nothing for who asked for human-only care, while the kill switch is thrown, in pregnancy and six weeks after (C13).
  * Nothing without an age in the pathway, with dialysis, without a signed target, with a regimen not fully known (N2).
  * No average, no recommendation: nothing is imputed (CLINICAL 1.1).
- * No approved predictor, or one that is down or out of its distribution: nothing (N7).
+ * No approved predictor, or one that is down, out of its distribution or outside what rules left open: nothing (N7).
  * Danger locks and bars are computed anew from the readings, besides the open alerts: they bar every increase and
    everything patient-facing, and never a reduction or a stop (CLINICAL 1.3).
  * Guardrails bring an increase closer to nothing and say so (N3). The tier says who must act (CLINICAL 1.9).
@@ -19,8 +19,9 @@ from datetime import timedelta
 from governance.tiers import Tier
 
 from ..candidates import assess, list_candidates
-from ..domain.changes import STAY, Prediction, Spoken
+from ..domain.changes import STAY, Candidate, Change, Prediction, Spoken
 from ..domain.evidence import Evidence, Outcome
+from ..domain.readings import NotUsed
 from ..domain.record import ConditionKind, Pregnancy, Target
 from ..domain.refusals import Withheld
 from ..domain.units import MmHg
@@ -42,8 +43,7 @@ def recommend(evidence: Evidence, rules: Rules, predict: Predict) -> Outcome:
         return _withheld(seen, refused)
     candidates = list_candidates(seen.situation, rules.rulebook)
     if seen.windows[0].average is None and not _asks_for_less(seen):
-        reason = seen.windows[0].reason
-        return _withheld(seen, Withheld.NOT_ENOUGH_READINGS, detail=(reason.value if reason else "",))
+        return _without_average(seen)
     if evidence.model is None:
         return _withheld(seen, Withheld.NO_APPROVED_MODEL)
     if evidence.model_fault is not None:
@@ -64,6 +64,8 @@ def recommend(evidence: Evidence, rules: Rules, predict: Predict) -> Outcome:
         return replace(found, withheld=Withheld.OUT_OF_DISTRIBUTION, detail=prediction.reasons)
     if prediction.proposed == STAY:
         return replace(found, withheld=_why_stay(seen, prediction), detail=prediction.reasons)
+    if not _is_open(prediction.proposed, candidates):
+        return replace(found, withheld=Withheld.MODEL_DOWN, detail=("proposed_what_rules_do_not_leave_open",))
     return _limited(seen, found, prediction)
 
 
@@ -105,6 +107,21 @@ def _asks_for_less(seen: Seen) -> bool:
     """Whether a side effect or a result asks for less of a drug: that needs no average."""
     blamed = any(not s.reviewed and s.suspected_ingredient for s in seen.evidence.symptoms)
     return blamed or bool(reductions_advised(seen.situation, seen.rules.rulebook.lab_rules))
+
+
+def _without_average(seen: Seen) -> Outcome:
+    """Why there is no average: the regimen changed too lately for the readings there are, or there are too few."""
+    window = seen.windows[0]
+    unsettled = sum(left.why is NotUsed.TOO_SOON_AFTER_CHANGE for left in window.not_used)
+    reason = Withheld.NOT_ENOUGH_READINGS
+    if unsettled and unsettled + len(window.used) >= seen.rules.averaging.min_readings:
+        reason = Withheld.TOO_SOON
+    return _withheld(seen, reason, detail=(window.reason.value,) if window.reason else ())
+
+
+def _is_open(proposed: Change, candidates: tuple[Candidate, ...]) -> bool:
+    """Whether the rules left this change open: a predictor chooses among candidates and makes up none."""
+    return any(c.change == proposed and not (c.barred and proposed.intensifies) for c in candidates)
 
 
 def _lowest(evidence: Evidence, rules: Rules) -> MmHg | None:

@@ -13,10 +13,8 @@ from uuid import UUID
 from audit.services import Message
 from governance.services import Acting
 
-from ..wording import change_for_patient
 from .again import TOPIC as LOOK_AGAIN
-from .moves import lock
-from .respond import change_of, deliver, tell, tell_recalled
+from .respond import deliver, tell_proposed, tell_recalled
 from .windows import reevaluate_open
 
 Handler = Callable[[Message], None]
@@ -33,8 +31,7 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
         if message.payload["kind"] == "recalled":
             tell_recalled(loop_id, by=by, now=clock())
         else:
-            loop = lock(loop_id)
-            tell(loop, "change", change_for_patient(change_of(loop)), by=by, now=clock())
+            tell_proposed(loop_id, by=by, now=clock())
 
     def on_look_again(message: Message) -> None:
         reevaluate_open(UUID(message.payload["patient"]), by=by, now=clock())
@@ -44,7 +41,6 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
         "patient.tell": on_tell,
         LOOK_AGAIN: on_look_again,
         "alert.page": _on_page,
-        "clinician.call_patient": _on_page,
     }
 
 

@@ -22,6 +22,8 @@ from governance.services import Acting
 
 from ..domain.record import Sex
 from ..models import CarerLink, CareTeamMember, Consent, Merge, Patient
+from ..selectors.access import patient_for, role_for
+from .again import look_again
 from .events import note
 
 
@@ -81,9 +83,13 @@ def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Ac
     if by.user is not None:
         by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
     with transaction.atomic():
-        member = CareTeamMember.objects.filter(patient_id=patient_id, user_id=user_id, until__isnull=True).first()
+        Patient.objects.select_for_update().get(pk=patient_id)
+        team = CareTeamMember.objects.filter(patient_id=patient_id, until__isnull=True)
+        member = team.filter(user_id=user_id).first()
         if member is not None:
             return member
+        if responsible and team.filter(responsible=True).exists():
+            raise BadInput("Somebody else is responsible for this patient: hand over first.", field="responsible")
         entry = note(
             "care_team.joined",
             of=("care_team", uuid4(), 1),
@@ -136,7 +142,8 @@ def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: dateti
             )
             again = CareTeamMember.objects.filter(patient_id=member.patient_id, user=successor, until__isnull=True)
             if again.exists():
-                again.update(responsible=member.responsible)
+                if member.responsible:
+                    again.update(responsible=True)
                 continue
             CareTeamMember.objects.create(
                 patient_id=member.patient_id,
@@ -186,6 +193,10 @@ def give_consent(patient_id: UUID, scope: str, *, given: bool, by: Acting, now: 
     if scope not in Consent.SCOPES:
         raise BadInput(f"There is no consent called {scope!r}.", field="scope", known=list(Consent.SCOPES))
     with transaction.atomic():
+        patient = patient_for(by, patient_id, Permission.GIVE_CONSENT, now=now)
+        by = by.under(role_for(by, patient, Permission.GIVE_CONSENT, now=now))
+        patient_id = patient.pk
+        look_again(patient_id)
         entry = note(
             "consent.given" if given else "consent.withdrawn",
             of=("consent", uuid4(), 1),
@@ -218,6 +229,7 @@ def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting,
             payload={"absorbed": str(absorbed_id), "kept": str(kept_id), "reason": reason},
             purpose=Purpose.OPERATIONS,
         )
+        look_again(kept_id)  # both histories are one now: what waits on either is looked at with both
         return Merge.objects.create(
             absorbed_id=absorbed_id,
             kept_id=kept_id,

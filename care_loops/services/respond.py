@@ -79,8 +79,17 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
         if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient):
             return None
         enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
-        tell(loop, "change", change_for_patient(change), by=by, now=now)
+        told = loop.messages.filter(kind="change").exists()  # what was first proposed, before a person was asked
+        tell(loop, "change_decided" if told else "change", change_for_patient(change), by=by, now=now)
         return loop
+
+
+def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
+    """Tell the patient of a change within the boundary, unless it was taken back before the word went out."""
+    with transaction.atomic():
+        loop = lock(loop_id)
+        if loop.state in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value):
+            tell(loop, "change", change_for_patient(change_of(loop)), by=by, now=now)
 
 
 def tell(loop: Loop, kind: str, words: str, *, by: Acting, now: datetime) -> Message:
@@ -103,9 +112,12 @@ def tell(loop: Loop, kind: str, words: str, *, by: Acting, now: datetime) -> Mes
 
 
 def tell_recalled(loop_id: UUID, *, by: Acting, now: datetime) -> None:
-    """Tell the patient that a change was taken back."""
+    """Tell the patient that a change was taken back; one that never reached the patient is not spoken of."""
     with transaction.atomic():
         loop = lock(loop_id)
+        reached = (LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value)
+        if not loop.steps.filter(state__in=reached).exists():
+            return
         tell(loop, "recalled", recalled_for_patient(change_of(loop)), by=by, now=now)
 
 

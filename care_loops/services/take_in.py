@@ -2,8 +2,8 @@
 
 Rules
  * Danger rules run before plausibility drops anything, per component, on every reading that arrived (CLINICAL 1.3).
- * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id, or
-   the same for another person, is kept beside it, quarantined as equivocal, and runs the danger rules too.
+ * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id,
+   or the same for another person, is kept beside it, quarantined as equivocal, and runs the danger rules too.
  * One entry for each batch carries the count of its readings and the Merkle root over their bytes (SECURITY 3.3).
  * Nothing here asks a model, a broker or another process.
 """
@@ -274,7 +274,8 @@ def _result(item: _Fresh, kinds: tuple[AlertKind, ...], historic: tuple[AlertKin
 def _other_id(patient: Patient, arrival: Arrival) -> str:
     """Where other content, or another person's reading, under a known source id is kept."""
     reading = arrival.reading
-    said = f"{patient.pk}|{reading.taken_at.isoformat()}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
+    taken = reading.taken_at.isoformat()
+    said = f"{patient.pk}|{taken}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
     return f"{arrival.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
 

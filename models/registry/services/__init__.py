@@ -18,7 +18,8 @@ from django.db import IntegrityError, transaction
 from audit import canonical
 from audit.domain import Event, ModelRef, ObjectRef, Purpose
 from audit.services import append
-from governance.domain import NotAllowed, Refusal
+from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
+from governance.permissions import check
 from governance.services import Acting
 from models.cards import check_card
 
@@ -43,11 +44,23 @@ def _event(kind: str, version: ModelVersion, *, number: int, by: Acting, now: da
     )
 
 
+def _who_answers(by: Acting) -> Acting:
+    """Who acts, under the role that lets them answer for a model; devices, jobs, patients and carers have none."""
+    return by.under(check(Permission.APPROVE_MODEL, by.standing, frozenset({Relation.SITE})))
+
+
+def _check_staff(by: Acting) -> None:
+    """Registering and switching on are acts of staff; what makes a model serve is the two approvals."""
+    if not by.standing.roles & STAFF_ROLES:
+        raise NotAllowed("Only staff can do this.", missing="role")
+
+
 def register(
     name: str, version: str, *, pathway: str, digest: str, card: Mapping[str, str], by: Acting, now: datetime
 ) -> ModelVersion:
     """Register a version with its complete card. Raises `IncompleteCard`."""
     check_card(card)
+    _check_staff(by)
     row = ModelVersion(
         name=name,
         version=version,
@@ -65,6 +78,7 @@ def register(
 
 def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelApproval:
     """Record one person's approval of the version's digest. The author cannot."""
+    by = _who_answers(by)
     approver = by.person()
     if approver.pk == model_version.registered_by_id:
         raise NotAllowed("Who registered a model cannot approve it.", missing="second_person")
@@ -84,6 +98,7 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
 
 def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
     """Let the version serve its pathway. Refuses without two approvals of its digest."""
+    _check_staff(by)
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
         approvals = locked.approvals.filter(digest=locked.digest).count()
