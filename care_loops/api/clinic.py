@@ -19,7 +19,7 @@ from ..selectors.access import alert_for, loop_for, patient_for
 from ..selectors.worklist import worklist
 from ..serializers.clinic_in import DecisionIn, DispositionIn, NothingIn, OrderIn
 from ..serializers.clinic_out import AlertStateOut, DecidedOut, OrderedOut, RecommendationOut, WorklistOut
-from ..services.access import record_access
+from ..services.access import record_access, record_listing
 from ..services.alerts import acknowledge_alert, dispose_alert
 from ..services.decide import DecisionInput, decide
 from ..services.order import OrderInput, write_order
@@ -36,6 +36,7 @@ class Worklist(Door):
     def get(self, request: Request) -> Response:
         """The most urgent first."""
         check(Permission.SEE_WORKLIST, self.acting.standing, frozenset({Relation.SITE}))
+        record_listing("worklist", by=self.acting, now=self.now)
         found = worklist(self.acting, now=self.now)
         return Response({"items": [show.work_item(item) for item in found.items]})
 

@@ -5,7 +5,7 @@ Doors import from here.
 
 from __future__ import annotations
 
-from .access import record_access
+from .access import record_access, record_listing
 from .alerts import DISPOSITIONS, acknowledge_alert, dispose_alert, escalate_alerts
 from .clinical import (
     NewAllergy,
@@ -104,6 +104,7 @@ __all__ = [
     "record_allergy",
     "record_condition",
     "record_lab",
+    "record_listing",
     "record_regimen_entry",
     "record_symptom",
     "reevaluate_all",

@@ -23,3 +23,9 @@ def record_access(patient_id: UUID, *, what: str, by: Acting, now: datetime) -> 
             patient_id=patient_id,
             payload={"what": what},
         )
+
+
+def record_listing(what: str, *, by: Acting, now: datetime) -> None:
+    """Record that this person read a list on which several patients stand, such as the worklist."""
+    with transaction.atomic():
+        note("access.read", of=("list", what, None), by=by, now=now, payload={"what": what})

@@ -20,6 +20,7 @@ from ..presenters.patient import patient_shown
 from ..selectors.access import patient_for
 from ..selectors.regimen import regimen_now
 from ..selectors.summary import summary_of
+from ..services.access import record_access
 from ..services.limits import sign_boundary, sign_target
 from ..services.order import order_candidates, write_order
 from .door import StaffRequest, page, submitted
@@ -42,6 +43,7 @@ def _back(patient: Patient) -> str:
 def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Sign the home pressure to stay under."""
     patient = patient_for(request.acting, patient_id, Permission.SIGN_TARGET, now=request.now)
+    record_access(patient.pk, what="target page", by=request.acting, now=request.now)
     form = TargetForm(request.POST or None)
 
     def work() -> str:
@@ -64,6 +66,7 @@ def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
 def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Sign the limits within which a small step may go straight to the patient."""
     patient = patient_for(request.acting, patient_id, Permission.SIGN_BOUNDARY, now=request.now)
+    record_access(patient.pk, what="boundary page", by=request.acting, now=request.now)
     taken = {drug.ingredient for drug in regimen_now(patient, now=request.now).drugs}
     drugs = [drug for drug in formulary().titrated if drug.ingredient in taken]
     form = BoundaryForm(request.POST or None, drugs=drugs)
@@ -87,6 +90,7 @@ def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
 def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Write a change without a proposal, with what the rules say of it beside it."""
     patient = patient_for(request.acting, patient_id, Permission.WRITE_ORDER, now=request.now)
+    record_access(patient.pk, what="order page", by=request.acting, now=request.now)
     choices = order_choices(order_candidates(patient, now=request.now))
     form = OrderForm(request.POST or None, choices=choices)
 

@@ -15,6 +15,7 @@ from ..presenters.quarantine import quarantine_shown
 from ..presenters.worklist import Tab, alert_lines, worklist_shown
 from ..selectors.quarantine import held_back
 from ..selectors.worklist import open_alerts_of, worklist
+from ..services.access import record_listing
 from .door import StaffRequest, page, require
 
 # The first page that exists, by role.
@@ -63,6 +64,7 @@ def worklist_page(request: StaffRequest) -> HttpResponse:
     require(request, Permission.SEE_WORKLIST)
     asked = request.GET.get("show", Tab.TODO.value)
     tab = Tab(asked) if asked in set(Tab) else Tab.TODO
+    record_listing("worklist", by=request.acting, now=request.now)
     found = worklist(request.acting, now=request.now)
     shown = worklist_shown(found, tab=tab, query=request.GET.get("q", "")[:80].strip(), now=request.now)
     return render(request, "care_loops/worklist.html", {"page": shown})
@@ -73,6 +75,7 @@ def worklist_page(request: StaffRequest) -> HttpResponse:
 def alerts_page(request: StaffRequest) -> HttpResponse:
     """Every open alert of the person's patients."""
     require(request, Permission.SEE_WORKLIST)
+    record_listing("alerts", by=request.acting, now=request.now)
     lines = alert_lines(open_alerts_of(request.acting, now=request.now), now=request.now)
     return render(request, "care_loops/alerts.html", {"lines": lines})
 
@@ -82,5 +85,6 @@ def alerts_page(request: StaffRequest) -> HttpResponse:
 def quarantine_page(request: StaffRequest) -> HttpResponse:
     """Readings held back and resources refused, where they can be looked at."""
     require(request, Permission.SEE_QUARANTINE)
+    record_listing("quarantine", by=request.acting, now=request.now)
     shown = quarantine_shown(held_back(request.acting, now=request.now), now=request.now)
     return render(request, "care_loops/quarantine.html", {"page": shown})
