@@ -55,7 +55,7 @@ class Command(BaseCommand):
             )
         except (Refusal, OSError) as reason:
             raise CommandError(str(getattr(reason, "detail", reason)), returncode=STOPPED) from reason
-        self._say("the record is verified")
+        self._say("verifying the record")
         found = figures()
         self.stdout.write(where_to_sign_in())
         self.stdout.write(json.dumps(found) if options["headless"] else in_words(found))
