@@ -32,7 +32,9 @@ def change_for_patient(change: Change) -> str:
                 f"Go on with your other medicines. {WHEN}"
             )
         case ChangeKind.STOP:
-            return f"Stop {drug} ({dose(change.old_daily_dose)} a day until now).{_taper(change)} Go on with your others."
+            return (
+                f"Stop {drug} ({dose(change.old_daily_dose)} a day until now).{_taper(change)} Go on with your others."
+            )
         case ChangeKind.TIMING:
             when = NOTES.get(change.note or "", "at the time your clinician told you")
             return f"Take {drug} {when}. The dose stays the same: {dose(change.old_daily_dose)} a day in all."
