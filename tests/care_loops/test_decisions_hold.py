@@ -2,18 +2,26 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
 from care_loops.domain.loops import LoopState
 from care_loops.models import Alert, BloodPressure, Step
+from care_loops.pathways.hypertension.rules import tables
 from care_loops.services import reevaluate_open, replay
 from care_loops.transitions import MOVES
 from governance.models import Signature
+from governance.tier_policy import shipped
 from tests.factories import NOW, Hospital, job
 
 pytestmark = pytest.mark.django_db(transaction=True)
+ROOT = Path(__file__).resolve().parents[2]
+# Read when evidence comes in, when an alert waits, when the next visit is planned, or by whoever registers a predictor.
+NOT_READ_BY_A_RECOMMENDATION = {
+    *("alignment", "bp_markers", "cards", "dose_timings", "escalation", "loinc", "units", "visits"),
+}
 HIGH = [(150, 92)] * 5
 
 
@@ -47,6 +55,13 @@ def test_a_recommendation_is_recomputed_from_what_was_frozen_with_it(hospital):
     hospital.week(loop.patient, 118, 70)
     hospital.takes(loop.patient, "17767", "5", since=NOW)
     assert replay(loop.pk).identical
+
+
+def test_the_evidence_names_every_table_that_it_was_judged_by():
+    files = {path.stem for path in (ROOT / "care_loops/pathways/hypertension/data").glob("*.json")}
+    named = {ref.name: ref.digest for ref in tables()}
+    assert named["tier_table"] == shipped().digest
+    assert files - set(named) == NOT_READ_BY_A_RECOMMENDATION
 
 
 def test_a_dangerous_reading_and_its_alert_are_kept_together_or_not_at_all(hospital):

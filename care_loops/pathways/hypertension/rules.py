@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from governance.tier_policy import shipped
+
 from ...domain.provenance import TableRef
 from ...recommend import PathwayAges, Rules
 from .table_files import read_table
@@ -35,5 +37,7 @@ def rules() -> Rules:
 
 @cache
 def tables() -> tuple[TableRef, ...]:
-    """Name, version and digest of every table, for the frozen evidence."""
-    return (*table_refs(), *(read_table(name).ref for name in _READING_TABLES))
+    """Name, version and digest of every table, for the frozen evidence; that of the tiers as shipped among them."""
+    tiers = shipped()
+    of_readings = (read_table(name).ref for name in _READING_TABLES)
+    return (*table_refs(), *of_readings, TableRef(tiers.name, tiers.version, tiers.digest))
