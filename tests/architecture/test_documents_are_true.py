@@ -18,6 +18,7 @@ TEST = re.compile(r"`(tests/[\w/.]+\.py)::(test_\w+)`")
 CODE = re.compile(r"`([a-z_]+/[\w./-]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[\w-]+)?\)")
 COMMAND = re.compile(r"manage\.py ([a-z][a-z_]+)")
+TARGET = re.compile(r"(?:`|^    )(?:[A-Z]+=\S+ )?make ([a-z][a-z-]*)", re.MULTILINE)
 SOURCE = re.compile(r"\[(S\d+[a-d]?(?:-S\d+)?(?:, ?S\d+[a-d]?(?:-S\d+)?)*)\]")
 MADE_BY_HAND = [path for path in DOCUMENTS if path.parent.name != "reference"]
 
@@ -77,7 +78,7 @@ def _range(part: str) -> list[str]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.suffix in {".json", ".py", ".md"} else ""
+    return path.read_text(encoding="utf-8") if path.suffix in {".json", ".py", ".md", ""} else ""
 
 
 @pytest.mark.parametrize("record", DECISIONS, ids=lambda path: path.stem)
@@ -91,10 +92,11 @@ def test_no_two_decisions_share_a_number():
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_test_file_and_command_that_is_named_exists(document):
+def test_every_test_file_command_and_target_that_is_named_exists(document):
     text = _text(document)
     commands = set(COMMAND.findall(text)) - set(get_commands()) - {"serve"}
-    assert missing_tests(text) + missing_files(document, text) + sorted(commands) == []
+    targets = set(TARGET.findall(text)) - set(re.findall(r"^([a-z][a-z-]*):", _text(ROOT / "Makefile"), re.MULTILINE))
+    assert missing_tests(text) + missing_files(document, text) + sorted(commands | targets) == []
 
 
 def test_every_source_that_is_cited_is_listed():
