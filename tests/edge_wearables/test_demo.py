@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from care_loops.domain.loops import LoopState
 from care_loops.models import BloodPressure, Loop, Patient, Step
+from care_loops.services import replay
 from edge_wearables.models import RefusedReading
 from edge_wearables.runtime import DeviceRuntime, HttpLine, Identity
 from edge_wearables.selectors import outcomes
@@ -68,6 +69,7 @@ def the_record_says_what_it_should():
     )
     assert not increases.exists()
     assert Patient.objects.filter(synthetic=False).count() == 0
+    assert all(replay(loop_id).identical for loop_id in Loop.objects.values_list("pk", flat=True))
 
 
 def test_a_small_hospital_is_played_verified_and_played_only_once(tmp_path):
