@@ -1,1 +1,1 @@
-"""The long figures: the same trials as in the tests, with the full numbers, each beside a seeded defect it must catch."""
+"""The long figures: the trials of the tests with the full numbers, each beside a seeded defect that it must catch."""
