@@ -23,6 +23,7 @@ class Withheld(StrEnum):
     MODEL_DOWN = "model_down"
     OUT_OF_DISTRIBUTION = "out_of_distribution"
     TOO_SOON = "too_soon_after_change"
+    ONE_WINDOW_OVER = "too_few_windows_over_target"
     LOW_ADHERENCE = "low_adherence"
     ADHERENCE_UNKNOWN = "adherence_unknown"
     LABS_OVERDUE = "labs_overdue"

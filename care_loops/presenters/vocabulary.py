@@ -43,6 +43,7 @@ WITHHELD: Mapping[Withheld, str] = {
     Withheld.MODEL_DOWN: "the model did not answer",
     Withheld.OUT_OF_DISTRIBUTION: "this patient is unlike those the model knows",
     Withheld.TOO_SOON: "the last change of medication is too recent",
+    Withheld.ONE_WINDOW_OVER: "the average is over target in too few consecutive weeks",
     Withheld.LOW_ADHERENCE: "too many doses were missed in the window",
     Withheld.ADHERENCE_UNKNOWN: "doses taken were not logged, so adherence is not known",
     Withheld.LABS_OVERDUE: "laboratory results are overdue",

@@ -139,13 +139,19 @@ def _why_stay(seen: Seen, prediction: Prediction) -> Withheld:
     if "no_candidate_left" in reasons:
         return _why_no_candidate(seen)
     if "too_few_windows_over_target" in reasons:
-        changed = last_change_at(seen.situation)
-        return Withheld.NOT_ENOUGH_READINGS if changed is None else Withheld.TOO_SOON
+        return Withheld.TOO_SOON if _leaves_no_room(seen) else Withheld.ONE_WINDOW_OVER
     if "no_valid_window" in reasons:
         return Withheld.NOT_ENOUGH_READINGS
     if "low_reading_bars_increase" in reasons:
         return Withheld.DANGER_BAR
     return Withheld.IN_TARGET
+
+
+def _leaves_no_room(seen: Seen) -> bool:
+    """Whether the last change of regimen leaves no room for a window before the newest one."""
+    changed, begins = last_change_at(seen.situation), seen.windows[0].starts_at
+    window = timedelta(days=seen.rules.averaging.window_days or 0)
+    return changed is not None and begins is not None and changed > begins - window
 
 
 def _why_no_candidate(seen: Seen) -> Withheld:

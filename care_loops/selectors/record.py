@@ -143,7 +143,7 @@ def facts(patient: Patient, *, now: datetime) -> PatientFacts:
     """Who the patient is at `now`."""
     rows = list(Condition.objects.filter(patient_id__in=record_ids(patient), received_at__lte=now))
     present = [r for r in rows if r.active and (r.abated_at is None or r.abated_at > now)]
-    kinds = {ConditionKind(r.kind) for r in present if r.kind}
+    kinds = {ConditionKind(r.kind) for r in present if r.kind} | _from_symptoms(patient, now=now)
     allergies = Allergy.objects.filter(patient_id__in=record_ids(patient), active=True, received_at__lte=now).exclude(
         ingredient=""
     )
@@ -154,6 +154,17 @@ def facts(patient: Patient, *, now: datetime) -> PatientFacts:
         conditions=tuple(sorted(kinds)),
         allergies=tuple(sorted(set(allergies.values_list("ingredient", flat=True)))),
     )
+
+
+def _from_symptoms(patient: Patient, *, now: datetime) -> set[ConditionKind]:
+    """A swelling of face, lip, tongue or throat that was ever reported is a history of angio-oedema (CLINICAL 1.7).
+
+    A clinician's review ends the alarm, not the history.
+    """
+    swelled = Symptom.objects.filter(
+        patient_id__in=record_ids(patient), kind=SymptomKind.SWELLING_FACE.value, received_at__lte=now
+    )
+    return {ConditionKind.ANGIOEDEMA_HISTORY} if swelled.exists() else set()
 
 
 def _pregnancy(rows: Iterable[Condition], *, now: datetime) -> Pregnancy:

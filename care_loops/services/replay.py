@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from uuid import UUID
 
 from governance.domain import NotFound
+from models.serving import ModelDown
 
 from ..domain.changes import ModelRef
 from ..domain.evidence import Evidence, Outcome
@@ -26,6 +27,7 @@ class ReplayResult:
     first_difference: str | None = None
     kept: str | None = None
     computed: str | None = None
+    other_version: tuple[str, ...] = ()  # tables and code that are no longer what they were then
 
 
 def replay(loop_id: UUID | str) -> ReplayResult:
@@ -41,15 +43,14 @@ def replay(loop_id: UUID | str) -> ReplayResult:
             computed=digest(loop.evidence),
         )
     evidence = thaw(loop.evidence, Evidence)
-    for before, after in zip(evidence.tables, tables(), strict=False):
-        if before != after:
-            return ReplayResult(
-                identical=False, first_difference=f"table {before.name}", kept=before.digest, computed=after.digest
-            )
     if loop.origin == Origin.ORDER.value:
         return ReplayResult(identical=True)
     kept = thaw(loop.outcome, Outcome)
-    return compare(kept, recommend(evidence, rules(), _predictor(evidence.model)))
+    try:
+        result = compare(kept, recommend(evidence, rules(), _predictor(evidence.model)))
+    except ModelDown:
+        result = ReplayResult(identical=False, first_difference="predictor", kept=loop.model_digest)
+    return result if result.identical else replace(result, other_version=_other_version(evidence))
 
 
 def _predictor(model: ModelRef | None) -> Predict:
@@ -57,6 +58,12 @@ def _predictor(model: ModelRef | None) -> Predict:
     if model is None or predictors.digest_of(model.name) != model.digest:
         return predictors.nobody
     return predictors.unguarded(model)
+
+
+def _other_version(evidence: Evidence) -> tuple[str, ...]:
+    """Names of the tables, and of the code, that differ from those the recommendation was made with."""
+    now = {table.name: table for table in tables()}
+    return tuple(table.name for table in evidence.tables if now.get(table.name) != table)
 
 
 def compare(kept: Outcome, computed: Outcome) -> ReplayResult:

@@ -118,6 +118,7 @@ def test_replay_says_identical_or_names_what_differs(hospital, owner_db):
     loop = hospital.loop_at(LoopState.WITH_CLINICIAN)
     assert run("replay", str(loop.pk)) == (0, {
         "loop": str(loop.pk), "identical": True, "first_difference": None, "kept": None, "computed": None,
+            "other_version": [],
     })  # fmt: skip
     tampered_with(owner_db, loop)
     code, said = run("replay", str(loop.pk))

@@ -37,7 +37,8 @@ class Command(BaseCommand):
             self.stdout.write("identical")
         else:
             self.stdout.write(
-                f"differs first in {result.first_difference}\nkept:     {result.kept}\ncomputed: {result.computed}"
+                f"differs first in {result.first_difference}\nkept:     {result.kept}\ncomputed: {result.computed}\n"
+                f"no longer what it was: {', '.join(result.other_version) or 'nothing'}"
             )
         if not result.identical:
             sys.exit(1)

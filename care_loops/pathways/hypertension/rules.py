@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import cache
+from importlib.resources import files
 
 from governance.tier_policy import shipped
 
@@ -14,6 +16,14 @@ from .tables_readings import averaging_rule
 from .tables_therapy import contraindications, limits, protocols, rulebook, table_refs
 
 AVERAGING = "home_7_day"
+_CODE = {
+    "care_loops": (
+        *("recommend", "averaging", "danger", "domain"),
+        *("candidates.py", "contraindications.py", "drugs.py", "guardrails.py", "lab_rules.py", "plausibility.py"),
+        "protocol.py",
+    ),
+    "governance": ("tiers.py",),
+}
 _READING_TABLES = ("averaging_rules", "plausibility", "sentinels", "danger", "danger_windows")
 
 
@@ -40,4 +50,18 @@ def tables() -> tuple[TableRef, ...]:
     """Name, version and digest of every table, for the frozen evidence; that of the tiers as shipped among them."""
     tiers = shipped()
     of_readings = (read_table(name).ref for name in _READING_TABLES)
-    return (*table_refs(), *of_readings, TableRef(tiers.name, tiers.version, tiers.digest))
+    return (*table_refs(), *of_readings, TableRef(tiers.name, tiers.version, tiers.digest), code())
+
+
+@cache
+def code() -> TableRef:
+    """The rules themselves as a version: SHA-256 over the source of everything a recommendation runs through."""
+    found = hashlib.sha256()
+    for package, names in _CODE.items():
+        for name in names:
+            place = files(package) / name
+            sources = [place] if place.is_file() else sorted(place.iterdir(), key=lambda one: one.name)
+            for source in sources:
+                if source.name.endswith(".py"):
+                    found.update(source.name.encode() + b"\x00" + source.read_bytes())
+    return TableRef("rules_code", "source", found.hexdigest())
