@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from tests.factories import LISINOPRIL, Hospital, job
 
 from care_loops.domain.evidence import Outcome
 from care_loops.domain.record import SymptomKind
 from care_loops.freeze import thaw
 from care_loops.models import Alert, Symptom
 from care_loops.services import NewSymptom, dispose_alert, record_symptom, review_symptom
+from tests.factories import LISINOPRIL, Hospital, job
 
 pytestmark = pytest.mark.django_db
 
