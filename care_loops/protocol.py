@@ -28,6 +28,7 @@ from .lab_rules import LabAdvice
 
 HOME_BP = "home_bp"
 TASMINH4 = "tasminh4"
+CLOCKS_CHANGE = timedelta(hours=1)
 _STRENGTH = (ChangeKind.STOP, ChangeKind.STEP_DOWN, ChangeKind.TIMING)
 
 
@@ -100,11 +101,11 @@ def _overlaps(older: WindowResult, newer: WindowResult) -> bool:
 def days_spanned(run: tuple[WindowResult, ...]) -> int | None:
     """Local days between the ends of the newest and the oldest window of a run; `None` with fewer than two.
 
-    Windows end at local midnight, so that a day of 23 or 25 hours is a day.
+    Windows end at local midnight: a stretch in which clocks went forward is an hour short and still counts whole.
     """
     if len(run) < 2 or run[0].ends_at is None or run[-1].ends_at is None:
         return None
-    return round((run[0].ends_at - run[-1].ends_at) / timedelta(days=1))
+    return (run[0].ends_at - run[-1].ends_at + CLOCKS_CHANGE) // timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
