@@ -1,0 +1,98 @@
+"""Who may do what: every permission against every role, as a table a clinician can read (ROL-01, SEC-01, CLI-11)."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+from governance.domain import NotAllowed, Permission, Relation, Role, Standing
+from governance.permissions import TABLE, allows, check
+
+# t: for patients whose care team they are in; o: their own record; c: whom they care for; s: the site as a whole.
+EXPECTED = """
+                     | clinician | pharmacist | patient | carer | administrator | other
+read_record          |     t     |     t      |    o    |   c   |       .       |
+decide               |     t     |     .      |    .    |   .   |       .       |
+write_order          |     t     |     .      |    .    |   .   |       .       |
+recall               |     t     |     .      |    .    |   .   |       .       |
+sign_target          |     t     |     .      |    .    |   .   |       .       |
+sign_boundary        |     t     |     .      |    .    |   .   |       .       |
+confirm_prescription |     t     |     t      |    .    |   .   |       .       |
+acknowledge_alert    |     t     |     t      |    .    |   .   |       .       |
+dispose_alert        |     t     |     .      |    .    |   .   |       .       |
+review_symptom       |     t     |     .      |    .    |   .   |       .       |
+plan_visit           |     t     |     .      |    .    |   .   |       .       |
+correct_record       |     t     |     .      |    .    |   .   |       .       |
+send_reading         |     t     |     .      |    o    |   c   |       .       |
+report_symptom       |     t     |     .      |    o    |   c   |       .       |
+log_intake           |     .     |     .      |    o    |   c   |       .       |
+respond              |     .     |     .      |    o    |   .   |       .       |
+give_consent         |     .     |     .      |    o    |   .   |       .       |
+see_worklist         |     s     |     s      |    .    |   .   |       .       |
+enrol_patient        |     s     |     .      |    .    |   .   |       s       |
+merge_patients       |     .     |     .      |    .    |   .   |       s       |
+manage_staff         |     .     |     .      |    .    |   .   |       s       |
+enrol_device         |     s     |     .      |    .    |   .   |       s       |
+set_policy           |     .     |     .      |    .    |   .   |       s       |
+approve_model        |     s     |     s      |    .    |   .   |       .       | ml_engineer responsible_ai_lead
+verify_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer
+see_quarantine       |     s     |     .      |    .    |   .   |       s       | data_engineer
+"""
+LETTER = {"t": Relation.CARE_TEAM, "o": Relation.OWN, "c": Relation.CARER_OF, "s": Relation.SITE}
+
+
+def expected() -> dict[tuple[Permission, Role], Relation]:
+    head, *rows = (line for line in EXPECTED.strip("\n").splitlines())
+    columns = [Role(word.strip()) for word in head.split("|")[1:-1]]
+    found = {}
+    for row in rows:
+        name, *cells, others = (cell.strip() for cell in row.split("|"))
+        found |= {(Permission(name), role): LETTER[c] for role, c in zip(columns, cells, strict=True) if c != "."}
+        found |= {(Permission(name), Role(other)): Relation.SITE for other in others.split()}
+    return found
+
+
+WRITTEN = expected()
+
+
+def test_every_permission_has_its_row():
+    names = [line.split("|")[0].strip() for line in EXPECTED.strip("\n").splitlines()[1:]]
+    assert sorted(names) == sorted(p.value for p in Permission)
+
+
+@pytest.mark.parametrize("permission", Permission)
+def test_every_cell_of_the_table(permission):
+    """By each role alone, in each relation alone: allowed exactly where the table above says so."""
+    for role, relation in product(Role, Relation):
+        who = Standing(person_id="p", roles=frozenset({role}))
+        may = allows(check, permission, who, frozenset({relation}))
+        assert may is (WRITTEN.get((permission, role)) is relation), (permission, role, relation)
+
+
+def test_the_code_has_no_cell_that_is_not_written_above():
+    assert {cell: {relation} for cell, relation in WRITTEN.items()} == {cell: set(held) for cell, held in TABLE.items()}
+
+
+def test_without_a_role_and_without_a_relation_nothing_is_allowed():
+    nobody = Standing(person_id="", roles=frozenset())
+    everybody = Standing(person_id="p", roles=frozenset(Role))
+    for permission in Permission:
+        assert not allows(check, permission, nobody, frozenset(Relation))
+        assert not allows(check, permission, everybody, frozenset())
+
+
+def test_a_relation_of_one_role_does_not_lend_itself_to_another():
+    """A clinician who is also a patient decides for patients of the care team, not for their own record."""
+    both = Standing(person_id="p", roles=frozenset({Role.CLINICIAN, Role.PATIENT}))
+    assert check(Permission.DECIDE, both, frozenset({Relation.CARE_TEAM})) is Role.CLINICIAN
+    with pytest.raises(NotAllowed):
+        check(Permission.DECIDE, both, frozenset({Relation.OWN, Relation.CARER_OF, Relation.SITE}))
+    assert check(Permission.RESPOND, both, frozenset({Relation.OWN})) is Role.PATIENT
+
+
+def test_a_refusal_names_what_is_missing():
+    for roles, missing in ((frozenset(), "role"), ({Role.PATIENT}, "role"), ({Role.CLINICIAN}, "relation")):
+        with pytest.raises(NotAllowed) as refusal:
+            check(Permission.DECIDE, Standing(person_id="p", roles=frozenset(roles)), frozenset())
+        assert (refusal.value.extra["missing"], refusal.value.status) == (missing, 403)
