@@ -68,7 +68,8 @@ def test_the_triggers_that_stop_the_owner_too(table):
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT bit_or(t.tgtype) FILTER (WHERE p.proname = 'audit_refuse'), array_agg(DISTINCT t.tgenabled::text)"
-            " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgrelid = %s::regclass AND NOT t.tgisinternal",
+            " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid"
+            " WHERE t.tgrelid = %s::regclass AND NOT t.tgisinternal",
             [table],
         )
         stopped, enabled = cursor.fetchone()

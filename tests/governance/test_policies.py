@@ -42,8 +42,8 @@ def test_only_an_administrator_sets_one_and_never_for_the_past():
     for by in (acting(clinician, at), acting_job("night", "1"), acting_device("cuff")):
         with pytest.raises(NotAllowed):
             set_policy("operating_mode", "hypertension", effective_from=at, by=by, **given)
+    early = at - timedelta(seconds=1)
     with pytest.raises(BadInput):
-        early = at - timedelta(seconds=1)
         set_policy("operating_mode", "hypertension", effective_from=early, by=acting(admin, at), **given)
     assert PolicyVersion.objects.count() == 0
 
