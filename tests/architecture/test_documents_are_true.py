@@ -1,6 +1,7 @@
 """What the documents name exists: tests, files, links, commands, sources. A decision is worth the test holding it."""
 
 import ast
+import builtins
 import re
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 
+from care_loops import guardrails
 from tests.architecture.source import ROOT
 
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("*.md"))
@@ -123,3 +125,22 @@ def test_a_planted_untruth_is_found():
     assert wrong_with_decision("0008-a.md", good.format("test_what_is_over_budget_is_found"))
     assert wrong_with_decision("0007-a.md", "# 7. A\n\nWe decided it.")
     assert wrong_with_decision("0007-a.md", "# 7. A\n" * ONE_PAGE + good.format("test_what_is_over_budget_is_found"))
+
+
+HOW_TO = ROOT / "docs" / "how_to_add_a_guardrail.md"
+
+
+def names_without_meaning(snippet: str) -> set[str]:
+    """Names that a guardrail written as in `snippet` would look for and not find."""
+    tree = list(ast.walk(ast.parse(snippet)))
+    brought = {alias.name for node in tree if isinstance(node, ast.ImportFrom) for alias in node.names}
+    own = {node.id for node in tree if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    own |= {node.arg for node in tree if isinstance(node, ast.arg)}
+    used = {node.id for node in tree if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    return used - brought - own - set(vars(guardrails)) - set(vars(builtins))
+
+
+def test_the_guardrail_of_the_how_to_finds_everything_it_uses():
+    snippet = re.findall(r"```python\n(.*?)```", _text(HOW_TO), re.DOTALL)[0]
+    assert names_without_meaning(snippet) == set()
+    assert names_without_meaning(snippet[snippet.index("def ") :]) == {"ChangeKind"}
