@@ -9,6 +9,7 @@ The rules
 
 import os
 from pathlib import Path
+from typing import Any
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
@@ -60,7 +61,7 @@ _urls |= {name: os.environ[name] for name in ("DATABASE_URL_OWNER", "DATABASE_UR
 _persistent = {"CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}
 
 
-def _database(variable: str) -> dict[str, object]:
+def _database(variable: str) -> dict[str, Any]:
     named = variable if variable in _urls else "DATABASE_URL"
     return read_address(_urls[named], variable=named) | _persistent
 
@@ -70,6 +71,9 @@ DATABASES = {
     "owner": _database("DATABASE_URL_OWNER"),
     "sequencer": _database("DATABASE_URL_SEQUENCER"),
 }
+# One forgotten transaction of the application would hold up the sequencer, which waits for the oldest (SECURITY 3.7).
+IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=60s"
+DATABASES["default"]["OPTIONS"].setdefault("options", IDLE_IN_TRANSACTION)
 # The names the migrations grant to.
 DATABASE_ROLES = {alias: str(entry["USER"]) for alias, entry in DATABASES.items()}
 # manage.py sets this for commands that change tables: the owner does that, never the application.
