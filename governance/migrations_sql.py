@@ -60,6 +60,24 @@ def _refuse(table: str, *, rows: str) -> migrations.RunSQL:
     return migrations.RunSQL(sql=made, reverse_sql=undone)
 
 
+def ends_once(table: str, column: str) -> migrations.RunSQL:
+    """Refuse to move `column`, the end of something, once it is set: what has ended stays ended."""
+    name = f"{table}_ends_once"
+    made: list[Any] = [
+        f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF OLD.{column} IS NOT NULL AND NEW.{column} IS DISTINCT FROM OLD.{column} THEN
+        RAISE EXCEPTION 'what has ended stays ended: % of %', TG_ARGV[0], TG_TABLE_NAME
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$""",
+        f"CREATE TRIGGER {name} BEFORE UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION {name}('{column}')",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=f"DROP FUNCTION {name}() CASCADE")
+
+
 def controls(grows: Sequence[str], moves: Mapping[str, Sequence[str]]) -> list[Any]:
     """All of it: `grows` only grow; of `moves` the named columns may be updated. Every `entry` must exist at commit."""
     tables: dict[str, Sequence[str]] = dict.fromkeys(grows, ()) | dict(moves)

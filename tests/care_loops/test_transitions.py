@@ -374,13 +374,14 @@ def _raw_boundary(like: Boundary, of_drug: dict, **of_signature: object) -> Boun
     signature.pk = uuid4()
     for name, value in of_signature.items():
         setattr(signature, name, value)
-    signature.save(force_insert=True)
-    like.pk, like.version, like.signature = uuid4(), like.version + 1, signature
-    like.save(force_insert=True)
-    drug.pk, drug.boundary = None, like
     for name, value in of_drug.items():
         setattr(drug, name, value)
-    BoundaryDrug.objects.bulk_create([drug])
+    with transaction.atomic():  # a boundary and its drugs come together
+        signature.save(force_insert=True)
+        like.pk, like.version, like.signature = uuid4(), like.version + 1, signature
+        like.save(force_insert=True)
+        drug.pk, drug.boundary = None, like
+        BoundaryDrug.objects.bulk_create([drug])
     return like
 
 

@@ -1,0 +1,84 @@
+"""What was signed stays as it was signed: bulk updates and raw SQL as the application's own role (N1, N5)."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from care_loops.models import Alert, BoundaryDrug, CareTeamMember, Loop, Message, Patient
+from governance.models import RoleHeld
+from tests.factories import NOW, Hospital
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def hospital() -> Hospital:
+    return Hospital()
+
+
+def refused(act) -> None:
+    with pytest.raises(DatabaseError), transaction.atomic():
+        act()
+
+
+def test_the_drugs_of_a_signed_boundary_are_neither_raised_nor_removed_nor_added_to(hospital):
+    patient = hospital.patient()
+    hospital.boundary(patient, most="20")
+    drugs = BoundaryDrug.objects.filter(boundary__patient=patient)
+    drug = drugs.get()
+    refused(lambda: drugs.update(max_daily_dose_mg=400))
+    refused(drugs.delete)
+    drug.pk, drug.ingredient = None, "17767"
+    refused(lambda: BoundaryDrug.objects.bulk_create([drug]))
+    assert list(drugs.values_list("ingredient", "max_daily_dose_mg")) == [("29046", 20)]
+
+
+def test_no_words_reach_a_patient_beside_a_loop_or_under_the_entry_of_something_else(hospital):
+    patient = hospital.patient()
+    for loop in (None, Loop(pk=uuid4())):
+        told = Message(patient=patient, loop=loop, kind="change", text="Take 400 mg", sent_at=NOW, entry=patient.entry)
+        refused(lambda told=told: told.save(force_insert=True))
+    assert not Message.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "edit", [{"born_on": "1990-01-01"}, {"sex": "male"}, {"zone": "Asia/Tokyo"}, {"account": None}]
+)
+def test_who_somebody_is_and_whose_account_it_is_are_not_edited_in_place(hospital, edit):
+    patient = hospital.patient()
+    refused(lambda: Patient.objects.filter(pk=patient.pk).update(**edit))
+
+
+def test_what_a_loop_was_proposed_as_is_not_edited(hospital):
+    patient = hospital.patient()
+    hospital.weeks(patient, *[(150, 92)] * 5)
+    loop = hospital.close(patient)
+    for edit in ({"tier": "patient_may_act"}, {"due_at": NOW}, {"boundary": None}):
+        refused(lambda edit=edit: Loop.objects.filter(pk=loop.pk).update(**edit))
+
+
+def test_the_clock_of_an_alert_is_not_stopped_by_an_edit(hospital):
+    patient = hospital.patient()
+    hospital.measures(patient, 190, 100)
+    alert = Alert.objects.get(patient=patient)
+    assert alert.escalates_at is not None
+    for at in (None, NOW + timedelta(days=400)):
+        refused(lambda at=at: Alert.objects.filter(pk=alert.pk).update(escalates_at=at))
+
+
+def test_what_has_ended_is_not_brought_back_by_an_edit(hospital):
+    patient = hospital.patient()
+    for held in (
+        RoleHeld.objects.filter(user=hospital.people["clinician"]),
+        CareTeamMember.objects.filter(patient=patient),
+    ):
+        held.update(until=NOW)
+        refused(lambda held=held: held.update(until=None))
+
+
+def test_the_application_may_not_edit_a_boundarys_drugs_at_all():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT has_any_column_privilege('care_loops_boundarydrug', 'UPDATE')")
+        assert cursor.fetchone() == (False,)
