@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit.domain import Purpose
-from governance.domain import BadInput, Permission, Relation
+from governance.domain import BadInput, NotFound, Permission, Relation
 from governance.models import User
 from governance.permissions import check
 from governance.services import Acting
@@ -83,7 +83,8 @@ def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Ac
     if by.user is not None:
         by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
     with transaction.atomic():
-        Patient.objects.select_for_update().get(pk=patient_id)
+        if not Patient.objects.select_for_update().filter(pk=patient_id).exists():
+            raise NotFound("There is no such record.")
         team = CareTeamMember.objects.filter(patient_id=patient_id, until__isnull=True)
         member = team.filter(user_id=user_id).first()
         if member is not None:

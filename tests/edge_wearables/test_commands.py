@@ -3,14 +3,18 @@
 import json
 import stat
 from io import StringIO
+from uuid import UUID, uuid4
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from care_loops.models import Alert, BloodPressure, Patient
-from edge_wearables.models import DeviceKey, RefusedReading
-from tests.edge_wearables.entrance import new_patient
+from edge_wearables.models import Device, DeviceAssignment, DeviceKey, RefusedReading
+from edge_wearables.signatures import enrolment_bytes, pack, public_of, sign
+from tests.edge_wearables.entrance import ENROL, Sender, new_patient, pressure
+from tests.governance.people import founded, now
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -137,3 +141,42 @@ def test_simulated_devices_drive_the_real_api_until_everything_is_acknowledged(l
 def test_simulated_devices_say_when_the_server_is_not_there():
     with pytest.raises(CommandError, match="cannot be reached"):
         call_command("simulate_devices", "--server", "http://127.0.0.1:9", "--patients", "1")
+
+
+def test_a_site_adds_a_device_passes_it_on_and_revokes_it(client, capsys):
+    admin, first, second = founded(now()).username, new_patient("A"), new_patient("B")
+
+    def device(*words: object) -> dict:
+        call_command("device", *map(str, words), "--by", admin, "--json")
+        return json.loads(capsys.readouterr().out)
+
+    how = ("--kind", "blood_pressure_cuff", "--method", "upper_arm_cuff", "--setting", "home", "--validated")
+    added = device("add", "--model", "Cuff 7", *how, "--zone", "Europe/Berlin", "--patient", first.pk)
+    private = Ed25519PrivateKey.generate().private_bytes_raw()
+    public = public_of(private)
+    proof = sign(private, enrolment_bytes(added["code"].replace("-", ""), public))
+    claim = {"code": added["code"], "public_key": pack(public), "proof": pack(proof)}
+    assert client.post(ENROL, claim, "application/json").json()["device_id"] == added["device"]
+    sender = Sender(UUID(added["device"]), private)
+    said = sender.send(pressure(1, taken_at=timezone.now().isoformat())).json()
+    assert said["accepted"] == [1], said
+    assert BloodPressure.objects.get().patient == first
+    assert device("assign", added["device"], "--patient", second.pk)["patient"] == str(second.pk)
+    assert DeviceAssignment.objects.get(until__isnull=True).patient == second
+    assert device("unassign", added["device"])["patient"] == "nobody"
+    assert not DeviceAssignment.objects.filter(until__isnull=True).exists()
+    assert device("code", added["device"])["code"] != added["code"]
+    assert device("revoke", added["device"], "--reason", "lost")["keys_revoked"] == 1
+    assert sender.send(pressure(2, taken_at=timezone.now().isoformat())).json()["code"] == "key_revoked"
+
+
+def test_what_a_device_cannot_be_is_said_and_nothing_of_it_is_kept():
+    admin, patient = founded(now()).username, new_patient()
+    watch = ("--model", "Watch", "--kind", "cuffless", "--method", "cuffless", "--setting", "home", "--by", admin)
+    with pytest.raises(CommandError, match="bad_input"):
+        call_command("device", "add", *watch, "--validated", "--patient", str(patient.pk))
+    with pytest.raises(CommandError, match="not_found"):
+        call_command("device", "add", *watch, "--patient", str(uuid4()))
+    assert not Device.objects.exists()
+    with pytest.raises(CommandError, match="not_found"):
+        call_command("device", "revoke", str(uuid4()), "--reason", "lost", "--by", admin)

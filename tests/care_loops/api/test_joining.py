@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -177,3 +178,28 @@ def test_the_patients_page_has_no_script_or_style_of_its_own_and_needs_signing_i
     assert "style=" not in text
     assert "onclick" not in text
     assert all(part.split(">", 1)[1].startswith("</script>") for part in text.split("<script")[1:])
+
+
+def test_the_commands_add_to_a_care_team_end_it_and_merge_two_records(world, capsys):
+    admin, other = world.admin.username, staff(Role.PHARMACIST, by=world.admin, at=world.then)
+    patient, member = str(world.patient.pk), ["--member", other.username, "--by", admin]
+    team = CareTeamMember.objects.filter(patient=world.patient, until__isnull=True)
+    for _ in range(2):
+        call_command("care_team", "join", patient, *member, "--json")
+        assert json.loads(capsys.readouterr().out)["did"] == "join"
+        assert {m.user_id: m.responsible for m in team.all()} == {world.clinician.pk: True, other.pk: False}
+    call_command("care_team", "leave", patient, *member)
+    assert "no longer" in capsys.readouterr().out
+    assert {m.user_id for m in team.all()} == {world.clinician.pk}
+    with pytest.raises(CommandError, match="not_found"):
+        call_command("care_team", "join", str(uuid4()), *member)
+    with pytest.raises(CommandError, match="not_allowed"):
+        call_command("care_team", "join", patient, "--member", other.username, "--by", other.username)
+
+    twice = str(world.enrolled("Mary").pk)
+    call_command("merge_patients", twice, "--into", patient, "--reason", "registered twice", "--by", admin, "--json")
+    assert json.loads(capsys.readouterr().out) == {"absorbed": twice, "kept": patient}
+    with pytest.raises(CommandError, match="bad_input"):
+        call_command("merge_patients", twice, "--into", patient, "--reason", "again", "--by", admin)
+    with pytest.raises(CommandError, match="not_allowed"):
+        call_command("merge_patients", twice, "--into", patient, "--reason", "x", "--by", world.clinician.username)
