@@ -27,6 +27,7 @@ from ..domain.refusals import Withheld
 from ..domain.units import MmHg
 from ..guardrails import LimitEvidence, narrow
 from ..lab_rules import reductions_advised
+from ..plausibility import Place, sentinel_places
 from ..protocol import ProtocolView, last_change_at
 from .looking import Rules, Seen, look
 from .tiering import tier_of
@@ -125,9 +126,13 @@ def _is_open(proposed: Change, candidates: tuple[Candidate, ...]) -> bool:
 
 
 def _lowest(evidence: Evidence, rules: Rules) -> MmHg | None:
-    """The lowest systolic of the danger window."""
+    """The lowest systolic of the danger window. What a device writes for "no value" is none."""
     since = evidence.as_of - timedelta(days=float(rules.danger.windows.bar_days))
-    recent = [r for r in evidence.readings if since <= r.taken_at <= evidence.as_of]
+    recent = [
+        r
+        for r in evidence.readings
+        if since <= r.taken_at <= evidence.as_of and Place.SYSTOLIC not in sentinel_places(r, rules.danger.sentinels)
+    ]
     return min((r.systolic for r in recent if r.systolic is not None), default=None)
 
 

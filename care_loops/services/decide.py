@@ -85,7 +85,7 @@ def decide(loop_id: UUID, chosen: DecisionInput, *, by: Acting, now: datetime) -
         check_reason(chosen)
         outcome = thaw(loop.outcome, Outcome)
         final = _final(outcome, chosen)
-        check_no_lock(loop, final)
+        check_no_lock(loop, final, now=now)
         decision = sign_decision(loop, outcome.change, final, chosen, by=acted, now=now)
         if state is not LoopState.REJECTED:
             enqueue("loop.deliver", {"loop": str(loop.pk)})

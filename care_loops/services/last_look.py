@@ -3,6 +3,8 @@
 Rules (SECURITY 4 step 5; CLINICAL 1.3, 1.9)
  * An open danger lock or bar stops an increase that a machine proposed, also one a clinician is about to approve: the
    clinician's own order goes on. Reductions and stops are never stopped.
+ * So does a reading of the danger window itself, whatever became of its alert: the recommendation is looked at again
+   after commit, and a yes must not overtake that (N4: rules hold while the relay is down).
  * What goes straight to the patient stands only while its boundary is the newest and unexpired, the patient consents,
    the mode lets patients act, and nothing patient-facing is barred.
 """
@@ -11,11 +13,14 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from ..danger import bars, scopes
 from ..domain.alerts import Scope
 from ..domain.changes import Change
 from ..domain.loops import LoopState, Origin
 from ..models import Alert, Loop, Patient, Symptom
+from ..pathways.hypertension.tables_danger import danger_table
 from ..policies import HeldForSafety, LimitStops, NotNow
+from ..selectors.danger import danger_context
 from ..selectors.evidence import mode_in_force
 from ..selectors.record import agrees, boundary_row, record_ids
 
@@ -37,10 +42,20 @@ def increase_barred(patient: Patient) -> bool:
     return Scope.UP_TITRATION in barred_scopes(patient)
 
 
-def check_no_lock(loop: Loop, final: Change) -> None:
-    """Refuse to decide a proposed increase while a danger alert stands."""
-    if final.intensifies and increase_barred(loop.patient):
+def barred_by_evidence(patient: Patient, *, now: datetime) -> frozenset[Scope]:
+    """What the readings, results and symptoms of the danger window bar, asked of them and not of the alerts."""
+    table = danger_table()
+    return scopes(bars(danger_context(patient, now=now, table=table), now=now, table=table))
+
+
+def check_no_lock(loop: Loop, final: Change, *, now: datetime) -> None:
+    """Refuse to decide a proposed increase while a danger alert stands, or what raised it lies in the danger window."""
+    if not final.intensifies:
+        return
+    if increase_barred(loop.patient):
         raise LimitStops("A danger alert is open: close it first, or write an order of your own.", alert="open")
+    if Scope.UP_TITRATION in barred_by_evidence(loop.patient, now=now):
+        raise LimitStops("What came in since bars an increase: write an order of your own.", alert="closed")
 
 
 def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
@@ -74,5 +89,5 @@ def _check_covered(loop: Loop, *, now: datetime) -> None:
     )
     if not covered:
         raise NotNow("This no longer stands. Ask a person before you change anything.", state=loop.state)
-    if Scope.PATIENT_FACING in barred_scopes(loop.patient):
+    if Scope.PATIENT_FACING in barred_scopes(loop.patient) | barred_by_evidence(loop.patient, now=now):
         raise HeldForSafety(LOOKED_AT_FIRST)

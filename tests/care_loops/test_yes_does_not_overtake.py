@@ -1,0 +1,66 @@
+"""A yes does not overtake the second look: what lies in the danger window holds an increase, its alert closed or not.
+
+The relay, which looks at open recommendations again, is down in every test here (N4; CLINICAL 1.3).
+"""
+
+from datetime import timedelta
+
+import pytest
+
+from care_loops.domain.loops import LoopState
+from care_loops.models import Alert
+from care_loops.policies import HeldForSafety, LimitStops
+from care_loops.services import Answer, respond
+from care_loops.services.alerts import dispose_alert
+from tests.factories import NOW, Hospital
+
+pytestmark = pytest.mark.django_db(transaction=True)
+LATER = NOW + timedelta(hours=1)
+DANGEROUS = [(190, 100), (150, 121), (85, 62), (105, 55)]
+
+
+@pytest.fixture
+def hospital() -> Hospital:
+    return Hospital()
+
+
+def measured_and_closed(hospital: Hospital, patient, systolic: int, diastolic: int) -> None:
+    """A dangerous reading, whose alert a clinician has closed before the relay came round."""
+    hospital.measures(patient, systolic, diastolic, at=LATER)
+    clinician = hospital.acting("clinician", now=LATER)
+    for alert in Alert.objects.filter(patient=patient, disposed_at__isnull=True):
+        dispose_alert(alert.pk, code="repeat_was_normal", text="", by=clinician, now=LATER)
+
+
+@pytest.mark.parametrize("pressure", DANGEROUS)
+def test_the_patients_yes_to_an_increase(hospital, pressure):
+    loop = hospital.loop_at(LoopState.WITH_PATIENT)
+    measured_and_closed(hospital, loop.patient, *pressure)
+    with pytest.raises(HeldForSafety):
+        respond(loop.pk, Answer.ACCEPT, reason_code="", by=hospital.own(loop.patient, now=LATER), now=LATER)
+    loop.refresh_from_db()
+    assert loop.state == LoopState.WITH_PATIENT.value
+
+
+@pytest.mark.parametrize("pressure", DANGEROUS)
+def test_the_clinicians_yes_to_an_increase_that_a_machine_proposed(hospital, pressure):
+    loop = hospital.loop_at(LoopState.WITH_CLINICIAN)
+    measured_and_closed(hospital, loop.patient, *pressure)
+    with pytest.raises(LimitStops):
+        hospital.approve(loop, now=LATER)
+
+
+def test_an_ordinary_reading_holds_nobody_up(hospital):
+    loop = hospital.loop_at(LoopState.WITH_PATIENT)
+    hospital.measures(loop.patient, 150, 90, at=LATER)
+    respond(loop.pk, Answer.ACCEPT, reason_code="", by=hospital.own(loop.patient, now=LATER), now=LATER)
+    loop.refresh_from_db()
+    assert loop.state == LoopState.ACCEPTED.value
+
+
+def test_zeros_of_a_device_that_could_not_measure_hold_nothing_up(hospital):
+    patient = hospital.patient()
+    hospital.weeks(patient, *[(150, 92)] * 5)
+    hospital.measures(patient, 0, 0, at=NOW - timedelta(hours=1))
+    loop = hospital.close(patient)
+    assert (loop.state, loop.change_kind) == (LoopState.WITH_CLINICIAN.value, "step_up")
