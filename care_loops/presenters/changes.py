@@ -94,6 +94,8 @@ def _sentence(kind: ChangeKind, drug: str, old: str | None, new: str | None) -> 
             return f"Stop {drug} (now {old or 'dose not known'} a day)"
         case ChangeKind.TIMING:
             return f"Change the time of day at which {drug} is taken; the dose stays {old or 'as it is'}"
+        case ChangeKind.STEP_UP | ChangeKind.STEP_DOWN if new is None:
+            return f"{words.change_kind(kind)} {drug} (now {old or 'dose not known'} a day)"
         case ChangeKind.STEP_UP | ChangeKind.STEP_DOWN:
             return f"{words.change_kind(kind)} {drug} from {old or 'dose not known'} to {new} a day"
 

@@ -8,18 +8,21 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..domain.changes import Candidate
 from ..services.order import never_overridden, only_for_machines
 from .changes import CandidateShown, RuleShown, candidates_listed
 
+SHOWN_ONLY = "Stops automated advice, not your order"
+
 
 @dataclass(frozen=True, slots=True)
 class OrderChoice:
-    """One change. `overrides` are the rules to name; `closed` when no order overrides one of them."""
+    """One change and what rules say of it. `overrides` are those to name; `closed` when no order overrides one."""
 
     candidate: CandidateShown
+    rules: tuple[RuleShown, ...]
     overrides: tuple[RuleShown, ...]
     closed: bool
 
@@ -30,5 +33,6 @@ def order_choices(candidates: Iterable[Candidate]) -> tuple[OrderChoice, ...]:
     found = []
     for one in candidates_listed(candidates):
         stops = tuple(rule for rule in one.rules if rule.severity == "hard_stop" and rule.code not in machines)
-        found.append(OrderChoice(one, overrides=stops, closed=any(rule.code in never for rule in stops)))
+        said = tuple(replace(rule, severity_words=SHOWN_ONLY) if rule.code in machines else rule for rule in one.rules)
+        found.append(OrderChoice(one, said, overrides=stops, closed=any(rule.code in never for rule in stops)))
     return tuple(sorted(found, key=lambda choice: (choice.closed, bool(choice.overrides))))

@@ -3,6 +3,7 @@
 Rules
  * The candidates are those the rules list for this patient now; a hard rule stops an order unless the clinician
    overrides it by name with a reason in words. What is never to be given (pregnancy, angio-oedema) no order overrides.
+ * Only what names a dose can be ordered, or a stop, or a change of timing: no override makes a dose.
  * A danger lock does not stop a clinician's own order; it is shown, and what spoke is recorded.
  * A waiting proposal gives way to the order and is withdrawn by name.
 """
@@ -21,7 +22,7 @@ from governance.services import Acting
 
 from ..candidates import list_candidates
 from ..contraindications import Predicate
-from ..domain.changes import STAY, Candidate, Severity
+from ..domain.changes import STAY, Candidate, Change, ChangeKind, Severity
 from ..domain.evidence import Evidence, Outcome, candidate_key
 from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import digest, freeze
@@ -54,7 +55,13 @@ class OrderInput:
 
 def order_candidates(patient: Patient, *, now: datetime) -> tuple[Candidate, ...]:
     """What may be ordered for this patient now, each with what speaks against it."""
-    return _listed(look(assemble(patient, pathway=PATHWAY, now=now, tables=tables()), rules()))
+    seen = look(assemble(patient, pathway=PATHWAY, now=now, tables=tables()), rules())
+    return tuple(c for c in _listed(seen) if names_a_dose(c.change))
+
+
+def names_a_dose(change: Change) -> bool:
+    """Whether there is something to prescribe: a step up from the highest rung is listed, and leads nowhere."""
+    return change.new_daily_dose is not None or change.kind in (ChangeKind.STOP, ChangeKind.TIMING)
 
 
 def _listed(seen: Seen) -> tuple[Candidate, ...]:
@@ -82,7 +89,7 @@ def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetim
 def _pick(candidates: tuple[Candidate, ...], order: OrderInput) -> Candidate:
     """The candidate ordered. Hard rules stop it unless each is overridden by name, and absolute ones always."""
     found = next((c for c in candidates if candidate_key(c.change) == order.candidate_key), None)
-    if found is None or not found.barred:
+    if found is None or not found.barred or not names_a_dose(found.change):
         return pick(candidates, order.candidate_key)
     stops = {s.rule for s in found.spoken if s.severity is Severity.HARD_STOP} - only_for_machines()
     if stops & never_overridden() or not stops <= set(order.override):

@@ -278,6 +278,16 @@ def test_a_hard_rule_is_overridden_only_by_name_and_in_words(hospital):  # noqa:
     order(hospital, patient, key, override=("acei-with-arb",))
 
 
+def test_no_override_makes_a_dose_above_the_highest_rung(hospital):  # noqa: F811
+    patient = hospital.patient(drugs=((LISINOPRIL, "40"),))
+    offered = {candidate_key(c.change) for c in order_candidates(patient, now=SOON)}
+    assert f"stop:{LISINOPRIL}" in offered
+    assert not any(key.startswith(f"step_up:{LISINOPRIL}") for key in offered)
+    with pytest.raises(LimitStops):
+        order(hospital, patient, f"step_up:{LISINOPRIL}", override=("top_of_ladder",))
+    assert not Loop.objects.filter(patient=patient).exists()
+
+
 def test_one_change_at_a_time(hospital):  # noqa: F811
     loop = hospital.loop_at(S.APPROVED)
     with pytest.raises(NotNow):
