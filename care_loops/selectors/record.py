@@ -8,7 +8,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -167,17 +167,21 @@ def _from_symptoms(patient: Patient, *, now: datetime) -> set[ConditionKind]:
     return {ConditionKind.ANGIOEDEMA_HISTORY} if swelled.exists() else set()
 
 
-def _pregnancy(rows: Iterable[Condition], *, now: datetime) -> Pregnancy:
-    """What the rows say (CLINICAL 1.3 C13). Silence is not a "no": it stays unknown."""
+def _pregnancy(rows: Sequence[Condition], *, now: datetime) -> Pregnancy:
+    """What the rows say (CLINICAL 1.3 C13). Silence is not a "no": it stays unknown.
+
+    Active is what began less than 42 weeks ago, or what its source calls active, however old, until some row tells of
+    an end since.
+    """
     found = Pregnancy.UNKNOWN
+    ends = [row.abated_at for row in rows if row.abated_at is not None and row.abated_at <= now]
     for row in rows:
         begun = row.onset_at or row.received_at
         ended = row.abated_at
-        if ended is None and row.active and now - begun < PREGNANCY_LASTS:
+        still = now - begun < PREGNANCY_LASTS or (row.active and not any(end > begun for end in ends))
+        if (ended is None and still) or (ended is not None and ended > now):
             return Pregnancy.PREGNANT
         last = ended or begun + PREGNANCY_LASTS
-        if ended is not None and ended > now:
-            return Pregnancy.PREGNANT
         if now - last < POSTPARTUM_LASTS:
             found = Pregnancy.POSTPARTUM
         elif found is Pregnancy.UNKNOWN:

@@ -428,6 +428,8 @@ def test_icd_codes_are_read_with_and_without_their_dot(imported):
 PREGNANT = [
     ({"onset": "2026-10-01T00:00:00Z"}, Pregnancy.PREGNANT),
     ({"onset": "2026-10-01T00:00:00Z", "status": None}, Pregnancy.PREGNANT),
+    ({"onset": "2025-10-01T00:00:00Z"}, Pregnancy.PREGNANT),  # its source calls it active still (C13)
+    ({"onset": "2025-10-01T00:00:00Z", "status": None}, Pregnancy.NOT_PREGNANT),
     ({"onset": "2026-03-01", "status": "resolved", "abatementDateTime": "2026-11-15"}, Pregnancy.POSTPARTUM),
     ({"onset": "2020-03-01", "status": "resolved", "abatementDateTime": "2020-11-15"}, Pregnancy.NOT_PREGNANT),
 ]

@@ -136,6 +136,8 @@ def condition_rows(
                 abated_at=condition.abated.at if condition.abated else None,
                 active=condition.abated is None if condition.active is None else condition.active,
             )
+            if pregnancy is not None:
+                row.active = condition.active is True  # only what is called active outlasts its weeks
             if pregnancy is Pregnancy.POSTPARTUM:
                 row.active, row.abated_at = False, row.abated_at or onset
             if (place := ledger.place(condition.source_id, condition_signature(row))) is not None:
