@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,12 @@ class Why:
 
 
 NOTHING_MORE = Why()
+# A decided change waits a week for the patient's answer, an accepted one two weeks for its first dose, however late in
+# the week of its window it was decided.
+STANDS_FROM_HERE: dict[LoopState, timedelta] = {
+    LoopState.DELIVERED: timedelta(days=7),
+    LoopState.ACCEPTED: timedelta(days=14),
+}
 
 EVENT: dict[LoopState, str] = {
     LoopState.PROPOSED: "recommendation.proposed",
@@ -98,10 +104,17 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         boundary=why.boundary,
         entry=entry.entry_id,
     )
-    withheld = why.reason if state is LoopState.WITHHELD else ""
-    Loop.objects.filter(pk=loop.pk).update(state=state.value, version=seq, withheld_reason=withheld)
-    loop.state, loop.version, loop.withheld_reason = state.value, seq, withheld
+    _move_head(loop, state, seq, why.reason, now)
     return step
+
+
+def _move_head(loop: Loop, state: LoopState, seq: int, reason: str, now: datetime) -> None:
+    """The head of the loop follows its last step. What reaches the patient gets time of its own from that moment."""
+    loop.state, loop.version = state.value, seq
+    loop.withheld_reason = reason if state is LoopState.WITHHELD else ""
+    if state in STANDS_FROM_HERE:
+        loop.expires_at = max(loop.expires_at, now + STANDS_FROM_HERE[state])
+    loop.save(update_fields=["state", "version", "withheld_reason", "expires_at"])
 
 
 _DECIDED = (LoopState.APPROVED, LoopState.MODIFIED, LoopState.REJECTED)

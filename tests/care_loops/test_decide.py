@@ -295,3 +295,13 @@ def test_one_change_at_a_time(hospital):  # noqa: F811
     assert close_window(loop.patient_id, by=job(), now=NOW + timedelta(days=6)) is None
     expire_loops(by=job(), now=loop.expires_at)
     commits()
+
+
+def test_a_change_decided_late_in_its_week_still_has_a_week_to_be_answered_and_two_to_be_begun(hospital):  # noqa: F811
+    loop = hospital.loop_at(S.WITH_CLINICIAN)
+    late = loop.expires_at - timedelta(hours=1)
+    hospital.approve(loop, now=late)
+    deliver(loop.pk, by=job(), now=late)
+    respond(loop.pk, Answer.ACCEPT, reason_code="", by=hospital.own(loop.patient), now=late + timedelta(days=6))
+    assert expire_loops(by=job(), now=late + timedelta(days=19)) == 0
+    assert expire_loops(by=job(), now=late + timedelta(days=20)) == 1

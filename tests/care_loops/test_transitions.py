@@ -439,9 +439,15 @@ def test_bulk_create_and_queryset_update_meet_the_same_rules(loop):
 
 
 def test_frozen_evidence_and_what_was_proposed_cannot_be_changed_afterwards(loop):
-    for column in ("evidence", "evidence_digest", "outcome", "expires_at", "patient_id", "model_digest", "opened_at"):
+    kept = ("evidence", "evidence_digest", "outcome", "tier", "boundary_id", "due_at", "patient_id", "model_digest")
+    for column in (*kept, "opened_at"):
         with refused("permission denied"):
             sql(f"UPDATE care_loops_loop SET {column} = {column} WHERE id = %s", loop.pk)
+
+
+def test_the_end_of_a_recommendation_moves_only_with_a_step(loop):
+    with refused("moves only with a step"):
+        sql("UPDATE care_loops_loop SET expires_at = expires_at + interval '1 day' WHERE id = %s", loop.pk)
 
 
 def test_no_table_of_the_loop_can_be_edited_in_the_admin():
