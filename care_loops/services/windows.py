@@ -14,11 +14,12 @@ from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit.domain import ModelRef as AuditedModel
 from audit.services import enqueue
 from governance.services import Acting
+from governance.tiers import Tier
 from models.serving import ModelDown
 
 from ..domain.changes import STAY
@@ -63,10 +64,19 @@ def close_window(patient_id: UUID, *, pathway: str = PATHWAY, by: Acting, now: d
         if not _make_room(patient, pathway, by=by, now=now):
             return None
         evidence, outcome = work_out(assemble(patient, pathway=pathway, now=now, tables=tables()), now=now)
+        if outcome.tier == Tier.PATIENT_MAY_ACT.value:
+            _alone_with_the_quota(pathway)
+            evidence, outcome = work_out(assemble(patient, pathway=pathway, now=now, tables=tables()), now=now)
         if outcome.windows[0].average is not None:
             danger_of_average(patient, outcome.windows[0].average, window=key, by=by, now=now)
         plan_by_rule(patient, evidence, outcome, today=local_day(patient, now), by=by, now=now)
         return _open(patient, key, evidence, outcome, by=by, now=now)
+
+
+def _alone_with_the_quota(pathway: str) -> None:
+    """Until commit nobody else sends a change of this pathway straight to a patient: two cannot take the last place."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"quota:{pathway}"])
 
 
 def local_day(patient: Patient, now: datetime) -> date:
