@@ -175,6 +175,20 @@ def steps_in_period(change: Change, evidence: LimitEvidence) -> Narrowed:
     return Narrowed(change)
 
 
+def asked_before(change: Change, evidence: LimitEvidence) -> Narrowed:
+    """Not the same increase again, soon after a clinician rejected it or the patient declined it."""
+    limit = evidence.limits.row("asked_before")
+    if not change.intensifies:
+        return Narrowed(change)
+    quiet = timedelta(days=int(_bound(limit.absolute, limit)))
+    again = any(
+        (no.ingredient, no.new_daily_dose) == (change.ingredient, change.new_daily_dose)
+        and evidence.situation.as_of - no.at < quiet
+        for no in evidence.situation.said_no
+    )
+    return _refuse(limit) if again else Narrowed(change)
+
+
 def labs_overdue(change: Change, evidence: LimitEvidence) -> Narrowed:
     """No increase of RAS blocker, diuretic or MRA while a recheck is overdue (L3)."""
     if not change.intensifies or change.drug_class not in MONITORED:
@@ -208,6 +222,7 @@ GUARDRAILS: tuple[Guardrail, ...] = (
     steps_in_period,
     labs_overdue,
     signed_order,
+    asked_before,
 )
 
 

@@ -24,6 +24,7 @@ from .record import (
     PastChange,
     PatientFacts,
     Regimen,
+    SaidNo,
     SymptomReport,
     Target,
 )
@@ -73,6 +74,7 @@ class Evidence:
     labs: tuple[Lab, ...]
     symptoms: tuple[SymptomReport, ...]
     adherence: Adherence | None
+    said_no: tuple[SaidNo, ...]
     alerts: tuple[OpenAlert, ...]
     mode: ModeInForce | None
     tier_policy: str | None

@@ -192,6 +192,15 @@ class PastChange:
 
 
 @dataclass(frozen=True, slots=True)
+class SaidNo:
+    """A change that a clinician rejected or the patient declined: which drug, which new total daily dose, when."""
+
+    ingredient: str
+    new_daily_dose: Milligrams | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lab:
     """A laboratory result in the unit of `LAB_UNITS[kind]`."""
 

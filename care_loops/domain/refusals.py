@@ -27,6 +27,7 @@ class Withheld(StrEnum):
     LOW_ADHERENCE = "low_adherence"
     ADHERENCE_UNKNOWN = "adherence_unknown"
     LABS_OVERDUE = "labs_overdue"
+    ASKED_BEFORE = "rejected_or_declined_lately"
     NO_CANDIDATE = "no_candidate_left"
     LIMITS_LEFT_NOTHING = "limits_left_nothing"
     IN_TARGET = "in_target"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from .record import Adherence, Lab, LabKind, PastChange, PatientFacts, Regimen, SymptomReport
+from .record import Adherence, Lab, LabKind, PastChange, PatientFacts, Regimen, SaidNo, SymptomReport
 from .units import Bpm
 
 
@@ -26,6 +26,7 @@ class Situation:
     pulse: Bpm | None
     in_danger: bool
     adherence: Adherence | None = None
+    said_no: tuple[SaidNo, ...] = ()
 
     def latest(self, kind: LabKind) -> Lab | None:
         """The newest result of a kind; results from after `as_of` do not exist yet."""

@@ -46,6 +46,7 @@ WITHHELD: Mapping[Withheld, str] = {
     Withheld.ONE_WINDOW_OVER: "the average is over target in too few consecutive weeks",
     Withheld.LOW_ADHERENCE: "too many doses were missed in the window",
     Withheld.ADHERENCE_UNKNOWN: "doses taken were not logged, so adherence is not known",
+    Withheld.ASKED_BEFORE: "the same change was rejected or declined a short time ago",
     Withheld.LABS_OVERDUE: "laboratory results are overdue",
     Withheld.NO_CANDIDATE: "no change is left that the rules allow",
     Withheld.LIMITS_LEFT_NOTHING: "limits left nothing of the change",

@@ -198,6 +198,8 @@ def _why_limited(said: tuple[Spoken, ...]) -> Withheld:
         return Withheld.TOO_SOON
     if "labs_overdue" in rules:
         return Withheld.LABS_OVERDUE
+    if "asked_before" in rules:
+        return Withheld.ASKED_BEFORE
     return Withheld.LIMITS_LEFT_NOTHING
 
 

@@ -82,6 +82,7 @@ def look(evidence: Evidence, rules: Rules) -> Seen:
         pulse=windows[0].pulse,
         in_danger=in_danger,
         adherence=evidence.adherence,
+        said_no=evidence.said_no,
     )
     return Seen(evidence=evidence, rules=rules, windows=windows, standing=standing, situation=situation)
 

@@ -12,10 +12,12 @@ from governance.selectors import policy_in_force
 from models.registry.selectors import serving
 
 from ..domain.alerts import Scope
-from ..domain.changes import ModelRef
-from ..domain.evidence import Evidence, ModeInForce, OpenAlert
-from ..domain.loops import LoopState
+from ..domain.changes import Change, ModelRef
+from ..domain.evidence import Evidence, ModeInForce, OpenAlert, Outcome
+from ..domain.loops import LoopState, Origin
 from ..domain.provenance import TableRef
+from ..domain.record import SaidNo
+from ..freeze import thaw
 from ..models import Alert, Boundary, Loop, Patient, Step
 from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
@@ -58,6 +60,7 @@ def assemble(
         adherence=record.adherence(
             patient, (d.ingredient for d in taken.drugs), starts_on=today - timedelta(days=7), ends_on=today, now=now
         ),
+        said_no=said_no(patient, pathway=pathway, since=now - LOOKS_BACK, now=now),
         alerts=open_alerts(patient, now=now),
         mode=mode_in_force(pathway, now=now, beside=beside),
         tier_policy=policy.ref if policy else None,
@@ -65,6 +68,25 @@ def assemble(
         model_fault=None,
         tables=tuple(tables),
     )
+
+
+def said_no(patient: Patient, *, pathway: str, since: datetime, now: datetime) -> tuple[SaidNo, ...]:
+    """Proposals that a clinician rejected or the patient declined since then, oldest first."""
+    answers = Step.objects.filter(
+        loop__patient_id__in=record.record_ids(patient),
+        loop__pathway=pathway,
+        loop__origin=Origin.PROPOSAL.value,
+        state__in=[LoopState.REJECTED.value, LoopState.DECLINED.value],
+        entered_at__gte=since,
+        entered_at__lte=now,
+    ).select_related("loop", "decision")
+    found = []
+    for step in answers.order_by("entered_at", "pk"):
+        decided = step.decision if step.state == LoopState.DECLINED.value else None
+        change = thaw(decided.final_change, Change) if decided else thaw(step.loop.outcome, Outcome).change
+        if change.ingredient is not None:
+            found.append(SaidNo(change.ingredient, change.new_daily_dose, step.entered_at.astimezone(UTC)))
+    return tuple(found)
 
 
 def mode_in_force(pathway: str, *, now: datetime, beside: Q = ALL) -> ModeInForce | None:

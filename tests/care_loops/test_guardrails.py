@@ -16,7 +16,7 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from care_loops.domain.changes import STAY, Change, ChangeKind, Severity, Spoken
-from care_loops.domain.record import AllowedDrug, Boundary, PastChange
+from care_loops.domain.record import AllowedDrug, Boundary, PastChange, SaidNo
 from care_loops.domain.units import Milligrams
 from care_loops.drugs import Drug
 from care_loops.guardrails import (
@@ -118,7 +118,13 @@ def evidences(draw: st.DrawFn) -> LimitEvidence:
     situation = well(*(takes(drug.name, str(drug.steps[0].daily_dose.value)) for drug in taken))
     labs = draw(st.sampled_from([situation.labs, OLD_LABS, ()]))
     order = draw(st.sampled_from([None, boundary(lisinopril="10", amlodipine="5")]))
-    return evidence(replace(situation, past_changes=tuple(history), labs=labs), order=order)
+    said_no = [
+        SaidNo(step.ingredient, rung.daily_dose, NOW - days(draw(ago)))
+        for step in draw(st.lists(drugs, max_size=2, unique=True))
+        for rung in step.steps
+    ]
+    looked_at = replace(situation, past_changes=tuple(history), labs=labs, said_no=tuple(said_no))
+    return evidence(looked_at, order=order)
 
 
 @pytest.mark.parametrize("guardrail", GUARDRAILS, ids=lambda guardrail: guardrail.__name__)
@@ -183,6 +189,7 @@ def test_the_strategies_reach_every_guardrail_refusing_or_warning():
         ("steps_in_period", "same warning"),
         ("labs_overdue", "stay hard_stop"),
         ("signed_order", "same warning"),
+        ("asked_before", "stay hard_stop"),
     } | (seen & {("one_step", "stay hard_stop")})
 
 
@@ -266,6 +273,10 @@ lisinopril 10>20 | changed=amlodipine@30 changed=amlodipine@89.5                
 lisinopril 10>20 | with=indapamide:2.5 changed=indapamide@29 old-labs | stay | labs_overdue hard_stop
 lisinopril 10>20 | with=indapamide:2.5 changed=indapamide@28.9 old-labs | 20 |
 amlodipine 5>10  | with=indapamide:2.5 changed=indapamide@29 old-labs | 10   |
+lisinopril 10>20 | said-no=lisinopril:20@27.5 | stay | asked_before hard_stop
+lisinopril 10>20 | said-no=lisinopril:20@28.5 | 20   |
+lisinopril 10>20 | said-no=lisinopril:40@3    | 20   |
+lisinopril 10>20 | said-no=amlodipine:20@3    | 20   |
 """
 LINES = [[cell.strip() for cell in line.split("|")] for line in CASES.strip().splitlines()]
 

@@ -116,6 +116,7 @@ def plain() -> Evidence:
         labs=labs,
         symptoms=(),
         adherence=Adherence(7, 7),
+        said_no=(),
         alerts=(),
         mode=ModeInForce("simulation", patient_directed=True, stopped=False, quota_left=5, policy="operating_mode:x@1"),
         tier_policy=None,

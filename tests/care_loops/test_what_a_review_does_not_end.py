@@ -7,10 +7,11 @@ from datetime import timedelta
 import pytest
 
 from care_loops.domain.evidence import Outcome
+from care_loops.domain.loops import DecisionKind
 from care_loops.domain.record import SymptomKind
 from care_loops.freeze import thaw
 from care_loops.models import Alert, Symptom
-from care_loops.services import NewSymptom, dispose_alert, record_symptom, review_symptom
+from care_loops.services import DecisionInput, NewSymptom, decide, dispose_alert, record_symptom, review_symptom
 from tests.factories import LISINOPRIL, Hospital, job
 
 pytestmark = pytest.mark.django_db
@@ -65,3 +66,17 @@ def test_a_window_right_after_a_change_is_called_too_recent():
     site.weeks(patient, (152, 93), (152, 93))
 
     assert site.close(patient).withheld_reason == "too_soon_after_change"
+
+
+def test_a_step_that_was_rejected_is_not_proposed_again_the_week_after():
+    site = Hospital()
+    patient = site.patient()
+    site.weeks(patient, *[(150, 92)] * 2)
+    loop = site.close(patient)
+    chosen = DecisionInput(DecisionKind.REJECT, "patient_preference", "", loop.version)
+    decide(loop.pk, chosen, by=site.acting("clinician"), now=site.now)
+    site.now += timedelta(days=7)
+    site.week(patient, 150, 92)
+    site.doses(patient, [LISINOPRIL], days=7)
+
+    assert site.close(patient).withheld_reason == "rejected_or_declined_lately"

@@ -21,6 +21,7 @@ from care_loops.domain.record import (
     PatientFacts,
     Pregnancy,
     Regimen,
+    SaidNo,
     Sex,
     SymptomKind,
     SymptomReport,
@@ -149,6 +150,11 @@ def _differ(s: Situation, word: str) -> Situation:
         case "changed":
             name, _, ago = value.partition("@")
             return replace(s, past_changes=(*s.past_changes, past(name, ago=float(ago))))
+        case "said-no":  # said-no=lisinopril:20@10
+            name, _, rest = value.partition(":")
+            dose, _, ago = rest.partition("@")
+            no = SaidNo(NAMES[name][0], Milligrams.of(dose), NOW - days(float(ago)))
+            return replace(s, said_no=(*s.said_no, no))
         case "potassium" | "sodium" | "creatinine" | "egfr" | "uacr":
             amount, _, age = value.partition("@")
             if amount == "?":
