@@ -52,7 +52,7 @@ class Today(PhoneDoor):
             "what_to_do_now": show.what_to_do_now(alerts),
             "alerts": [show.alert(alert) for alert in alerts],
             "day": show.day_digest(phone.day_of(patient, day)),
-            "medicines": show.medicines(phone.medicines_now(patient, now=self.now)),
+            "medicines": show.medicines(phone.medicines_now(patient, now=self.now), phone.awaiting_first_dose(patient)),
             "waiting_for_you": [one for one in proposals if one["waits_for_you"]],
             "next_visit": show.visit(phone.next_visit(patient)),
             "how_to_get_a_person": show.PERSON,

@@ -7,13 +7,14 @@ Rules
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ..domain.loops import LoopState
+from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import WindowResult
 from ..models import Boundary, Consent, Loop, Patient, Symptom, Target, VisitPlan
 from ..selectors.summary import ReadingSeen, Summary, outcome_of
@@ -118,7 +119,11 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
 
 def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
     zone = patient.zone
-    change = change_shown(outcome_of(loop).get("change"))
+    decision = getattr(loop, "decision", None)
+    if decision is not None and decision.kind == DecisionKind.MODIFY.value:
+        change = change_shown(json.loads(decision.final_change))
+    else:
+        change = change_shown(outcome_of(loop).get("change"))
     withheld = words.withheld(loop.withheld_reason) if loop.withheld_reason else ""
     state = LoopState(loop.state)
     return LoopShown(

@@ -19,7 +19,7 @@ from ..domain.alerts import AlertSeverity, Ask
 from ..domain.loops import LoopState
 from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, Consent, IntakeLog, Loop, Symptom, VisitPlan
+from ..models import Alert, Consent, IntakeLog, Loop, RegimenEntry, Symptom, VisitPlan
 from ..selectors.phone import Day, Holds
 from ..selectors.summary import ReadingSeen
 from . import words
@@ -55,7 +55,7 @@ _OUTCOMES: Mapping[LoopState, str] = {
     LoopState.ACCEPTED: "You accepted. It counts once you log the first dose.",
     LoopState.DECLINED: "You declined. Nothing changes.",
     LoopState.RECALLED: "Your clinician has taken this back. Do not follow it.",
-    LoopState.DONE: "Done. You are taking the new dose.",
+    LoopState.DONE: "Done. Your medicine has been changed.",
 }
 WAITING = frozenset({LoopState.WITH_PATIENT, LoopState.DELIVERED})
 
@@ -269,18 +269,34 @@ def answered(loop_id: object, answer: str, now: datetime) -> dict[str, Any]:
     }
 
 
-def medicines(regimen: Regimen) -> list[dict[str, Any]]:
-    """What is taken now; a line the record cannot read is shown as that."""
+def medicines(regimen: Regimen, awaited: Iterable[RegimenEntry] = ()) -> list[dict[str, Any]]:
+    """What is taken now, and what was accepted and not begun; a line the record cannot read is shown as that."""
+    begins = {line.ingredient: line for line in awaited}
     known = [
         {
             "ingredient": drug.ingredient,
             "name": drug.name,
             "total_daily_dose": milligrams(drug.daily_dose.value) if drug.daily_dose else None,
+            "next": _next(begins.pop(drug.ingredient, None)),
         }
         for drug in regimen.drugs
     ]
+    new = [
+        {"ingredient": line.ingredient, "name": line.name, "total_daily_dose": None, "next": _next(line)}
+        for line in begins.values()
+        if line.status == RegimenEntry.ACTIVE
+    ]
     unread = [
-        {"ingredient": "", "name": f"Not fully known: {words.opened(line)}", "total_daily_dose": None}
+        {"ingredient": "", "name": f"Not fully known: {words.opened(line)}", "total_daily_dose": None, "next": ""}
         for line in regimen.unknown
     ]
-    return known + unread
+    return known + new + unread
+
+
+def _next(line: RegimenEntry | None) -> str:
+    """What the patient accepted for this medicine and has not begun."""
+    if line is None:
+        return ""
+    if line.status != RegimenEntry.ACTIVE:
+        return "You accepted to stop it. Press “Not taken” once you have stopped."
+    return f"From your next dose: {milligrams(line.daily_dose_mg)} a day in all. Press “Taken” once you took it."

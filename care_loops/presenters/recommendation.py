@@ -116,16 +116,18 @@ class RecommendationShown:
 
 
 def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
-    """A recommendation in words, in the patient's own time."""
+    """A recommendation in words, in the patient's own time. Once modified, what was prescribed stands at its head."""
     outcome = outcome_of(loop)
     zone = loop.patient.zone
     change = change_shown(outcome.get("change"))
+    decision = _decision(getattr(loop, "decision", None), zone=zone)
+    stands = decision.final if decision is not None and decision.modified else change
     candidates = candidates_shown(outcome.get("candidates"))
     prediction: Mapping[str, Any] = outcome.get("prediction") or {}
     waiting = loop.state == LoopState.WITH_CLINICIAN.value
     return RecommendationShown(
         loop=loop,
-        heading=_heading(loop, change),
+        heading=_heading(loop, stands),
         state=words.state(loop.state),
         waiting=waiting,
         order=loop.origin == Origin.ORDER.value,
@@ -138,7 +140,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         opened=f"{times.clock(loop.opened_at, zone)} ({times.ago(loop.opened_at, now=now)})",
         withheld=words.withheld(loop.withheld_reason) if loop.withheld_reason else "",
         withheld_detail=tuple(_reason_words(d) for d in outcome.get("detail") or ()),
-        change=change,
+        change=stands,
         rules=rules_shown(outcome.get("spoken")),
         narrowed_from=_narrowed_from(outcome, change),
         candidates=candidates,
@@ -151,7 +153,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         uncertain=bool(prediction.get("uncertain")),
         expected=_expected(prediction),
         windows=windows_shown(outcome.get("windows") or (), zone=zone),
-        decision=_decision(getattr(loop, "decision", None), zone=zone),
+        decision=decision,
         steps=steps_shown(loop.steps.all(), patient=loop.patient),
         evidence_digest=loop.evidence_digest,
     )

@@ -28,7 +28,7 @@ from ..domain.loops import LoopState, Origin
 from ..domain.readings import Method
 from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, Step, Symptom, VisitPlan
+from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, RegimenEntry, Step, Symptom, VisitPlan
 from ..transitions import PATIENT_VISIBLE
 from .access import NOBODY, patient_for, patients_open_to
 from .record import record_ids
@@ -167,6 +167,15 @@ def today_of(patient: Patient, *, now: datetime) -> date:
 def medicines_now(patient: Patient, *, now: datetime) -> Regimen:
     """What the patient takes now, as far as the record knows."""
     return regimen_of(lines(patient, now=now))
+
+
+def awaiting_first_dose(patient: Patient) -> list[RegimenEntry]:
+    """Lines accepted and not begun: each counts from the first dose logged, a stop from the first left out."""
+    return list(
+        RegimenEntry.objects.filter(
+            patient__in=record_ids(patient), loop__state=LoopState.ACCEPTED.value, first_intake__isnull=True
+        ).order_by("starts_at")
+    )
 
 
 def symptom_differs(row_id: UUID, said: tuple[str, str, str, datetime]) -> bool:

@@ -193,11 +193,12 @@ class AlertOut(_Out[Any]):
 
 
 class MedicineOut(_Out[Any]):
-    """A medicine taken now."""
+    """A medicine taken now, or accepted and not begun (`next` says which dose comes, and how to say that it has)."""
 
     ingredient = _text(allow_blank=True)
     name = _text()
     total_daily_dose = _nullable()
+    next = _text(allow_blank=True)
 
 
 class VisitOut(_Out[Any]):

@@ -85,6 +85,7 @@
   const showMedicine = (medicine) => {
     const line = element("li", "", { class: "me-medicine" });
     line.append(element("span", medicine.total_daily_dose ? `${medicine.name}, ${medicine.total_daily_dose} a day in all` : medicine.name));
+    if (medicine.next) line.append(element("strong", medicine.next, { class: "me-next" }));
     if (!medicine.ingredient) return line;
     const logged = today.day.intakes.find((intake) => intake.ingredient === medicine.ingredient);
     if (logged) {

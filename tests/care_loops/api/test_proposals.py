@@ -10,7 +10,7 @@ from audit.models import IdempotencyKey
 from care_loops.domain.loops import DecisionKind, LoopState
 from care_loops.domain.record import SymptomKind
 from care_loops.models import Loop, RegimenEntry
-from care_loops.services import DecisionInput, decide, recall
+from care_loops.services import DecisionInput, OrderInput, decide, recall, write_order
 from care_loops.services.respond import deliver
 from governance.domain import Role
 from tests.care_loops.api.world import JOB, World, entries
@@ -100,7 +100,9 @@ def test_accepting_writes_the_line_that_counts_from_the_first_dose(world):
     said = world.marys.post(path(loop, "accept"), key="k-1").json()
     assert said["answer"] == "accept"
     assert state_of(loop) == LoopState.ACCEPTED
-    assert world.marys.get("me/today").json()["medicines"][0]["total_daily_dose"] == "5 mg"
+    shown = world.marys.get("me/today").json()["medicines"][0]
+    assert shown["total_daily_dose"] == "5 mg"
+    assert shown["next"].startswith("From your next dose: 10 mg a day in all.")
     dose = {
         "source_id": "d-1",
         "ingredient": "17767",
@@ -111,7 +113,22 @@ def test_accepting_writes_the_line_that_counts_from_the_first_dose(world):
     }
     assert world.marys.post("me/intakes", dose).status_code == 201
     assert state_of(loop) == LoopState.DONE
-    assert world.marys.get("me/today").json()["medicines"][0]["total_daily_dose"] == "10 mg"
+    shown = world.marys.get("me/today").json()["medicines"][0]
+    assert (shown["total_daily_dose"], shown["next"]) == ("10 mg", "")
+
+
+def test_a_new_medicine_that_was_accepted_stands_in_the_list_so_that_its_first_dose_can_be_logged(world):
+    order = OrderInput("start:17767:5", reason_code="will_see_patient", free_text="")
+    loop = write_order(world.patient.pk, order, by=acting(world.clinician, world.now), now=world.now)
+    deliver(loop.pk, by=JOB, now=world.now)
+    listed = {one["ingredient"] for one in world.marys.get("me/today").json()["medicines"]}
+    assert "17767" not in listed, "not before the patient said yes"
+    assert world.marys.post(path(loop, "accept"), key="k-1").status_code == 200
+    new = {one["ingredient"]: one for one in world.marys.get("me/today").json()["medicines"]}["17767"]
+    assert (new["total_daily_dose"], new["next"][:35]) == (None, "From your next dose: 5 mg a day in ")
+    dose = {"source_id": "d-9", "ingredient": "17767", "due_on": world.now.date().isoformat(), "taken": True}
+    assert world.marys.post("me/intakes", dose | {"taken_at": entry_time(world)}).status_code == 201
+    assert state_of(loop) == LoopState.DONE
 
 
 def entry_time(world: World) -> str:

@@ -1,5 +1,6 @@
 """A decision on a page: signed once, with a reason, by one person."""
 
+import json
 import re
 
 import pytest
@@ -7,6 +8,7 @@ from django.urls import reverse
 
 from care_loops.domain.loops import DecisionKind
 from care_loops.models import Decision, Loop, Target
+from care_loops.presenters.changes import change_shown
 from care_loops.services import DecisionInput, decide, join_care_team
 from governance.domain import Role
 from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
@@ -46,6 +48,22 @@ def test_a_choice_with_a_reason_is_signed(ward, signed_in, loop, choice, state):
     html = client.get(answer["Location"]).content.decode()
     assert f"Clinician Example {state}" in html
     assert "The patient prefers it" in html
+
+
+def test_once_modified_what_was_prescribed_stands_at_the_head_and_in_the_history(signed_in, loop):
+    client = signed_in("clinician")
+    form = form_of(client, loop)
+    send(client, loop, **form, choice=form.pop("first"), reason_code="patient_preference", free_text="")
+    decision = Decision.objects.get(loop=loop)
+    proposed, prescribed = (
+        change_shown(json.loads(change)).sentence for change in (decision.original_change, decision.final_change)
+    )
+    assert proposed != prescribed
+    page = client.get(reverse("recommendation", args=[loop.pk])).content.decode()
+    assert prescribed in re.search(r'<h1 id="change-head".*?</h1>', page, re.DOTALL).group(0)
+    history = client.get(reverse("patient", args=[loop.patient_id])).content.decode()
+    assert prescribed in history
+    assert proposed not in history
 
 
 @pytest.mark.parametrize("missing", ["choice", "reason_code", "seen_version", "key"])
