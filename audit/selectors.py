@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import merkle
-from audit.models import Payload
+from audit.models import Outbox, Payload
 
 TILE_WIDTH = 256
 
@@ -34,6 +34,11 @@ def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {asked}")
         return bool(cursor.fetchone()[0])
+
+
+def undelivered(topic: str, payloads: Iterable[Mapping[str, str]]) -> bool:
+    """Whether one of these messages waits in the outbox, parked ones among them."""
+    return Outbox.objects.filter(topic=topic, payload__in=list(payloads), sent_at__isnull=True).exists()
 
 
 @dataclass(frozen=True, slots=True)

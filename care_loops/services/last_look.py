@@ -6,7 +6,8 @@ Rules (SECURITY 4 step 5; CLINICAL 1.3, 1.9)
  * So does a reading of the danger window itself, whatever became of its alert: the recommendation is looked at again
    after commit, and a yes must not overtake that (N4: rules hold while the relay is down).
  * What goes straight to the patient stands only while its boundary is the newest and unexpired, the patient consents,
-   the mode lets patients act, and nothing patient-facing is barred.
+   the mode lets patients act, and nothing patient-facing is barred. Where word of something new waits in the outbox,
+   it is looked at again before the yes: a laboratory result, another drug, another target.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ..policies import HeldForSafety, LimitStops, NotNow
 from ..selectors.danger import danger_context
 from ..selectors.evidence import mode_in_force
 from ..selectors.record import agrees, boundary_row, record_ids
+from .again import waits_to_be_looked_at
+from .windows import no_longer_stands
 
 LOOKED_AT_FIRST = "Your care team looks at what you reported first. Do not change anything yet."
 
@@ -72,6 +75,8 @@ def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
         raise HeldForSafety(LOOKED_AT_FIRST)
     if loop.state == LoopState.WITH_PATIENT.value:
         _check_covered(loop, now=now)
+        if waits_to_be_looked_at(record_ids(loop.patient)) and no_longer_stands(loop, now=now) is not None:
+            raise HeldForSafety(LOOKED_AT_FIRST)
 
 
 def _check_covered(loop: Loop, *, now: datetime) -> None:

@@ -32,7 +32,7 @@ from ..pathways.hypertension.rules import rules, tables
 from ..recommend import recommend
 from ..selectors.due import WAITING, window_due
 from ..selectors.evidence import assemble
-from ..selectors.record import record_ids
+from ..selectors.record import record_ids, whole
 from ..transitions import OPEN
 from .danger import danger_of_average
 from .moves import Why, enter, lock
@@ -188,6 +188,11 @@ def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
                 withdraw(loop, reason, by=by, now=now)
                 withdrawn += 1
     return withdrawn
+
+
+def no_longer_stands(loop: Loop, *, now: datetime) -> str | None:
+    """Why a waiting recommendation, locked by the caller, would be withdrawn if it were looked at now."""
+    return _what_changed(whole(loop.patient), loop, now=now)
 
 
 def _what_changed(patient: Patient, loop: Loop, *, now: datetime) -> str | None:

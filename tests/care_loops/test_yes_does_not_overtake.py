@@ -8,13 +8,16 @@ from datetime import timedelta
 import pytest
 
 from care_loops.domain.loops import LoopState
+from care_loops.domain.record import LabKind
+from care_loops.domain.units import MmHg
 from care_loops.models import Alert
 from care_loops.policies import HeldForSafety, LimitStops
-from care_loops.services import Answer, respond
+from care_loops.services import Answer, respond, sign_target
 from care_loops.services.alerts import dispose_alert
-from tests.factories import NOW, Hospital
+from tests.factories import LISINOPRIL, NOW, Hospital
 
 pytestmark = pytest.mark.django_db(transaction=True)
+LOSARTAN = "52175"
 LATER = NOW + timedelta(hours=1)
 DANGEROUS = [(190, 100), (150, 121), (85, 62), (105, 55)]
 
@@ -48,6 +51,28 @@ def test_the_clinicians_yes_to_an_increase_that_a_machine_proposed(hospital, pre
     measured_and_closed(hospital, loop.patient, *pressure)
     with pytest.raises(LimitStops):
         hospital.approve(loop, now=LATER)
+
+
+NEWS = {
+    "potassium over 5.0": lambda hospital, patient: hospital.lab(patient, LabKind.POTASSIUM, "5.3", at=LATER),
+    "an ARB beside the ACE inhibitor": lambda hospital, patient: hospital.takes(patient, LOSARTAN, "50", since=LATER),
+    "another dose, from outside": lambda hospital, patient: hospital.takes(patient, LISINOPRIL, "40", since=LATER),
+    "another target": lambda hospital, patient: sign_target(
+        patient.pk,
+        systolic_below=MmHg.of(155),
+        diastolic_below=MmHg.of(95),
+        by=hospital.acting("clinician", now=LATER),
+        now=LATER,
+    ),
+}
+
+
+@pytest.mark.parametrize("news", NEWS)
+def test_the_patients_yes_after_news_that_nobody_has_looked_at(hospital, news):
+    loop = hospital.loop_at(LoopState.WITH_PATIENT)
+    NEWS[news](hospital, loop.patient)
+    with pytest.raises(HeldForSafety):
+        respond(loop.pk, Answer.ACCEPT, reason_code="", by=hospital.own(loop.patient, now=LATER), now=LATER)
 
 
 def test_an_ordinary_reading_holds_nobody_up(hospital):
