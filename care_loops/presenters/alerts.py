@@ -54,8 +54,23 @@ def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now:
         asks=tuple(words.ask(ask) for ask in sorted(alert.asks, key=_ask_order)),
         rules=", ".join(alert.rules),
         acknowledged=acknowledged,
-        escalates=times.escalation(alert.escalates_at, now=now) if alert.escalates_at else "",
+        escalates=_escalates(alert, now=now),
     )
+
+
+def _escalates(alert: Alert, *, now: datetime) -> str:
+    """Where the clock stands: who is next, or that nobody is left to page; empty where none runs."""
+    if alert.escalates_at is not None:
+        return times.escalation(alert.escalates_at, now=now)
+    answered = alert.acknowledged_at is not None or alert.disposed_at is not None
+    return times.unanswered(alert.raised_at, now=now) if alert.level and not answered else ""
+
+
+def nobody_answers(alert: Alert, *, now: datetime) -> bool:
+    """Whether an answer is overdue: the clock ran out, or ran to its end."""
+    if alert.escalates_at is not None:
+        return alert.escalates_at <= now
+    return bool(alert.level) and alert.acknowledged_at is None and alert.disposed_at is None
 
 
 def evidence_words(evidence: AlertEvidence | None) -> str:

@@ -57,6 +57,11 @@ def escalation(at: datetime, *, now: datetime) -> str:
     return f"goes to the next person in {_amount(at - now)}" if at > now else f"unanswered {_amount(now - at)} too long"
 
 
+def unanswered(since: datetime, *, now: datetime) -> str:
+    """An alert that went to everybody on its list, and nobody has acknowledged."""
+    return f"unanswered for {_amount(now - since)}, everybody has been paged"
+
+
 def _amount(gap: timedelta) -> str:
     if gap < _MINUTE:
         return "less than a minute"

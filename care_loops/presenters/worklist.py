@@ -12,7 +12,7 @@ from ..models import Alert, Loop, Patient, Symptom
 from ..selectors.summary import outcome_of
 from ..selectors.worklist import ItemKind, Risk, WorkItem, Worklist
 from . import times, words
-from .alerts import alert_shown
+from .alerts import alert_shown, nobody_answers
 from .changes import change_shown, pressure
 
 
@@ -160,7 +160,7 @@ def _alert_line(item: WorkItem, alert: Alert, *, now: datetime) -> LineShown:
         what=f"{shown.name}: {shown.found}" if shown.found else shown.name,
         detail=" · ".join(detail),
         when=shown.escalates or f"raised {shown.since}",
-        late=item.due_at is not None and item.due_at <= now,
+        late=nobody_answers(alert, now=now),
         page="patient",
         page_id=str(item.patient.pk),
         verb="Open",

@@ -11,6 +11,8 @@ from care_loops.domain.record import SymptomKind
 from care_loops.presenters.worklist import Tab, worklist_shown
 from care_loops.selectors.worklist import Risk, worklist
 from care_loops.services import acknowledge_alert
+from care_loops.services.alerts import escalate_alerts
+from governance.services import acting_job
 from tests.care_loops.web.ward import admit, felt, measured, proposed, reading, uncontrolled
 
 pytestmark = pytest.mark.django_db
@@ -46,6 +48,21 @@ def test_an_acknowledged_alert_goes_below_those_nobody_has_seen(ward):
     acknowledge_alert(seen.alerts.get(kind="crisis").pk, by=ward.acting("clinician"), now=ward.now)
     crises = [item for item in worklist(ward.acting("clinician"), now=ward.now).items if item.alert.kind == "crisis"]
     assert [(i.patient.family_name, i.risk) for i in crises] == [("Unseen", Risk.URGENT), ("Seen", Risk.LOCKED)]
+
+
+def test_an_alert_that_ran_through_its_whole_list_says_that_nobody_answered(ward):
+    patient = admit(ward, "Unanswered")
+    measured(patient, reading(ward.now - timedelta(hours=3), 190, 100), at=ward.now - timedelta(hours=3))
+    alert = patient.alerts.get(kind="crisis")
+    while escalate_alerts(by=acting_job("tests", "clock"), now=ward.now):
+        pass
+    alert.refresh_from_db()
+    assert (alert.level > 0, alert.escalates_at) == (True, None)
+    line = next(line for line in listed(ward).lines if "crisis" in line.what)
+    assert (line.when, line.late) == ("unanswered for 3 hours, everybody has been paged", True)
+    acknowledge_alert(alert.pk, by=ward.acting("clinician"), now=ward.now)
+    line = next(line for line in listed(ward).lines if "crisis" in line.what)
+    assert (line.when, line.late) == ("raised 3 hours ago", False)
 
 
 def test_another_team_s_patients_are_not_on_it(ward):
