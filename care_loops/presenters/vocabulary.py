@@ -150,6 +150,7 @@ CONDITIONS: Mapping[ConditionKind, str] = {
 }
 SYMPTOMS: Mapping[SymptomKind, str] = {
     SymptomKind.SWELLING_FACE: "swelling of lip, face, tongue or throat",
+    SymptomKind.SYNCOPE: "fainting (syncope)",
     SymptomKind.SUDDEN_SWELLING: "sudden swelling of hands or feet",
 }
 TIERS: Mapping[str, str] = {

@@ -104,6 +104,7 @@
     }
     return line;
   };
+  const dayInWords = (day) => new Date(`${day}T12:00`).toLocaleDateString([], { weekday: "short", day: "numeric", month: "long", year: "numeric" });
   const showReading = (reading) => {
     const row = element("tr");
     row.append(
@@ -121,9 +122,10 @@
     const waiting = today.waiting_for_you.map(showProposal);
     one("me-waiting").replaceChildren(...(waiting.length ? waiting : [element("p", "Nothing waits for you.", { class: "quiet" })]));
     one("me-day-words").textContent = today.day.in_words;
+    one("me-readings").closest("table").hidden = !today.day.readings.length;
     one("me-readings").replaceChildren(...today.day.readings.map(showReading));
     one("me-medicines").replaceChildren(...today.medicines.map(showMedicine));
-    one("me-visit").textContent = today.next_visit ? `Next visit: ${today.next_visit.due_on}` : "";
+    one("me-visit").textContent = today.next_visit ? `Next visit: ${dayInWords(today.next_visit.due_on)}` : "";
     one("me-person").textContent = today.how_to_get_a_person;
     const known = today.medicines.filter((medicine) => medicine.ingredient);
     one("me-blame").replaceChildren(
