@@ -78,14 +78,11 @@ def check(reading: Reading, limits: PlausibilityLimits, *, now: datetime | None)
 
 
 def sentinel_places(reading: Reading, sentinels: tuple[Sentinel, ...]) -> frozenset[Place]:
-    """Which components are no numbers at all. A bad systolic takes the diastolic with it."""
+    """Which components are no numbers at all. A known pair takes both; one sentinel does not silence the other."""
     found: set[Place] = set()
     for sentinel in sentinels:
-        if not _stands(reading, sentinel):
-            continue
-        found.add(Place.SYSTOLIC if sentinel.place is Place.PAIR else sentinel.place)
-    if Place.SYSTOLIC in found:
-        found.add(Place.DIASTOLIC)
+        if _stands(reading, sentinel):
+            found |= {Place.SYSTOLIC, Place.DIASTOLIC} if sentinel.place is Place.PAIR else {sentinel.place}
     return frozenset(found)
 
 

@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
@@ -44,6 +44,7 @@ from .reading import InputRefused, read
 from .schema import KEY_OPTIONAL, REFUSALS
 
 _STORED_PLACES = Decimal("0.0001")
+ANY_CLOCK = timedelta(days=365 * 200)  # however far ahead a phone's clock may run
 
 
 class SourceConflict(Refusal):
@@ -103,7 +104,11 @@ class Readings(ReportDoor):
     def post(self, request: Request) -> HttpResponse:
         """Take one reading in. The answer says what became of it and what to do now."""
         patient = self.record(Permission.SEND_READING)
-        sent = read(ReadingIn, request.data, now=self.now)
+        try:
+            sent = read(ReadingIn, request.data, now=self.now)
+        except InputRefused as refusal:
+            self._look_all_the_same(patient, request.data, refusal)
+            raise
         arrival = Arrival(system_of(patient.pk), sent["source_id"], _reading(sent, patient))
 
         def work() -> dict[str, Any]:
@@ -118,6 +123,21 @@ class Readings(ReportDoor):
             }
 
         return self._unless_conflict(once(self, request, work, status=201, key_needed=False))
+
+    def _look_all_the_same(self, patient: Patient, data: object, refusal: InputRefused) -> None:
+        """A reading refused for its time alone: the clock is wrong, the pressure may not be.
+
+        It is kept, held back as one from the future, and the danger rules look at it as received now (CLINICAL 1.3).
+        """
+        try:
+            sent = read(ReadingIn, data, now=self.now + ANY_CLOCK)
+        except InputRefused:
+            return
+        reading = _reading(sent, patient)
+        unsure = replace(reading, flags=tuple(dict.fromkeys((*reading.flags, Flag.CLOCK_UNCERTAIN))))
+        arrival = Arrival(system_of(patient.pk), sent["source_id"], unsure)
+        take_in(patient.pk, [arrival], by=self.acting, now=self.now, received_at=self.now)
+        refusal.extra["what_to_do_now"] = show.what_to_do_now(phone.open_alerts_of(patient))
 
     @staticmethod
     def _unless_conflict(answer: HttpResponse) -> HttpResponse:

@@ -22,7 +22,7 @@ from ..transitions import ENDINGS
 from . import times, words
 from .alerts import AlertShown, alert_shown
 from .changes import change_shown, milligrams, pressure
-from .recommendation import StepShown, steps_shown
+from .recommendation import StepShown, state_shown, steps_shown
 from .summary import drug_name, summary
 
 
@@ -129,7 +129,7 @@ def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
     return LoopShown(
         loop_id=loop.pk,
         what="Nothing proposed" if withheld else (change.sentence if change else words.change_kind(loop.change_kind)),
-        state=words.state(state),
+        state=state_shown(loop),
         tier=words.tier(loop.tier),
         when=f"{times.clock(loop.opened_at, zone)} ({times.ago(loop.opened_at, now=now)})",
         why=withheld,

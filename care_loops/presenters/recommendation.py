@@ -128,7 +128,7 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
     return RecommendationShown(
         loop=loop,
         heading=_heading(loop, stands),
-        state=words.state(loop.state),
+        state=state_shown(loop),
         waiting=waiting,
         order=loop.origin == Origin.ORDER.value,
         tier=words.tier(loop.tier),
@@ -157,6 +157,12 @@ def recommendation_shown(loop: Loop, *, now: datetime) -> RecommendationShown:
         steps=steps_shown(loop.steps.all(), patient=loop.patient),
         evidence_digest=loop.evidence_digest,
     )
+
+
+def state_shown(loop: Loop) -> str:
+    """Where it stands. A clinician's own order was never a proposal that somebody modified."""
+    ordered = loop.origin == Origin.ORDER.value and loop.state == LoopState.MODIFIED.value
+    return "Ordered and signed" if ordered else words.state(loop.state)
 
 
 def windows_shown(frozen: Iterable[Mapping[str, Any]], *, zone: str) -> tuple[WindowShown, ...]:

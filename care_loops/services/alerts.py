@@ -27,6 +27,7 @@ from ..models import Alert, AlertEvent, Loop
 from ..pathways.hypertension.tables_danger import danger_table
 from ..policies import NotNow
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.record import record_ids, whole
 from .events import note
 
 DISPOSITIONS = (
@@ -192,7 +193,8 @@ def dispose_alert(alert_id: UUID, *, code: str, text: str, by: Acting, now: date
 def _let_through(alert: Alert) -> None:
     """What was decided and held back by this alert may be delivered now, if no other stands in its way."""
     decided = [LoopState.APPROVED.value, LoopState.MODIFIED.value]
-    for loop_id in Loop.objects.filter(patient_id=alert.patient_id, state__in=decided).values_list("pk", flat=True):
+    person = record_ids(whole(alert.patient))
+    for loop_id in Loop.objects.filter(patient_id__in=person, state__in=decided).values_list("pk", flat=True):
         enqueue("loop.deliver", {"loop": str(loop_id)})
 
 

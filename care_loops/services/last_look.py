@@ -20,7 +20,7 @@ from ..domain.changes import Change
 from ..domain.loops import LoopState, Origin
 from ..models import Alert, Loop, Patient, Symptom
 from ..pathways.hypertension.tables_danger import danger_table
-from ..policies import HeldForSafety, LimitStops, NotNow
+from ..policies import Changed, HeldForSafety, LimitStops, NotNow
 from ..selectors.danger import danger_context
 from ..selectors.evidence import mode_in_force
 from ..selectors.record import agrees, boundary_row, record_ids
@@ -40,9 +40,9 @@ def barred_scopes(patient: Patient) -> frozenset[Scope]:
     return frozenset(found)
 
 
-def increase_barred(patient: Patient) -> bool:
-    """Whether an open alert locks or bars increases."""
-    return Scope.UP_TITRATION in barred_scopes(patient)
+def increase_barred(patient: Patient, *, now: datetime) -> bool:
+    """Whether an open alert locks or bars increases, or what lies in the danger window does, alert or not."""
+    return Scope.UP_TITRATION in barred_scopes(patient) | barred_by_evidence(patient, now=now)
 
 
 def barred_by_evidence(patient: Patient, *, now: datetime) -> frozenset[Scope]:
@@ -55,10 +55,12 @@ def check_no_lock(loop: Loop, final: Change, *, now: datetime) -> None:
     """Refuse to decide a proposed increase while a danger alert stands, or what raised it lies in the danger window."""
     if not final.intensifies:
         return
-    if increase_barred(loop.patient):
+    if Scope.UP_TITRATION in barred_scopes(loop.patient):
         raise LimitStops("A danger alert is open: close it first, or write an order of your own.", alert="open")
     if Scope.UP_TITRATION in barred_by_evidence(loop.patient, now=now):
         raise LimitStops("What came in since bars an increase: write an order of your own.", alert="closed")
+    if waits_to_be_looked_at(record_ids(loop.patient)) and no_longer_stands(loop, now=now) is not None:
+        raise Changed("What came in since changes this recommendation: open it again.", version=loop.version)
 
 
 def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
@@ -71,7 +73,7 @@ def check_still_safe(loop: Loop, change: Change, *, now: datetime) -> None:
     blamed = Symptom.objects.filter(
         patient_id__in=record_ids(loop.patient), suspected_ingredient=change.ingredient, review__isnull=True
     )
-    if increase_barred(loop.patient) or blamed.exists():
+    if increase_barred(loop.patient, now=now) or blamed.exists():
         raise HeldForSafety(LOOKED_AT_FIRST)
     if loop.state == LoopState.WITH_PATIENT.value:
         _check_covered(loop, now=now)

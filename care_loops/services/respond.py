@@ -69,14 +69,15 @@ def change_of(loop: Loop) -> Change:
 def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
     """Put an approved or modified change before the patient. Returns None when it no longer waits for that.
 
-    While an open alert locks or bars an increase it stays undelivered; the alert's disposition lets it through.
+    While an open alert, or a reading of the danger window, bars an increase it stays undelivered; what is held back too
+    long is taken back by the clock.
     """
     with transaction.atomic():
         loop = lock(loop_id)
         if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
             return None
         change = change_of(loop)
-        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient):
+        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient, now=now):
             return None
         enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
         told = loop.messages.filter(kind="change").exists()  # what was first proposed, before a person was asked

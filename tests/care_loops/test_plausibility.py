@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from care_loops.danger import Context, assess
 from care_loops.domain.readings import Implausible
+from care_loops.pathways.hypertension.tables_danger import danger_table
 from care_loops.pathways.hypertension.tables_readings import plausibility_limits, reference_rows, sentinels
 from care_loops.plausibility import Place, check, sentinel_places
-from tests.care_loops.clinic import NOW, reading
+from tests.care_loops.clinic import NO_DRUGS, NOW, PLAIN_FACTS, reading
 
 HOME, OFFICE = plausibility_limits("home"), plausibility_limits("office")
 
@@ -95,15 +97,24 @@ def test_the_future_is_held_back_where_a_clock_can_tell():
 @pytest.mark.parametrize(
     ("pressure", "pulse", "places"),
     [
-        ((2047, 95), None, {Place.SYSTOLIC, Place.DIASTOLIC}),
+        ((2047, 95), None, {Place.SYSTOLIC}),
+        ((2047, 238), None, {Place.SYSTOLIC, Place.DIASTOLIC}),
         ((185, 2047), None, {Place.DIASTOLIC}),
         ((185, 95), 2047, {Place.PULSE}),
         ((185, 95), 70, set()),
         ((None, None), None, set()),
     ],
 )
-def test_a_sentinel_takes_with_it_what_cannot_be_true_without_it(pressure, pulse, places):
+def test_a_known_pair_silences_both_and_one_sentinel_only_itself(pressure, pulse, places):
     assert sentinel_places(reading(*pressure, pulse=pulse), sentinels()) == places
+
+
+@pytest.mark.parametrize(("diastolic", "kinds"), [(125, {"crisis"}), (95, set())])
+def test_a_systolic_that_is_no_number_does_not_hide_a_dangerous_diastolic(diastolic, kinds):
+    context = Context(facts=PLAIN_FACTS, regimen=NO_DRUGS)
+    found = assess(reading(2047, diastolic), context, received_at=NOW, table=danger_table())
+    assert {finding.kind.value for finding in found} & {"crisis"} == kinds
+    assert all(finding.unverified for finding in found)
 
 
 def test_every_limit_and_sentinel_has_a_source():

@@ -11,10 +11,10 @@ from care_loops.domain.loops import LoopState
 from care_loops.domain.record import LabKind
 from care_loops.domain.units import MmHg
 from care_loops.models import Alert
-from care_loops.policies import HeldForSafety, LimitStops
-from care_loops.services import Answer, respond, sign_target
+from care_loops.policies import Changed, HeldForSafety, LimitStops
+from care_loops.services import Answer, deliver, respond, sign_target
 from care_loops.services.alerts import dispose_alert
-from tests.factories import LISINOPRIL, NOW, Hospital
+from tests.factories import LISINOPRIL, NOW, Hospital, job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 LOSARTAN = "52175"
@@ -89,3 +89,18 @@ def test_zeros_of_a_device_that_could_not_measure_hold_nothing_up(hospital):
     hospital.measures(patient, 0, 0, at=NOW - timedelta(hours=1))
     loop = hospital.close(patient)
     assert (loop.state, loop.change_kind) == (LoopState.WITH_CLINICIAN.value, "step_up")
+
+
+@pytest.mark.parametrize("news", NEWS)
+def test_the_clinicians_yes_after_news_that_nobody_has_looked_at(hospital, news):
+    loop = hospital.loop_at(LoopState.WITH_CLINICIAN)
+    NEWS[news](hospital, loop.patient)
+    with pytest.raises(Changed):
+        hospital.approve(loop, now=LATER)
+
+
+@pytest.mark.parametrize("pressure", DANGEROUS)
+def test_the_delivery_of_an_increase_that_was_approved_before(hospital, pressure):
+    loop = hospital.loop_at(LoopState.APPROVED)
+    measured_and_closed(hospital, loop.patient, *pressure)
+    assert deliver(loop.pk, by=job("relay"), now=LATER) is None

@@ -93,7 +93,7 @@ def test_a_refused_reading_is_kept_where_it_can_be_looked_at(world, change, code
     refused = world.marys.post("me/readings", reading() | change)
     assert (refused.status_code, refused.json()["code"]) == (400, code)
     assert refused["Content-Type"] == "application/problem+json"
-    assert not BloodPressure.objects.exists()
+    assert not BloodPressure.objects.exclude(quarantined="future").exists()
     kept = ImportRefusal.objects.get()
     assert (kept.reason, kept.resource_type, kept.source_id) == (code, "reading", "r-1")
     assert '"diastolic": 83' in kept.body
@@ -218,3 +218,12 @@ def test_a_key_is_not_needed_for_a_report_but_counts_when_it_is_given(world):
     other = world.marys.post("me/readings", reading(150, 90), key="k-1")
     assert (other.status_code, other.json()["code"]) == (422, "idempotency_body_differs")
     assert BloodPressure.objects.count() == 1
+
+
+def test_a_dangerous_reading_from_a_phone_whose_clock_runs_ahead_is_refused_for_its_time_and_alarms_all_the_same(world):
+    answer = world.marys.post("me/readings", reading(195, 125, taken_at=at(hours=-7)))
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "in_future")
+    assert any("measure again" in line for line in answer.json()["what_to_do_now"])
+    assert Alert.objects.get(kind="crisis").pages
+    assert BloodPressure.objects.get().quarantined == "future"
