@@ -182,7 +182,10 @@ def test_an_order_is_written_without_a_proposal(ward, signed_in):
     order = Loop.objects.get(patient=patient)
     assert (order.origin, order.state) == ("order", "modified")
     assert answer["Location"] == reverse("recommendation", args=[order.pk])
-    assert client.get(answer["Location"]).status_code == 200
+    page = client.get(answer["Location"]).content.decode()
+    assert "Ordered and signed" in page
+    assert "Clinician Example ordered it" in page
+    assert "Proposed was" not in page
 
 
 def test_a_page_seen_before_something_changed_cannot_be_signed(signed_in, loop):
