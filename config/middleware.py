@@ -1,7 +1,9 @@
 """The content policy every answer carries: our own files and nothing else, no inline script, no inline style.
 
-The rule has no exceptions per page: a page that needs one is a page to change. `data:` images are the icons of the
-admin's style sheets and the QR code of a second factor.
+The rule has one exception: the page on which a person lets an app act for them ends in a redirect to that app, and
+browsers hold the redirect of a form to `form-action`. It names the registered address of that one client, in
+`form_goes_to`. Any other page that needs one is a page to change. `data:` images are the icons of the admin's style
+sheets and the QR code of a second factor.
 """
 
 from collections.abc import Callable
@@ -31,7 +33,8 @@ def content_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
 
     def answer(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
-        response["Content-Security-Policy"] = POLICY
+        app = getattr(response, "form_goes_to", "")
+        response["Content-Security-Policy"] = POLICY.replace("form-action 'self'", f"form-action 'self' {app}".strip())
         response["Permissions-Policy"] = PERMISSIONS
         return response
 

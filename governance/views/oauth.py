@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from oauth2_provider.models import get_application_model
@@ -26,6 +27,13 @@ class Authorize(AuthorizationView):  # type: ignore[misc]
             return _invalid("invalid_request")
         made: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return made
+
+    def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
+        """The page, with leave for its form to end at the client's address, which the library has checked by now."""
+        page: HttpResponse = super().render_to_response(context, **kwargs)
+        if "error" not in context:
+            page.form_goes_to = _origin(context.get("redirect_uri") or "")  # type: ignore[attr-defined]
+        return page
 
     def form_valid(self, form: Any) -> HttpResponse:
         """Refuse a client that is none, which the library takes for granted here."""
@@ -46,6 +54,14 @@ class Token(TokenView):  # type: ignore[misc]
             return _invalid("unsupported_grant_type")
         answer: HttpResponse = super().post(request, *args, **kwargs)
         return answer
+
+
+def _origin(address: str) -> str:
+    """Scheme and host of a web address; of an app's own scheme, the scheme."""
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https"):
+        return f"{parts.scheme}://{parts.netloc}"
+    return f"{parts.scheme}:" if parts.scheme else ""
 
 
 def _unreadable(request: HttpRequest) -> bool:

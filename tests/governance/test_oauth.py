@@ -159,3 +159,12 @@ def test_staff_have_no_way_to_a_token_without_signing_in(admin):
     answer = Client().get("/o/authorize/", request_of())
     assert answer.status_code == 302
     assert answer.headers["Location"].startswith("/accounts/login/")
+
+
+def test_the_page_lets_its_form_end_at_this_client_and_nowhere_else(browser):
+    """A browser holds the redirect that follows a form to `form-action`; without this the code never arrives."""
+    policy = browser.get("/o/authorize/", request_of())["Content-Security-Policy"]
+    assert "form-action 'self' https://phone.example.org;" in policy
+    foreign = browser.get("/o/authorize/", request_of(redirect_uri="https://elsewhere.example.org/back"))
+    assert "elsewhere" not in foreign["Content-Security-Policy"]
+    assert "form-action 'self';" in browser.get("/accounts/login/")["Content-Security-Policy"]
