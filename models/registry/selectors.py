@@ -1,8 +1,12 @@
-"""Which predictor may serve."""
+"""Which predictor may serve, and what the loops have pushed to learn from."""
 
 from __future__ import annotations
 
-from .models import ModelVersion
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from .models import Example, ModelVersion
 
 APPROVERS_NEEDED = 2
 
@@ -14,3 +18,17 @@ def serving(pathway: str) -> ModelVersion | None:
         return None
     approvers = version.approvals.filter(digest=version.digest).exclude(approver=version.registered_by)
     return version if approvers.values("approver").distinct().count() >= APPROVERS_NEEDED else None
+
+
+def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:
+    """Every example of a pathway as it arrived, oldest first: label, evidence, decision, what came of it."""
+    for row in Example.objects.filter(pathway=pathway).order_by("arrived_at", "pk").iterator(chunk_size=200):
+        yield {
+            "id": str(row.pk),
+            "label": row.label,
+            "subject": row.subject,
+            "arrived_at": row.arrived_at.isoformat(),
+            "evidence_sha256": row.evidence_digest,
+            "research_consent": row.research_consent,
+            **json.loads(row.body),
+        }

@@ -152,6 +152,10 @@
         const [path, said] = body();
         const answer = await ask(path, id, (key) => ({ source_id: key, ...said }));
         form.reset();
+        if (answer.outcome === "quarantined") {
+          say("Thank you. These numbers are kept but cannot be used: look at them once more, and measure again.");
+          return;
+        }
         say(answer.paused_for?.length ? "Thank you. Nothing automatic happens with this medicine until a clinician has looked." : "Thank you. This is stored.");
       });
     });
