@@ -179,7 +179,7 @@ def policies_of(loop: Loop) -> tuple[str, ...]:
 
 
 def recall(loop_id: UUID, *, reason_code: str, free_text: str, by: Acting, now: datetime) -> Loop:
-    """Take back a change that was approved, delivered or accepted but not yet begun. The patient is told."""
+    """Take back a change that was approved, delivered or accepted but not begun: signed, and told to the patient."""
     if reason_code not in REASONS:
         raise BadInput("Choose a reason from the list.", field="reason_code", known=list(REASONS))
     with transaction.atomic():
@@ -187,8 +187,17 @@ def recall(loop_id: UUID, *, reason_code: str, free_text: str, by: Acting, now: 
         acted = by.under(role_for(by, loop.patient, Permission.RECALL, now=now))
         check_open_for(loop, LoopState.RECALLED)
         decision = getattr(loop, "decision", None)
-        payload = {"free_text": free_text}
-        why = Why(reason=reason_code, decision=decision, boundary=loop.boundary, payload=payload)
+        shown = {
+            "recommendation": str(loop.pk),
+            "version": loop.version,
+            "patient": str(loop.patient_id),
+            "evidence_sha256": loop.evidence_digest,
+            "prescribed": decision.final_change if decision else freeze(thaw(loop.outcome, Outcome).change),
+            "reason": reason_code,
+        }
+        _, esign = sign(shown, meaning="takes this change back", by=acted, now=now, subject=str(loop.patient_id))
+        payload = shown | {"free_text": free_text}
+        why = Why(reason=reason_code, decision=decision, boundary=loop.boundary, payload=payload, esign=esign)
         enter(loop, LoopState.RECALLED, by=acted, now=now, why=why)
         enqueue("patient.tell", {"loop": str(loop.pk), "kind": "recalled"})
         push_example(loop, now=now)

@@ -34,7 +34,7 @@ from care_loops.services import (
     write_order,
 )
 from governance.domain import BadInput, NotAllowed, NotFound, Refusal, Role
-from governance.models import User
+from governance.models import Signature, User
 from governance.services import acting_device, acting_person
 from governance.services.accounts import leave, revoke_role
 from tests.care_loops.standing import commits, hospital, pass_on, site  # noqa: F401
@@ -307,3 +307,10 @@ def test_a_change_decided_late_in_its_week_still_has_a_week_to_be_answered_and_t
     respond(loop.pk, Answer.ACCEPT, reason_code="", by=hospital.own(loop.patient), now=late + timedelta(days=6))
     assert expire_loops(by=job(), now=late + timedelta(days=19)) == 0
     assert expire_loops(by=job(), now=late + timedelta(days=20)) == 1
+
+
+def test_a_recall_is_signed_by_who_takes_the_change_back(hospital):  # noqa: F811
+    loop = hospital.loop_at(S.DELIVERED)
+    recall(loop.pk, reason_code="will_see_patient", free_text="", by=hospital.acting("clinician"), now=SOON)
+    signature = Signature.objects.latest("signed_at")
+    assert (signature.meaning, signature.signer) == ("takes this change back", hospital.people["clinician"])

@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import sha256
 from io import StringIO
 
 import pytest
@@ -12,6 +13,7 @@ from audit.selectors import count_entries
 from care_loops.domain.record import ConditionKind, Pregnancy
 from care_loops.fhir_r4.documents import documents
 from care_loops.models import Alert, Allergy, BloodPressure, Condition, ImportRefusal, Lab, Patient, RegimenEntry
+from care_loops.selectors.batches import content
 from care_loops.selectors.record import facts
 from care_loops.selectors.regimen import regimen_now
 from care_loops.services.imports import Import, import_fhir
@@ -489,6 +491,17 @@ def test_an_import_that_breaks_off_leaves_whole_patients_and_can_be_run_again(tm
     assert (Patient.objects.count(), BloodPressure.objects.count()) == (2, 2)
     counts = import_fhir(read, how, by=by, now=LATER, progress=lambda *_: None)
     assert (counts.patients, counts.stored, counts.unchanged) == (2, 2, 4)
+    in_one_go = Import(source_system="in one go")
+    import_fhir(read, in_one_go, by=by, now=LATER, progress=lambda *_: None)
+    assert content_of("fhir") == content_of("in one go")
+
+
+def content_of(source: str) -> str:
+    """SHA-256 over what was stored from a source, without the names the rows got here."""
+    rows = BloodPressure.objects.filter(source_system=source).select_related("patient").order_by("source_id")
+    said = [(row.source_id, row.patient.source_id, sorted(content(row).items())) for row in rows]
+    assert said
+    return sha256(json.dumps(said).encode()).hexdigest()
 
 
 def test_there_is_one_entry_for_a_patient_and_a_kind_of_evidence(imported):
