@@ -55,7 +55,7 @@ def _in_words(report: Report, pending: int) -> str:
     else:
         lines = [f"NOT verified: {bad.code}. {bad.detail}"]
     if pending:
-        lines.append(f"{pending} entries are pending: written, not yet numbered.")
+        lines.append(f"{pending} entries are pending: written, not yet numbered. `run_sequencer --once` numbers them.")
     if report.batches_unchecked:
         lines.append(f"{report.batches_unchecked} device batches were not compared with their readings.")
     return "\n".join(lines)
