@@ -49,7 +49,7 @@ class _Row:
     columns: tuple[Any, ...] = ()
 
 
-def sequence_until_empty(*, using: str = SEQUENCER, timeout_s: float = 30.0, limit: int = BATCH) -> int:
+def sequence_until_empty(*, using: str = SEQUENCER, timeout_s: float = 240.0, limit: int = BATCH) -> int:
     """Number everything pending, waiting for open transactions up to `timeout_s`; returns how many entries it numbered.
 
     For the demonstration and for tests; a site runs `run_sequencer`. Raises StillHeld when entries remain.
