@@ -9,7 +9,6 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 
@@ -119,16 +118,3 @@ class Standing:
     person_id: str
     roles: frozenset[Role]
     name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SignatureShown:
-    """A signature as it is shown: printed name, time, meaning (21 CFR 11.50), and how it was made."""
-
-    signature_id: str
-    name: str
-    role: str
-    signed_at: datetime
-    meaning: str
-    record_digest: str
-    method: str

@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -282,10 +282,3 @@ class CurrentConsent:
 
     automated_advice: bool
     human_only_care: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BirthFacts:
-    """Date of birth as known; a year alone is not a date."""
-
-    born_on: date | None

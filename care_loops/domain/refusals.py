@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Withheld(StrEnum):
-    """Reasons for which nothing is proposed. First that applies, in this order."""
+    """Reasons for which nothing is proposed. Which is asked before which stands in `recommend.composing`."""
 
     HUMAN_ONLY_CARE = "human_only_care"
     KILL_SWITCH = "kill_switch"
@@ -25,10 +25,8 @@ class Withheld(StrEnum):
     TOO_SOON = "too_soon_after_change"
     ONE_WINDOW_OVER = "too_few_windows_over_target"
     LOW_ADHERENCE = "low_adherence"
-    ADHERENCE_UNKNOWN = "adherence_unknown"
     LABS_OVERDUE = "labs_overdue"
     ASKED_BEFORE = "rejected_or_declined_lately"
     NO_CANDIDATE = "no_candidate_left"
     LIMITS_LEFT_NOTHING = "limits_left_nothing"
     IN_TARGET = "in_target"
-    OPEN_LOOP = "open_recommendation"

@@ -13,7 +13,6 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Self
 
 MMHG_PER_KPA = Decimal("7.50062")  # NIST SP 811, appendix B.8: 1 mmHg = 133.3224 Pa
-CREATININE_UMOL_L_PER_MG_DL = Decimal("88.42")  # molar mass of creatinine 113.12 g/mol
 
 
 class NotANumber(ValueError):
@@ -63,23 +62,3 @@ class Bpm(Quantity):
 @dataclass(frozen=True, slots=True, order=True)
 class Milligrams(Quantity):
     """Amount of drug in milligrams; a dose is milligrams per day unless its name says otherwise."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class MmolPerL(Quantity):
-    """Potassium or sodium in mmol/L (mEq/L is the same number for both)."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class MicromolPerL(Quantity):
-    """Creatinine in µmol/L."""
-
-    @classmethod
-    def from_mg_dl(cls, mg_dl: Decimal) -> MicromolPerL:
-        """Convert creatinine from mg/dL to µmol/L."""
-        return cls(mg_dl * CREATININE_UMOL_L_PER_MG_DL)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class EGfr(Quantity):
-    """Estimated glomerular filtration rate in mL/min/1.73 m²."""

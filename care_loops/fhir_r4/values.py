@@ -82,11 +82,6 @@ def codings(concept: object) -> tuple[tuple[str, str], ...]:
     return tuple((system, code) for system, code in pairs if code)
 
 
-def code_of(concept: object, system: str) -> str:
-    """The first code of this system, or empty."""
-    return next((code for s, code in codings(concept) if s == system), "")
-
-
 def first_code(concept: object) -> str:
     """The first code of any system, or empty."""
     return next((code for _, code in codings(concept)), "")

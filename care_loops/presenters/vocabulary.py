@@ -45,13 +45,11 @@ WITHHELD: Mapping[Withheld, str] = {
     Withheld.TOO_SOON: "the last change of medication is too recent",
     Withheld.ONE_WINDOW_OVER: "the average is over target in too few consecutive weeks",
     Withheld.LOW_ADHERENCE: "too many doses were missed in the window",
-    Withheld.ADHERENCE_UNKNOWN: "doses taken were not logged, so adherence is not known",
     Withheld.ASKED_BEFORE: "the same change was rejected or declined a short time ago",
     Withheld.LABS_OVERDUE: "laboratory results are overdue",
     Withheld.NO_CANDIDATE: "no change is left that the rules allow",
     Withheld.LIMITS_LEFT_NOTHING: "limits left nothing of the change",
     Withheld.IN_TARGET: "the average is in target",
-    Withheld.OPEN_LOOP: "another recommendation is still open",
 }
 NOT_USED: Mapping[NotUsed, str] = {
     NotUsed.DUPLICATE: "repeat of another reading",

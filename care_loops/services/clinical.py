@@ -139,7 +139,7 @@ def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> R
     with transaction.atomic():
         patient = locked_record(patient_id)
         known = _known(Lab, new, patient)
-        if known is not None and (known.value, known.taken_at) != (new.value, new.taken_at):
+        if known is not None and (known.kind, known.value, known.taken_at) != (new.kind.value, new.value, new.taken_at):
             new = replace(new, source_id=_beside(new))
             known = _known(Lab, new, patient)
         if known is not None:

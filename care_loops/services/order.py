@@ -10,7 +10,7 @@ Rules
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -70,7 +70,9 @@ def _listed(seen: Seen) -> tuple[Candidate, ...]:
 
 def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetime) -> Loop:
     """Write a change for a patient; it goes to the patient like an approved proposal."""
-    chosen = DecisionInput(DecisionKind.MODIFY, order.reason_code, order.free_text, 2, order.candidate_key)
+    chosen = DecisionInput(
+        DecisionKind.MODIFY, order.reason_code, order.free_text, seen_version=0, candidate_key=order.candidate_key
+    )
     check_reason(chosen)
     with transaction.atomic():
         found = patient_for(by, patient_id, Permission.WRITE_ORDER, now=now)
@@ -81,7 +83,7 @@ def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetim
         seen = look(evidence, rules())
         candidate = _pick(_listed(seen), order)
         loop = _open(patient, evidence, seen, candidate, by=acted, now=now)
-        sign_decision(loop, STAY, candidate.change, chosen, by=acted, now=now)
+        sign_decision(loop, STAY, candidate.change, replace(chosen, seen_version=loop.version), by=acted, now=now)
         enqueue("loop.deliver", {"loop": str(loop.pk)})
         return loop
 

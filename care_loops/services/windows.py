@@ -198,7 +198,9 @@ def no_longer_stands(loop: Loop, *, now: datetime) -> str | None:
 def _what_changed(patient: Patient, loop: Loop, *, now: datetime) -> str | None:
     """Why a waiting recommendation no longer stands; None when it does, whatever is new beside it."""
     before = thaw(loop.outcome, Outcome)
-    _, after = work_out(_same_window(patient, loop, now=now), now=now)
+    evidence, after = work_out(_same_window(patient, loop, now=now), now=now)
+    if evidence.model_fault is not None:  # a predictor that is down says nothing of what it said before
+        return "danger_rule" if before.change.intensifies and set(after.barred) - set(before.barred) else None
     if after.withheld is not None and after.withheld.value.startswith("danger"):
         return "danger_rule" if before.change.intensifies else None
     if set(after.barred) - set(before.barred) and before.change.intensifies:

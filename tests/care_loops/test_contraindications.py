@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,6 +16,7 @@ from care_loops.contraindications import PREDICATES, Predicate, check, reference
 from care_loops.domain.changes import ChangeKind, Severity
 from care_loops.domain.record import ConditionKind, DrugClass, Pregnancy, Sex
 from care_loops.pathways.hypertension.tables_therapy import contraindications, rulebook
+from tests.care_loops.clinic import data_set
 from tests.care_loops.therapy_cases import FORMULARY, NAMES, change, patient, well
 
 TABLE = contraindications()
@@ -130,10 +130,7 @@ def test_in_pregnancy_and_six_weeks_after_every_class_is_stopped(name, word, pre
 
 
 def pregnant_women() -> list[dict[str, str]]:
-    folder = Path(os.environ.get("CLINAIOPS_DATA", "../shared/data")) / "bp_clinic_preg"
-    if not folder.parent.exists():
-        pytest.skip("data set bp_clinic_preg is not here")
-    with (folder / "bp_preg.csv").open(newline="", encoding="utf-8-sig") as file:
+    with (data_set("bp_clinic_preg") / "bp_preg.csv").open(newline="", encoding="utf-8-sig") as file:
         return [row for row in csv.DictReader(file) if row["SBP_0"].strip().isdigit()]
 
 

@@ -11,6 +11,7 @@ from care_loops.domain.loops import LoopState
 from care_loops.domain.record import LabKind, SymptomKind
 from care_loops.domain.units import MmHg
 from care_loops.models import Loop
+from care_loops.pathways.hypertension import predictors
 from care_loops.services import (
     NewLab,
     NewSymptom,
@@ -51,6 +52,20 @@ def direct(hospital: Hospital) -> Loop:  # noqa: F811
 def test_an_ordinary_reading_changes_nothing(hospital, waiting):  # noqa: F811
     hospital.measures(waiting.patient, 148, 90, at=SOON)
     assert after(waiting) == ("with_clinician", "")
+
+
+def test_a_predictor_that_is_down_withdraws_nothing_and_danger_still_does(hospital, waiting, monkeypatch):  # noqa: F811
+    """A broken part in the predictor's place: what it proposed while it was well still stands."""
+
+    def broken(*_: object) -> object:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(predictors.PROTOCOLS, "home_bp", broken)
+    monkeypatch.setattr(predictors, "_BREAKERS", {})
+    hospital.measures(waiting.patient, 148, 90, at=SOON)
+    assert after(waiting) == ("with_clinician", "")
+    hospital.measures(waiting.patient, 192, 110, at=SOON)
+    assert after(waiting) == ("withdrawn", "danger_rule")
 
 
 def test_what_waits_for_the_patient_does_not_count_itself_as_used_up(hospital):  # noqa: F811
