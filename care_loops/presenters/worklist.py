@@ -19,7 +19,7 @@ from .changes import change_shown, pressure
 class Tab(StrEnum):
     """What of the worklist is shown."""
 
-    TODO = "todo"
+    NEEDS_A_PERSON = "needs_a_person"
     ALERTS = "alerts"
     RECOMMENDATIONS = "recommendations"
     SYMPTOMS = "symptoms"
@@ -28,14 +28,14 @@ class Tab(StrEnum):
 
 
 _IN_TAB: Mapping[Tab, Callable[[WorkItem], bool]] = {
-    Tab.TODO: lambda item: item.kind is not ItemKind.WITHHELD and not _only_informs(item),
+    Tab.NEEDS_A_PERSON: lambda item: item.kind is not ItemKind.WITHHELD and not _only_informs(item),
     Tab.ALERTS: lambda item: item.kind is ItemKind.ALERT,
     Tab.RECOMMENDATIONS: lambda item: item.kind is ItemKind.RECOMMENDATION,
     Tab.SYMPTOMS: lambda item: item.kind is ItemKind.SYMPTOM,
     Tab.WITHHELD: lambda item: item.kind is ItemKind.WITHHELD,
 }
 _NAMES: Mapping[Tab, str] = {
-    Tab.TODO: "Needs a person",
+    Tab.NEEDS_A_PERSON: "Needs a person",
     Tab.ALERTS: "Alerts",
     Tab.RECOMMENDATIONS: "Recommendations",
     Tab.SYMPTOMS: "Symptoms",
@@ -43,7 +43,7 @@ _NAMES: Mapping[Tab, str] = {
     Tab.PATIENTS: "All my patients",
 }
 _EMPTY: Mapping[Tab, tuple[str, str]] = {
-    Tab.TODO: ("Nothing waits for you", "New readings, alerts and proposals appear here by themselves."),
+    Tab.NEEDS_A_PERSON: ("Nothing waits for you", "New readings, alerts and proposals appear here by themselves."),
     Tab.ALERTS: ("No open alerts", "Danger rules go on running without any model."),
     Tab.RECOMMENDATIONS: ("No recommendation waits for a decision", "Each closes with a decision or expires."),
     Tab.SYMPTOMS: ("No symptom waits for review", "A reported side effect pauses automation for that drug at once."),

@@ -43,11 +43,7 @@ class StrictSerializer(serializers.Serializer[Any]):
 
 
 class OneType:
-    """A field that says for the API's description which JSON type it takes."""
-
-    def described(self) -> dict[str, Any]:
-        """As JSON Schema has it."""
-        raise NotImplementedError
+    """The mark of a field that says, in `described`, which JSON Schema it takes: the API's description asks it."""
 
 
 class StrictNumber(OneType, serializers.Field[Decimal, Any, Any, Any]):

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from audit.domain import Cap, Esign, ModelRef, Purpose
 from governance.services import Acting
 
-from ..domain.loops import LoopState
-from ..models import Boundary, Decision, Loop, Step
+from ..domain.evidence import Evidence, Outcome
+from ..domain.loops import LoopState, Origin
+from ..freeze import digest, freeze
+from ..models import Boundary, Decision, Loop, Patient, Step
 from ..policies import AlreadyDecided, NotNow, check_can_enter
 from ..transitions import check_move
 from .events import note
@@ -55,6 +57,42 @@ EVENT: dict[LoopState, str] = {
     LoopState.WITHDRAWN: "recommendation.withdrawn",
     LoopState.DONE: "recommendation.done",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """How a loop begins: who began it, the key of its window, when it is due and how long it stands."""
+
+    origin: Origin
+    key: str
+    due_in: timedelta
+    stands_for: timedelta
+
+
+def new_loop(patient: Patient, evidence: Evidence, outcome: Outcome, opened: Opened, *, now: datetime) -> Loop:
+    """A loop with its evidence frozen. It has no row yet: `enter` gives it its first state and saves it."""
+    frozen, model = freeze(evidence), evidence.model if opened.origin is Origin.PROPOSAL else None
+    return Loop(
+        id=uuid4(),
+        patient=patient,
+        pathway=evidence.pathway,
+        origin=opened.origin.value,
+        window_key=opened.key,
+        opened_at=now,
+        due_at=now + opened.due_in,
+        expires_at=now + opened.stands_for,
+        evidence=frozen,
+        evidence_digest=digest(frozen),
+        outcome=freeze(outcome),
+        tier=outcome.tier,
+        withheld_reason="",
+        change_kind=outcome.change.kind.value,
+        model_name=model.name if model else "",
+        model_version=model.version if model else "",
+        model_digest=model.digest if model else "",
+        state="",
+        version=0,
+    )
 
 
 def lock(loop_id: UUID | str) -> Loop:

@@ -25,7 +25,7 @@ from ..contraindications import Predicate
 from ..domain.changes import STAY, Candidate, Change, ChangeKind, Severity
 from ..domain.evidence import Evidence, Outcome, candidate_key
 from ..domain.loops import DecisionKind, LoopState, Origin
-from ..freeze import digest, freeze
+from ..freeze import freeze
 from ..models import Loop, Patient
 from ..pathways.hypertension.rules import rules, tables
 from ..policies import NotNow
@@ -36,7 +36,7 @@ from ..selectors.evidence import assemble
 from ..selectors.record import record_ids
 from ..transitions import OPEN
 from .decide import DecisionInput, check_reason, pick, sign_decision
-from .moves import Why, enter, lock
+from .moves import Opened, Why, enter, lock, new_loop
 from .whose import locked_record
 from .windows import PATHWAY, STANDS_FOR, withdraw
 
@@ -123,7 +123,6 @@ def _make_room(patient: Patient, *, by: Acting, now: datetime) -> None:
 
 
 def _open(patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate, *, by: Acting, now: datetime) -> Loop:
-    frozen = freeze(evidence)
     outcome = Outcome(
         withheld=None,
         detail=(ORDERED,),
@@ -137,24 +136,8 @@ def _open(patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate
         tier_reasons=(ORDERED,),
         windows=seen.windows,
     )
-    loop = Loop(
-        id=uuid4(),
-        patient=patient,
-        pathway=PATHWAY,
-        origin=Origin.ORDER.value,
-        window_key=f"{Origin.ORDER.value}:{uuid4()}",
-        opened_at=now,
-        due_at=now + STANDS_FOR,
-        expires_at=now + STANDS_FOR,
-        evidence=frozen,
-        evidence_digest=digest(frozen),
-        outcome=freeze(outcome),
-        tier=outcome.tier,
-        withheld_reason="",
-        change_kind=candidate.change.kind.value,
-        state="",
-        version=0,
-    )
+    opened = Opened(Origin.ORDER, f"{Origin.ORDER.value}:{uuid4()}", due_in=STANDS_FOR, stands_for=STANDS_FOR)
+    loop = new_loop(patient, evidence, outcome, opened, now=now)
     payload = {"evidence_sha256": loop.evidence_digest, "change": freeze(candidate.change)}
     enter(loop, LoopState.PROPOSED, by=by, now=now, why=Why(payload=payload))
     enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(reason=ORDERED))

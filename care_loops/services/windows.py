@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
@@ -25,7 +25,7 @@ from models.serving import ModelDown
 from ..domain.changes import STAY
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import LoopState, Origin
-from ..freeze import digest, freeze, thaw
+from ..freeze import freeze, thaw
 from ..models import Boundary, Loop, Patient
 from ..pathways.hypertension import predictors
 from ..pathways.hypertension.rules import rules, tables
@@ -35,7 +35,7 @@ from ..selectors.evidence import assemble
 from ..selectors.record import record_ids, whole
 from ..transitions import OPEN
 from .danger import danger_of_average
-from .moves import Why, enter, lock
+from .moves import Opened, Why, enter, lock, new_loop
 from .outcomes import push_example
 from .visits import plan_by_rule
 from .whose import locked_record
@@ -116,31 +116,12 @@ def withdraw(loop: Loop, reason: str, *, by: Acting, now: datetime) -> None:
 
 
 def _open(patient: Patient, key: str, evidence: Evidence, outcome: Outcome, *, by: Acting, now: datetime) -> Loop:
-    """The loop with its frozen evidence, proposed and then routed."""
-    frozen = freeze(evidence)
+    """The loop of a closed window, proposed and then routed."""
+    opened = Opened(Origin.PROPOSAL, key, due_in=DUE_IN.get(outcome.tier, STANDS_FOR), stands_for=STANDS_FOR)
+    loop = new_loop(patient, evidence, outcome, opened, now=now)
+    if outcome.tier == Tier.PATIENT_MAY_ACT.value:
+        loop.boundary = _boundary_of(evidence)
     model = evidence.model
-    loop = Loop(
-        id=uuid4(),
-        patient=patient,
-        pathway=evidence.pathway,
-        origin=Origin.PROPOSAL.value,
-        window_key=key,
-        opened_at=now,
-        due_at=now + DUE_IN.get(outcome.tier, STANDS_FOR),
-        expires_at=now + STANDS_FOR,
-        evidence=frozen,
-        evidence_digest=digest(frozen),
-        outcome=freeze(outcome),
-        tier=outcome.tier,
-        withheld_reason="",
-        change_kind=outcome.change.kind.value,
-        model_name=model.name if model else "",
-        model_version=model.version if model else "",
-        model_digest=model.digest if model else "",
-        boundary=_boundary_of(evidence) if outcome.tier == "patient_may_act" else None,
-        state="",
-        version=0,
-    )
     audited = AuditedModel(
         id=model.name if model else "none",
         version=model.version if model else "none",

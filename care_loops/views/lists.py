@@ -62,8 +62,8 @@ def _exists(path: str) -> bool:
 def worklist_page(request: StaffRequest) -> HttpResponse:
     """What waits, most urgent first."""
     require(request, Permission.SEE_WORKLIST)
-    asked = request.GET.get("show", Tab.TODO.value)
-    tab = Tab(asked) if asked in set(Tab) else Tab.TODO
+    asked = request.GET.get("show", Tab.NEEDS_A_PERSON.value)
+    tab = Tab(asked) if asked in set(Tab) else Tab.NEEDS_A_PERSON
     record_listing("worklist", by=request.acting, now=request.now)
     found = worklist(request.acting, now=request.now)
     shown = worklist_shown(found, tab=tab, query=request.GET.get("q", "")[:80].strip(), now=request.now)
