@@ -32,7 +32,6 @@ class Alert(models.Model):
     unverified = models.BooleanField()
     asks = ArrayField(models.CharField(max_length=40), default=list)
     rules = ArrayField(models.CharField(max_length=40), default=list)
-    words = models.TextField()
     measured_at = models.DateTimeField()
     received_at = models.DateTimeField()
     raised_at = models.DateTimeField()

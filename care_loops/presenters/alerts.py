@@ -44,7 +44,7 @@ def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now:
         look=alert.severity,
         severity=words.severity(alert.severity),
         name=words.alert_kind(alert.kind),
-        found=evidence_words(evidence) or alert.words,
+        found=evidence_words(evidence),
         measured=f"{times.clock(alert.measured_at, zone)} ({times.ago(alert.measured_at, now=now)})",
         since=times.ago(alert.raised_at, now=now),
         times=times.plural(alert.occurrences, "finding"),

@@ -89,7 +89,6 @@ def _raise(
         unverified=finding.unverified,
         asks=[ask.value for ask in finding.asks],
         rules=list(finding.rules),
-        words="",
         measured_at=measured_at,
         received_at=received_at,
         raised_at=now,

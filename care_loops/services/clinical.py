@@ -160,7 +160,7 @@ def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> R
             taken_at=new.taken_at,
             entry=entry.entry_id,
         )
-        seen = danger_of_lab(patient, row, by=by, now=now, received_at=now)
+        seen = danger_of_lab(patient, row, by=by, now=now)
         look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 
@@ -200,7 +200,7 @@ def record_symptom(patient_id: UUID, new: NewSymptom, *, by: Acting, now: dateti
                 reason="side_effect_reported",
                 payload={"ingredient": new.suspected_ingredient},
             )
-        seen = danger_of_symptom(patient, row, by=by, now=now, received_at=now)
+        seen = danger_of_symptom(patient, row, by=by, now=now)
         look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 
@@ -261,7 +261,7 @@ def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: da
             active=new.active,
             entry=entry.entry_id,
         )
-        seen = danger_of_state(patient, by=by, now=now, received_at=now)
+        seen = danger_of_state(patient, by=by, now=now)
         look_again(patient.pk)
         return Recorded(row_id, new=True, seen=seen)
 
@@ -315,7 +315,7 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
         )
         row.entry = entry.entry_id
         row.save(force_insert=True)
-        seen = danger_of_state(patient, by=by, now=now, received_at=now)
+        seen = danger_of_state(patient, by=by, now=now)
         look_again(patient.pk)
         return Recorded(row.pk, new=True, seen=seen)
 

@@ -51,15 +51,15 @@ def danger_of_readings(
     return tuple(seen)
 
 
-def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
+def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on a stored laboratory result."""
     lab = Lab(lab_id=str(row.pk), kind=LabKind(row.kind), value=row.value, taken_at=row.taken_at)
     table = danger_table()
     found = assess(lab, danger_context(patient, now=now, table=table), received_at=now, table=table)
-    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at)
+    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=now)
 
 
-def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
+def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on a stored symptom."""
     symptom = SymptomReport(
         symptom_id=str(row.pk),
@@ -69,7 +69,7 @@ def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: dat
     )
     table = danger_table()
     found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
-    return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=received_at)
+    return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=now)
 
 
 def danger_of_average(patient: Patient, average: Average, *, window: str, by: Acting, now: datetime) -> Seen:
@@ -80,12 +80,12 @@ def danger_of_average(patient: Patient, average: Average, *, window: str, by: Ac
     return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
 
 
-def danger_of_state(patient: Patient, *, by: Acting, now: datetime, received_at: datetime) -> Seen:
+def danger_of_state(patient: Patient, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on what is known of the person: asked whenever pregnancy or regimen may have changed."""
     table = danger_table()
     context: Context = danger_context(patient, now=now, table=table)
     found = assess_record(context, received_at=now, table=table)
-    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=received_at)
+    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
 
 
 def _raise(

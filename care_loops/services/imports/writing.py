@@ -185,12 +185,12 @@ class _Writer:
             self._look_at_person(self.as_of)
 
     def _look_at_person(self, at: datetime) -> None:
-        danger_of_state(self.patient, by=self.by, now=at, received_at=at)
+        danger_of_state(self.patient, by=self.by, now=at)
 
     def _look_at_lab(self, row: Lab, at: datetime) -> None:
         window = timedelta(days=float(danger_table().windows.bar_days))
         if at - row.taken_at <= window:
-            danger_of_lab(self.patient, row, by=self.by, now=at, received_at=at)
+            danger_of_lab(self.patient, row, by=self.by, now=at)
 
     def _conditions(self, origin: Origin) -> list[Condition]:
         ledger = Ledger()
