@@ -59,6 +59,7 @@ def _record() -> Iterator[Kind]:
 def _care() -> Iterator[Kind]:
     yield from _kinds("target", "signed superseded", "subject", "payload")
     yield from _kinds("boundary", "signed superseded withdrawn", "subject", "payload")
+    yield from _kinds("alert_limits", "signed", "subject", "payload")
     yield from _kinds("operating_mode", "set", "payload")
     yield from _kinds("automation", "paused resumed", "subject", "reason_code")
     yield from _kinds("window", "closed", "subject", "payload")
@@ -111,7 +112,9 @@ def _governance() -> Iterator[Kind]:
 
 def _log() -> Iterator[Kind]:
     yield from _kinds("log", "genesis", "payload", payload=("origin", "vkey"))
-    yield from _kinds("log", "key_rotated verified restored", "payload")
+    yield from _kinds("log", "key_rotated", "payload", payload=("old", "new"))
+    yield from _kinds("log", "verified restored", "payload")
+    yield from _kinds("log", "drift_seen", "payload", payload=("found",))
     yield from _kinds("key", "created rotated revoked destroyed")
     yield from _kinds("payload", "shredded", "reason_code")
     yield from _kinds("export", "made", "payload")

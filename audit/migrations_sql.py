@@ -27,6 +27,8 @@ EVIDENCE = (
     "audit_treestate",
     "audit_tile",
     "audit_checkpoint",
+    "audit_cosignature",
+    "audit_timestamp",
 )
 WORKING = ("audit_idempotencykey", "audit_outbox", "audit_inbox", "audit_denialtally")
 
@@ -39,6 +41,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_treestate": "SELECT",
         "audit_tile": "SELECT",
         "audit_checkpoint": "SELECT",
+        "audit_cosignature": "SELECT",
+        "audit_timestamp": "SELECT",
         "audit_idempotencykey": "SELECT, INSERT, DELETE",
         "audit_outbox": "SELECT, INSERT, UPDATE (attempts, available_at, sent_at, parked_at, last_error)",
         "audit_inbox": "SELECT, INSERT",
@@ -50,6 +54,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_treestate": "SELECT, INSERT",
         "audit_tile": "SELECT, INSERT",
         "audit_checkpoint": "SELECT, INSERT",
+        "audit_cosignature": "SELECT, INSERT",
+        "audit_timestamp": "SELECT, INSERT",
     },
 }
 
@@ -97,11 +103,31 @@ def guard(_apps: Any, schema_editor: Any) -> None:
         cursor.execute("SELECT current_schema()")
         schema = quote(cursor.fetchone()[0])
         cursor.execute(FUNCTIONS.replace("{schema}", schema))
-        for table in EVIDENCE:
+        for table in _here(cursor, EVIDENCE):
             rows = "UPDATE" if table == "audit_pending" else "UPDATE OR DELETE"
             cursor.execute(_trigger(table, f"{table}_no_change", rows, "ROW", "audit_refuse"))
             cursor.execute(_trigger(table, f"{table}_no_truncate", "TRUNCATE", "STATEMENT", "audit_refuse"))
         cursor.execute(_trigger("audit_pending", "audit_pending_leaves", "DELETE", "ROW", "audit_pending_leaves"))
+
+
+def guard_tables(*tables: str) -> migrations.RunPython:
+    """An operation for a later migration: its new evidence tables get their guards and every table its rights."""
+
+    def forwards(apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            for table in tables:
+                cursor.execute(_trigger(table, f"{table}_no_change", "UPDATE OR DELETE", "ROW", "audit_refuse"))
+                cursor.execute(_trigger(table, f"{table}_no_truncate", "TRUNCATE", "STATEMENT", "audit_refuse"))
+        set_rights(apps, schema_editor)
+
+    return migrations.RunPython(forwards, migrations.RunPython.noop)
+
+
+def _here(cursor: Any, tables: tuple[str, ...]) -> list[str]:
+    """Those of the tables that exist by now: a later migration brings its own."""
+    cursor.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL", [list(tables)])
+    found = {name for (name,) in cursor.fetchall()}
+    return [table for table in tables if table in found]
 
 
 def _trigger(table: str, name: str, events: str, level: str, function: str) -> str:
@@ -138,13 +164,14 @@ def set_rights(_apps: Any, schema_editor: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")
         (owner,) = cursor.fetchone()
-        for table in (*EVIDENCE, *WORKING):
+        tables = _here(cursor, (*EVIDENCE, *WORKING))
+        for table in tables:
             cursor.execute(f"REVOKE ALL ON {table} FROM PUBLIC")
         for part, role in role_names().items():
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
             if role == owner or cursor.fetchone() is None:
                 continue
-            for table in (*EVIDENCE, *WORKING):
+            for table in tables:
                 cursor.execute(f"REVOKE ALL ON {table} FROM {quote(role)}")
                 if granted := GRANTS[part].get(table):
                     cursor.execute(f"GRANT {granted} ON {table} TO {quote(role)}")

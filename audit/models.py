@@ -1,8 +1,9 @@
 """The tables of the record. Evidence is only ever added; no table here knows, or is known by, another app's table.
 
 The rules
- * Evidence (Pending, ObjectVersion, Payload, Entry, TreeState, Tile, Checkpoint): INSERT and SELECT only, held by
-   rights and by triggers (SECURITY 1.2). The one DELETE is of a pending row that already stands in Entry.
+ * Evidence (Pending, ObjectVersion, Payload, Entry, TreeState, Tile, Checkpoint, Cosignature, Timestamp): INSERT and
+   SELECT only, held by rights and by triggers (SECURITY 1.2). The one DELETE is of a pending row that already stands
+   in Entry.
  * Working tables (IdempotencyKey, Outbox, Inbox, DenialTally) have the narrow grants they need.
  * Leaf bytes are kept exactly (bytea), never as JSONB (SECURITY 3.3).
  * Columns of Entry beside the leaf repeat what the leaf says, to be searched; verification compares them.
@@ -136,6 +137,25 @@ class Checkpoint(models.Model):
     root = models.BinaryField()
     note = models.BinaryField()
     key_name = models.CharField(max_length=255)
+    at = models.DateTimeField(db_default=Now())
+
+
+class Cosignature(models.Model):
+    """A witness's signature line under the checkpoint of that size, exactly as it was answered."""
+
+    pk = models.CompositePrimaryKey("size", "key_name")
+    size = models.BigIntegerField()
+    key_name = models.CharField(max_length=255)
+    line = models.BinaryField()
+    at = models.DateTimeField(db_default=Now())
+
+
+class Timestamp(models.Model):
+    """A timestamp token (RFC 3161) over the checkpoint of that size; `authority` is where it was asked for."""
+
+    size = models.BigIntegerField(primary_key=True)
+    authority = models.CharField(max_length=255)
+    token = models.BinaryField()
     at = models.DateTimeField(db_default=Now())
 
 

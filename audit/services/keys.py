@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
 from audit.entries import check_origin
+from audit.notes import VerifierKey
 from audit.selectors import holds
 
 
@@ -52,6 +53,23 @@ def log_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir(), "log.key", _draw_key, "audit_checkpoint"))
 
 
+def statement_key() -> Ed25519PrivateKey:
+    """The key that signs what we promise and hand out: receipts, manifests of exports. One lost is made anew: what the
+    old one signed still verifies by the old public half, which the log's genesis and the policy file name.
+    """
+    return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir(), "statement.key", _draw_key, None))
+
+
+def statement_name() -> str:
+    """The name under which statements are signed."""
+    return f"{origin()}/statement"
+
+
+def statement_vkey() -> VerifierKey:
+    """The public half of `statement_key` under its name."""
+    return VerifierKey(statement_name(), statement_key().public_key().public_bytes_raw())
+
+
 def _draw_origin() -> bytes:
     return b"clinaiops.invalid/log/" + secrets.token_hex(8).encode()
 
@@ -61,13 +79,13 @@ def _draw_key() -> bytes:
 
 
 @lru_cache(maxsize=16)
-def _kept(folder: Path, name: str, draw: Callable[[], bytes], made_with_it: str) -> bytes:
+def _kept(folder: Path, name: str, draw: Callable[[], bytes], made_with_it: str | None) -> bytes:
     """The secret of that name, drawn now if there is none and nothing in the record was made with one."""
     path = folder / name
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        if holds(made_with_it):
+        if made_with_it and holds(made_with_it):
             raise KeyLost(f"{path} is missing, and the record was begun with it: put it back") from None
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")

@@ -23,6 +23,8 @@ COLUMN = {
     "audit_treestate": "root",
     "audit_tile": "root",
     "audit_checkpoint": "note",
+    "audit_cosignature": "line",
+    "audit_timestamp": "token",
     "audit_idempotencykey": "body",
     "audit_outbox": "payload",
     "audit_inbox": "at",
@@ -66,6 +68,8 @@ ALLOWED = {
         "audit_treestate": {"select"},
         "audit_tile": {"select"},
         "audit_checkpoint": {"select"},
+        "audit_cosignature": {"select"},
+        "audit_timestamp": {"select"},
         "audit_idempotencykey": ADD | {"delete", "lock"},
         "audit_outbox": ADD,  # UPDATE of the columns of delivery only: not of what is delivered
         "audit_inbox": ADD,
@@ -77,6 +81,8 @@ ALLOWED = {
         "audit_treestate": ADD,
         "audit_tile": ADD,
         "audit_checkpoint": ADD,
+        "audit_cosignature": ADD,
+        "audit_timestamp": ADD,
     },
 }
 
@@ -130,6 +136,9 @@ def _filled() -> None:
     record(*[event(f"loop-{n}") for n in range(256)])
     sequence_until_empty()
     record(event("pending"))
+    with connections["sequencer"].cursor() as cursor:
+        cursor.execute("INSERT INTO audit_cosignature (size, key_name, line) VALUES (256, 'w', 'x')")
+        cursor.execute("INSERT INTO audit_timestamp (size, authority, token) VALUES (256, 'a', 'x')")
 
 
 def _rows(table: str) -> int:
