@@ -89,6 +89,7 @@ class Permission(StrEnum):
     RECALL = "recall"
     SIGN_TARGET = "sign_target"
     SIGN_BOUNDARY = "sign_boundary"
+    SIGN_ALERT_LIMITS = "sign_alert_limits"
     CONFIRM_PRESCRIPTION = "confirm_prescription"
     ACKNOWLEDGE_ALERT = "acknowledge_alert"
     DISPOSE_ALERT = "dispose_alert"

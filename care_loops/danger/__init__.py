@@ -18,6 +18,7 @@ from __future__ import annotations
 from .assess import assess, assess_average, assess_record, counted_as
 from .bars import bars, scopes
 from .evidence import Context, Event
+from .personal import LimitName, as_rows, crossed, loosened, narrowed, site_limit
 from .reference import reference_rows
 from .table import (
     Component,
@@ -29,7 +30,6 @@ from .table import (
     Test,
     When,
     escalation,
-    narrowed,
 )
 
 __all__ = [
@@ -40,16 +40,21 @@ __all__ = [
     "DangerWindows",
     "Effects",
     "Event",
+    "LimitName",
     "Population",
     "Test",
     "When",
+    "as_rows",
     "assess",
     "assess_average",
     "assess_record",
     "bars",
     "counted_as",
+    "crossed",
     "escalation",
+    "loosened",
     "narrowed",
     "reference_rows",
     "scopes",
+    "site_limit",
 ]

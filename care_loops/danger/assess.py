@@ -88,6 +88,7 @@ def _finding(hit: Hit, table: DangerTable, received_at: datetime) -> Finding:
         evidence=hit.evidence,
         rules=(hit.rule.rule,),
         sources=(hit.rule.source,),
+        limits=(hit.rule.signed_limit,) if hit.rule.signed_limit else (),
     )
 
 
@@ -144,6 +145,7 @@ def _merged(same: list[Finding]) -> Finding:
         evidence=_joined(*(f.evidence for f in said)),
         rules=_joined(*(f.rules for f in said)),
         sources=_joined(*(f.sources for f in said)),
+        limits=_joined(*(f.limits for f in said)),
     )
 
 

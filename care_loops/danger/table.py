@@ -3,13 +3,13 @@
 Rules
  * One row, one rule, one boundary, written once: `compare` and `value` (CLINICAL 1.3, boundary convention).
  * A row names what it needs (`When`); what it does not name, it does not need.
- * A patient's own limits can only narrow: alarm earlier, never later.
+ * A patient's own limits can only narrow: alarm earlier, never later (`personal`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from operator import ge, gt, le, lt
@@ -86,6 +86,7 @@ class DangerRule:
 
     `guard` must hold beside `test`. `drug_classes`: one of them is taken; `unknown_drugs_count`: or the regimen is not
     fully known. `of`: rows of which a reading must be one. `within_days`, `consecutive`: how two readings may lie.
+    `signed_limit`: the limits signed for this person that its boundary comes from; empty: the site's.
     """
 
     rule: str
@@ -103,6 +104,7 @@ class DangerRule:
     consecutive: bool
     effects: Effects
     source: Source
+    signed_limit: str = ""
 
     def __post_init__(self) -> None:
         lacks = [what for what, whens in _NEEDS.items() if self.when in whens and not getattr(self, what)]
@@ -162,23 +164,6 @@ class DangerTable:
     def of(self, when: When) -> tuple[DangerRule, ...]:
         """The rules that look at one thing."""
         return self._by_when[when]
-
-
-def narrowed(table: DangerTable, personal: Mapping[str, Decimal]) -> DangerTable:
-    """The table with a patient's own boundaries, by row. One that would alarm later than the table is a bug."""
-    unknown = set(personal) - {rule.rule for rule in table.rules if rule.test is not None}
-    if unknown:
-        raise ValueError(f"no boundary to narrow: {', '.join(sorted(unknown))}")
-    return replace(table, rules=tuple(_narrowed(rule, personal.get(rule.rule)) for rule in table.rules))
-
-
-def _narrowed(rule: DangerRule, value: Decimal | None) -> DangerRule:
-    if value is None or rule.test is None:
-        return rule
-    later = value > rule.test.value if rule.test.compare.startswith(">") else value < rule.test.value
-    if later:
-        raise ValueError(f"{rule.rule}: {value} would alarm later than {rule.test.value}")
-    return replace(rule, test=replace(rule.test, value=value))
 
 
 def escalation(severity: AlertSeverity, table: DangerTable) -> tuple[EscalationStep, ...]:

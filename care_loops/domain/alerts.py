@@ -84,7 +84,8 @@ class Finding:
 
     `page`: wake somebody now. `lock`: the danger lock. `bars`: what is stopped while the evidence is in the window.
     `same_day_item`: a clinician looks today. `unverified`: not yet confirmed by a second cuff reading. `historic`:
-    older than the danger window; it stops nothing and pages nobody.
+    older than the danger window; it stops nothing and pages nobody. `limits`: those signed for this patient by which a
+    rule spoke.
     """
 
     kind: AlertKind
@@ -99,16 +100,7 @@ class Finding:
     evidence: tuple[str, ...]
     rules: tuple[str, ...]
     sources: tuple[Source, ...]
-
-    @property
-    def bar_up(self) -> bool:
-        """Whether increases are barred."""
-        return Scope.UP_TITRATION in self.bars
-
-    @property
-    def bar_patient(self) -> bool:
-        """Whether everything patient-facing is barred."""
-        return Scope.PATIENT_FACING in self.bars
+    limits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

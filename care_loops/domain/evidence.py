@@ -18,6 +18,7 @@ from .provenance import TableRef
 from .readings import Reading, WindowResult
 from .record import (
     Adherence,
+    AlertLimits,
     Boundary,
     CurrentConsent,
     Lab,
@@ -81,6 +82,7 @@ class Evidence:
     model: ModelRef | None
     model_fault: str | None
     tables: tuple[TableRef, ...]
+    alert_limits: tuple[AlertLimits, ...] = ()  # absent where frozen before any could be signed: then there were none
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,30 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class AlertLimit:
+    """A boundary signed for one patient: the row of the danger table, and the value in that row's unit."""
+
+    rule: str
+    value: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLimits:
+    """Where this patient's alerts speak earlier than the site's (HTN-06). Without a row the site's boundary holds."""
+
+    limits_id: str
+    version: int
+    limits: tuple[AlertLimit, ...]
+    signed_by: str
+    signed_at: datetime
+
+    @property
+    def ref(self) -> str:
+        """How a finding names them: identifier and version."""
+        return f"{self.limits_id}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True)
 class AllowedDrug:
     """What the boundary lets the patient do for one drug: up to `max_daily_dose`, in `products` (RxNorm SCD)."""
 

@@ -9,16 +9,17 @@ Rules
 from __future__ import annotations
 
 from .alerts import Alert, AlertEvent
-from .limits import Boundary, BoundaryDrug, Target
+from .limits import AlertLimits, Boundary, BoundaryDrug, Target
 from .loops import Decision, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview
 from .people import CarerLink, CareTeamMember, Consent, Merge, Patient
-from .record import Allergy, Condition, FirstIntake, ImportRefusal, RegimenEntry
-from .visits import VisitPlan
+from .record import Allergy, Condition, FirstIntake, ImportRefusal, ImportRun, ImportStage, RegimenEntry
+from .visits import Reminder, Visit, VisitPlan
 
 __all__ = [
     "Alert",
     "AlertEvent",
+    "AlertLimits",
     "Allergy",
     "BloodPressure",
     "Boundary",
@@ -31,6 +32,8 @@ __all__ = [
     "Decision",
     "FirstIntake",
     "ImportRefusal",
+    "ImportRun",
+    "ImportStage",
     "IntakeLog",
     "Lab",
     "Loop",
@@ -38,10 +41,12 @@ __all__ = [
     "Message",
     "Patient",
     "RegimenEntry",
+    "Reminder",
     "SensorSample",
     "Step",
     "Symptom",
     "SymptomReview",
     "Target",
+    "Visit",
     "VisitPlan",
 ]

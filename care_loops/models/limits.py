@@ -1,4 +1,4 @@
-"""What a clinician signed for a patient: the target, and the boundary within which small changes may go direct."""
+"""What a clinician signed for a patient: target, alert limits, and the boundary of what may go direct."""
 
 from __future__ import annotations
 
@@ -29,6 +29,38 @@ class Target(models.Model):
             models.CheckConstraint(
                 name="target_systolic_above_diastolic",
                 condition=models.Q(systolic_below__gt=models.F("diastolic_below")),
+            ),
+        ]
+
+
+class AlertLimits(models.Model):
+    """Where this patient's alerts speak earlier than the site's (HTN-06). A new version supersedes; none is edited.
+
+    Pressures in mmHg, heart rates per minute; a limit that is null is the site's own.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="alert_limits")
+    version = models.PositiveIntegerField()
+    crisis_systolic = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    crisis_diastolic = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    low_systolic = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    low_diastolic = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    slow_pulse = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    fast_pulse = models.DecimalField(max_digits=5, decimal_places=1, null=True)
+    signed_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    signed_at = models.DateTimeField()
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+")
+    entry = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="alert_limits_version_once", fields=["patient", "version"]),
+            models.CheckConstraint(
+                name="alert_limits_low_under_high",
+                condition=models.Q(low_systolic__lt=models.F("crisis_systolic"))
+                & models.Q(low_diastolic__lt=models.F("crisis_diastolic"))
+                & models.Q(slow_pulse__lt=models.F("fast_pulse")),
             ),
         ]
 

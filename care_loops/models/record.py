@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.db import models
 
 from ..domain.record import ConditionKind, DrugClass
@@ -98,3 +100,30 @@ class ImportRefusal(models.Model):
     body_sha256 = models.CharField(max_length=64, unique=True)
     refused_at = models.DateTimeField()
     entry = models.UUIDField()
+
+
+class ImportRun(models.Model):
+    """One import: from which system, of which bytes. Its stages say how far it came; a broken one is taken up again."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    source_system = models.CharField(max_length=200)
+    input_sha256 = models.CharField(max_length=64)
+    started_at = models.DateTimeField()
+    entry = models.UUIDField()
+
+
+class ImportStage(models.Model):
+    """A stage that is done, with its counts (DAT-03). `place` counts patients within `patient`; elsewhere it is 0."""
+
+    READ, MAPPED, QUARANTINED, PATIENT, FINISHED = "read", "mapped", "quarantined", "patient", "finished"
+    STAGES = (READ, MAPPED, QUARANTINED, PATIENT, FINISHED)
+
+    run = models.ForeignKey(ImportRun, on_delete=models.PROTECT, related_name="stages")
+    stage = models.CharField(max_length=20, choices=[(s, s) for s in STAGES])
+    place = models.PositiveIntegerField()
+    counts = models.JSONField()
+    done_at = models.DateTimeField()
+    entry = models.UUIDField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="import_stage_once", fields=["run", "stage", "place"])]

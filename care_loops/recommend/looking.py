@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from ..averaging import AveragingRule, average, previous_window
 from ..candidates import Rulebook
-from ..danger import Context, DangerTable, bars, scopes
+from ..danger import Context, DangerTable, bars, narrowed, scopes
 from ..domain.alerts import Bar, Scope
 from ..domain.evidence import Evidence
 from ..domain.readings import WindowResult
@@ -68,7 +68,8 @@ def look(evidence: Evidence, rules: Rules) -> Seen:
         changes=evidence.changes,
     )
     newest = windows[0].average
-    standing = bars(context, now=evidence.as_of, table=rules.danger, average=newest)
+    table = narrowed(rules.danger, evidence.alert_limits)
+    standing = bars(context, now=evidence.as_of, table=table, average=newest)
     in_danger = Scope.UP_TITRATION in scopes(standing) or any(
         alert.locks or Scope.UP_TITRATION in alert.bars for alert in evidence.alerts
     )

@@ -21,6 +21,7 @@ from ..freeze import thaw
 from ..models import Alert, Boundary, Loop, Patient, Step
 from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
+from .danger import alert_limits
 
 ALL = Q()
 LOOKS_BACK = timedelta(days=84)  # five windows, each up to its search further back, and the danger window
@@ -67,6 +68,7 @@ def assemble(
         model=ModelRef(version.name, version.version, version.digest) if version else None,
         model_fault=None,
         tables=tuple(tables),
+        alert_limits=alert_limits(patient, now=now),
     )
 
 

@@ -36,7 +36,7 @@ from .enrol import (
     merge_patients,
 )
 from .intake import NewIntake, log_intake
-from .limits import NewBoundary, NewBoundaryDrug, sign_boundary, sign_target
+from .limits import NewBoundary, NewBoundaryDrug, sign_alert_limits, sign_boundary, sign_target
 from .order import OrderInput, order_candidates, write_order
 from .replay import ReplayResult, replay
 from .respond import Answer, deliver, respond
@@ -112,6 +112,7 @@ __all__ = [
     "replay",
     "respond",
     "review_symptom",
+    "sign_alert_limits",
     "sign_boundary",
     "sign_target",
     "take_in",

@@ -289,6 +289,7 @@ def _payload(finding: Finding) -> dict[str, object]:
         "locks": finding.lock,
         "bars": sorted(scope.value for scope in finding.bars),
         "unverified": finding.unverified,
+        "limits": list(finding.limits),
     }
 
 

@@ -2,6 +2,7 @@
 
 Rules
  * The rules look at the evidence as it arrived, before plausibility; this module only gathers, asks and raises.
+ * The patient's own alert limits hold from the moment they are signed (HTN-06).
  * `now` is when they look: the clock of receipt for live evidence, the reading's own time in a replay.
 """
 
@@ -21,8 +22,7 @@ from ..domain.record import Lab, LabKind, SymptomKind, SymptomReport
 from ..models import BloodPressure, Patient
 from ..models import Lab as LabRow
 from ..models import Symptom as SymptomRow
-from ..pathways.hypertension.tables_danger import danger_table
-from ..selectors.danger import danger_context
+from ..selectors.danger import danger_context, danger_table_of
 from ..selectors.record import reading_of
 from .alerts import raise_findings
 
@@ -42,7 +42,7 @@ def danger_of_readings(
     patient: Patient, rows: Sequence[BloodPressure], *, by: Acting, now: datetime, received_at: datetime
 ) -> tuple[Seen, ...]:
     """Run the rules on each stored reading, in order; what is known of the person is read once for all of them."""
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     context = danger_context(patient, now=now, table=table)
     seen = []
     for row in rows:
@@ -54,7 +54,7 @@ def danger_of_readings(
 def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on a stored laboratory result."""
     lab = Lab(lab_id=str(row.pk), kind=LabKind(row.kind), value=row.value, taken_at=row.taken_at)
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     found = assess(lab, danger_context(patient, now=now, table=table), received_at=now, table=table)
     return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=now)
 
@@ -67,14 +67,14 @@ def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: dat
         reported_at=row.felt_at,
         suspected_ingredient=row.suspected_ingredient or None,
     )
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
     return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=now)
 
 
 def danger_of_average(patient: Patient, average: Average, *, window: str, by: Acting, now: datetime) -> Seen:
     """Run the rules on the mean of a window that closes, named `window` in the evidence (CLINICAL 1.3 C9)."""
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     context = danger_context(patient, now=now, table=table)
     found = assess_average(average, window, context, received_at=now, table=table)
     return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
@@ -82,7 +82,7 @@ def danger_of_average(patient: Patient, average: Average, *, window: str, by: Ac
 
 def danger_of_state(patient: Patient, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on what is known of the person: asked whenever pregnancy or regimen may have changed."""
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     context: Context = danger_context(patient, now=now, table=table)
     found = assess_record(context, received_at=now, table=table)
     return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)

@@ -19,9 +19,8 @@ from ..domain.alerts import Scope
 from ..domain.changes import Change
 from ..domain.loops import LoopState, Origin
 from ..models import Alert, Loop, Patient, Symptom
-from ..pathways.hypertension.tables_danger import danger_table
 from ..policies import Changed, HeldForSafety, LimitStops, NotNow
-from ..selectors.danger import danger_context
+from ..selectors.danger import danger_context, danger_table_of
 from ..selectors.evidence import mode_in_force
 from ..selectors.record import agrees, boundary_row, record_ids
 from .again import waits_to_be_looked_at
@@ -47,7 +46,7 @@ def increase_barred(patient: Patient, *, now: datetime) -> bool:
 
 def barred_by_evidence(patient: Patient, *, now: datetime) -> frozenset[Scope]:
     """What the readings, results and symptoms of the danger window bar, asked of them and not of the alerts."""
-    table = danger_table()
+    table = danger_table_of(patient, now=now)
     return scopes(bars(danger_context(patient, now=now, table=table), now=now, table=table))
 
 

@@ -1,13 +1,15 @@
-"""What a clinician signs for a patient: the target and the operating boundary.
+"""What a clinician signs for a patient: the target, alert limits, and the operating boundary.
 
 Rules
  * A new version supersedes; nothing is edited. A boundary starts now or later, never in the past (N1).
+ * Alert limits only narrow the site's: alarm earlier, never later (HTN-06). Left out, the site's number holds.
  * At most three steps and six months (CLINICAL 1.9 row 1); never beyond a drug's guideline maximum (1.6).
  * A drug can be named only when it is in the formulary. The signature holds the digest of what was shown.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -19,12 +21,15 @@ from django.db import transaction
 from governance.domain import BadInput, Permission
 from governance.services import Acting, sign
 
+from ..danger import LimitName, crossed, loosened, site_limit
 from ..domain.units import MmHg
-from ..models import Boundary, BoundaryDrug, Target
+from ..models import AlertLimits, Boundary, BoundaryDrug, Target
+from ..pathways.hypertension.tables_danger import danger_table
 from ..pathways.hypertension.tables_therapy import formulary
 from ..selectors.access import patient_for, role_for
 from .again import look_again
 from .events import note, text
+from .whose import locked_record
 
 MAX_STEPS = 3  # CLINICAL 1.9 row 1
 LONGEST = timedelta(days=180)  # six months, CLINICAL 1.9 row 1
@@ -87,6 +92,58 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
             signature=signature,
             entry=entry.entry_id,
         )
+
+
+def sign_alert_limits(
+    patient_id: UUID, signed: Mapping[LimitName, Decimal], *, by: Acting, now: datetime
+) -> AlertLimits:
+    """Sign a new version of the pressures (mmHg) and rates (per minute) at which this patient's alerts speak."""
+    _check_limits(signed)
+    with transaction.atomic():
+        patient = patient_for(by, patient_id, Permission.SIGN_ALERT_LIMITS, now=now)
+        acted = by.under(role_for(by, patient, Permission.SIGN_ALERT_LIMITS, now=now))
+        patient = locked_record(patient.pk)
+        newest = patient.alert_limits.order_by("-version").values_list("version", flat=True).first()
+        limits_id, version = uuid4(), (newest or 0) + 1
+        record = {
+            "alert_limits": str(limits_id),
+            "patient": str(patient.pk),
+            "version": version,
+            "limits": {name.value: text(signed[name]) for name in LimitName if name in signed},
+            "danger_table": danger_table().version,
+        }
+        signature, esign = sign(record, meaning="sets these alert limits", by=acted, now=now, subject=str(patient.pk))
+        entry = note(
+            "alert_limits.signed",
+            of=("alert_limits", patient.pk, version),
+            by=acted,
+            now=now,
+            patient_id=patient.pk,
+            payload=record,
+            esign=esign,
+        )
+        look_again(patient.pk)
+        return AlertLimits.objects.create(
+            id=limits_id,
+            patient=patient,
+            version=version,
+            **{name.value: signed.get(name) for name in LimitName},
+            signed_by=by.person(),
+            signed_at=now,
+            signature=signature,
+            entry=entry.entry_id,
+        )
+
+
+def _check_limits(signed: Mapping[LimitName, Decimal]) -> None:
+    table = danger_table()
+    for name in loosened(signed, table):
+        site = site_limit(name, table)
+        raise BadInput(
+            f"The site alarms at {site.compare} {site.value}: a limit may only be narrower.", field=name.value
+        )
+    for name in crossed(signed, table):
+        raise BadInput("The low limit must lie under the high one.", field=name.value)
 
 
 def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: datetime) -> Boundary:

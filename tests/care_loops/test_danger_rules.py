@@ -11,9 +11,9 @@ from decimal import Decimal
 
 import pytest
 
-from care_loops.danger import Context, When, assess, counted_as, escalation, narrowed, reference_rows
+from care_loops.danger import Context, When, assess, counted_as, escalation, reference_rows
 from care_loops.danger.reference import HEADINGS
-from care_loops.domain.alerts import AlertKind, AlertSeverity, Ask, Finding
+from care_loops.domain.alerts import AlertKind, AlertSeverity, Ask, Finding, Scope
 from care_loops.domain.record import SymptomKind
 from care_loops.pathways.hypertension import tables_danger
 from care_loops.pathways.hypertension.tables_danger import danger_table
@@ -82,8 +82,7 @@ def test_a_finding_carries_rows_citations_and_evidence():
     assert finding.rules == ("C1.systolic", "C1.diastolic", "C3.repeat_same_day", "C4.consecutive")
     assert set(finding.evidence) == {first.reading_id, second.reading_id}
     assert any("[S17]" in source.citation for source in finding.sources)
-    assert finding.bar_up
-    assert finding.bar_patient
+    assert {Scope.UP_TITRATION, Scope.PATIENT_FACING} <= finding.bars
 
 
 def test_the_gravest_finding_comes_first():
@@ -116,22 +115,6 @@ def test_the_same_upload_again_is_no_repeat():
 def test_how_an_import_counts_a_reading(pressure, age, counted):
     found = assess(reading(*pressure, at=NOW - age), PLAIN, received_at=NOW, table=TABLE)
     assert counted_as(found) == counted
-
-
-def test_pulling_the_alarm_earlier_for_one_patient():
-    own = narrowed(TABLE, {"C1.systolic": Decimal(160), "C7.systolic": Decimal(100)})
-    assert [f.kind for f in assess(reading(160, 80), PLAIN, received_at=NOW, table=own)] == [AlertKind.CRISIS]
-    assert AlertKind.LOW in [f.kind for f in assess(reading(99, 65), PLAIN, received_at=NOW, table=own)]
-    assert assess(reading(160, 80), PLAIN, received_at=NOW, table=TABLE) == ()
-
-
-@pytest.mark.parametrize(
-    ("row", "value", "says"),
-    [("C1.systolic", 181, "later"), ("C7.systolic", 89, "later"), ("C4.consecutive", 3, "no boundary")],
-)
-def test_the_alarm_is_never_pulled_later(row, value, says):
-    with pytest.raises(ValueError, match=says):
-        narrowed(TABLE, {row: Decimal(value)})
 
 
 def test_the_clock_of_escalation_runs_faster_the_graver_it_is():

@@ -18,6 +18,7 @@ write_order          |     t     |     .      |    .    |   .   |       .       
 recall               |     t     |     .      |    .    |   .   |       .       |
 sign_target          |     t     |     .      |    .    |   .   |       .       |
 sign_boundary        |     t     |     .      |    .    |   .   |       .       |
+sign_alert_limits    |     t     |     .      |    .    |   .   |       .       |
 confirm_prescription |     t     |     t      |    .    |   .   |       .       |
 acknowledge_alert    |     t     |     t      |    .    |   .   |       .       |
 dispose_alert        |     t     |     .      |    .    |   .   |       .       |
