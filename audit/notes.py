@@ -133,6 +133,10 @@ class NoteSignature:
     key_id: bytes
     signature: bytes
 
+    def line(self) -> bytes:
+        """The line as it stands in the note."""
+        return f"— {self.name} {_b64(self.key_id + self.signature)}\n".encode()
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
