@@ -13,8 +13,33 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import merkle
 from audit.models import Outbox, Payload
+from audit.witnessed import (
+    Coverage,
+    WitnessStanding,
+    WitnessState,
+    coverage,
+    releases_may_go_on,
+    witness_state,
+)
 
 TILE_WIDTH = 256
+__all__ = [
+    "Coverage",
+    "RecordState",
+    "WitnessStanding",
+    "WitnessState",
+    "count_entries",
+    "coverage",
+    "holds",
+    "next_version",
+    "payload_of",
+    "record_state",
+    "recorded_at",
+    "releases_may_go_on",
+    "subtree_reader",
+    "undelivered",
+    "witness_state",
+]
 
 
 def next_version(object_type: str, object_id: str, *, using: str = DEFAULT_DB_ALIAS) -> int:

@@ -5,8 +5,10 @@ The rules (SECURITY 1.1 table, 3.5 V2 to V8, V11, V12)
    to what is stored beside it, in its tile and in the index of versions; the searched columns say what the leaf says.
  * Entry ids are unique. The versions of an object count from 1 without a gap, each naming the leaf hash before it.
  * A payload answers to the commitment in its leaf; a device batch's readings answer to the root in its payload.
- * The root over the first n leaves is the root of every checkpoint and tree state of size n, signed by the log's key;
-   the last checkpoint covers the last entry.
+ * The root over the first n leaves is the root of every checkpoint and tree state of size n, signed by the log's key of
+   that size; every stored cosignature under it is good. Entries beyond the last checkpoint are counted as unsigned.
+ * A key is replaced by an entry `log.key_rotated` that names the old and the new one; the first checkpoint over that
+   entry is signed by both, those after it by the new one (V13).
  * A checkpoint remembered outside must be a head this log has had. Without one, a log cut back to an older checkpoint,
    or wholly rewritten by someone with the log's key, cannot be told from a good one: nothing inside can show it.
 
@@ -62,6 +64,7 @@ class StoredHead:
     root: bytes
     note: bytes | None
     hashes: bytes = b""
+    cosignatures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ class Bad:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The result. `first_bad` is None exactly when all held; `signed` is the size the last checkpoint vouches for."""
+    """The result. `first_bad` is None exactly when all held; `signed` is the size the last checkpoint vouches for,
+    `cosigned` that of the last checkpoint under which a good cosignature of a known witness is stored.
+    """
 
     entries: int
     root: bytes
@@ -85,11 +90,17 @@ class Report:
     batches_checked: int
     batches_unchecked: int
     first_bad: Bad | None
+    cosigned: int = 0
 
     @property
     def verified(self) -> bool:
         """Whether everything held."""
         return self.first_bad is None
+
+    @property
+    def unsigned(self) -> int:
+        """Entries beyond the last checkpoint: the publisher has not been there yet, or was kept from it."""
+        return self.entries - self.signed
 
 
 class _Wrong(Exception):
@@ -108,12 +119,16 @@ class Verification:
     tiles: Iterator[bytes] = field(default_factory=lambda: iter(()))
     batch_rows: BatchRows | None = None
     remembered: notes.TreeHead | None = None
+    witnesses: Sequence[notes.WitnessKey] = ()
     tree: merkle.CompactRange = field(default_factory=merkle.CompactRange.empty)
     _ids: set[bytes] = field(default_factory=set)
     _last: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     _head: StoredHead | None = None
     _tile: bytes = b""
     _signed: int = 0
+    _cosigned_size: int = 0
+    _key: notes.VerifierKey | None = None
+    _next: notes.VerifierKey | None = None
     _checkpoints: int = 0
     _batches: list[int] = field(default_factory=lambda: [0, 0])
 
@@ -143,7 +158,8 @@ class Verification:
 
     def _report(self, bad: Bad | None) -> Report:
         checked, unchecked = self._batches
-        return Report(self.tree.size, self.tree.root(), self._signed, self._checkpoints, checked, unchecked, bad)
+        size, root = self.tree.size, self.tree.root()
+        return Report(size, root, self._signed, self._checkpoints, checked, unchecked, bad, self._cosigned_size)
 
     # -- one entry ------------------------------------------------------------------------------------------------
 
@@ -221,6 +237,8 @@ class Verification:
             raise _Wrong("payload-keys", ", ".join(sorted(needs)))
         if entry["type"] == BATCH_KIND:
             self._batch(entry["object"], payload)
+        if entry["type"] == "log.key_rotated":
+            self._rotated(payload)
         if entry["type"] == "log.genesis" and payload["vkey"] not in {str(key) for key in self.keys}:
             raise _Wrong("genesis-key", "the log began under another key than the one trusted here")
 
@@ -259,12 +277,48 @@ class Verification:
                 raise _Wrong("tree-state-hashes", f"the range kept at size {size} is another")
             return
         try:
-            said = notes.open_checkpoint(head.note, origin=self.origin, keys=self.keys)
+            said = notes.open_checkpoint(head.note, origin=self.origin, keys=self._keys_here())
+            self._both_signed(head.note)
         except notes.NoteInvalid as err:
             raise _Wrong("checkpoint-note", str(err)) from err
         if (said.size, said.root) != (size, root):
             raise _Wrong("checkpoint-note", "the note states another size or root")
         self._signed, self._checkpoints = size, self._checkpoints + 1
+        self._cosigned(head)
+
+    def _keys_here(self) -> Sequence[notes.VerifierKey]:
+        """The keys that may sign a checkpoint of the size now reached."""
+        return (self._key,) if self._key else self.keys
+
+    def _both_signed(self, note: bytes) -> None:
+        """The first checkpoint after a rotation carries the old key's signature and the new one's."""
+        if self._next is None:
+            return
+        signed = notes.open_note(note, keys=[*self._keys_here(), self._next])[1]
+        if len(signed) < 2:
+            raise notes.NoteInvalid("one-signature", "a rotation is signed by the old key and the new one")
+        self._key, self._next = self._next, None
+
+    def _rotated(self, payload: dict[str, Any]) -> None:
+        """A rotation entry: names the key in force, and the one that follows it."""
+        known = {str(key): key for key in self._keys_here()}
+        if self._next is not None or payload["old"] not in known:
+            raise _Wrong("rotation", "the key it replaces is not the one in force")
+        try:
+            self._key, self._next = known[payload["old"]], notes.VerifierKey.parse(payload["new"])
+        except (notes.NoteInvalid, AttributeError) as err:
+            raise _Wrong("rotation", "the new key cannot be read") from err
+
+    def _cosigned(self, head: StoredHead) -> None:
+        """Every stored cosignature by a witness we know is good; those of others are counted nowhere."""
+        if not head.cosignatures or head.note is None:
+            return
+        try:
+            found = notes.cosignatures(head.note + b"".join(head.cosignatures), witnesses=self.witnesses)
+        except notes.NoteInvalid as err:
+            raise _Wrong("checkpoint-cosignature", str(err)) from err
+        if found:
+            self._cosigned_size = head.size
 
     def _end(self) -> None:
         size = self.tree.size
@@ -272,8 +326,6 @@ class Verification:
             raise _Wrong("checkpoint-beyond", f"a head of size {self._head.size} over a log of {size}")
         if self.remembered and self.remembered.size > size:
             raise _Wrong("remembered-longer", f"{self.remembered.size} entries were seen, {size} are here")
-        if self._signed != size:
-            raise _Wrong("checkpoint-missing", f"no checkpoint of size {size}")
 
 
 def check_tiles(tiles: Iterable[tuple[int, int, bytes, bytes]]) -> Bad | None:
@@ -314,6 +366,8 @@ def as_json(report: Report, *, pending: int) -> str:
             "size": report.entries,
             "root": report.root.hex(),
             "signed": report.signed,
+            "unsigned": report.unsigned,
+            "cosigned": report.cosigned,
             "checkpoints": report.checkpoints,
             "batches": {"checked": report.batches_checked, "unchecked": report.batches_unchecked},
         }

@@ -141,6 +141,12 @@ WSGI_APPLICATION = "config.wsgi.application"
 
 AUTH_USER_MODEL = "governance.User"
 AUDIT_BATCH_ROWS = "care_loops.selectors.batches.rows_of"
+# The signer is a process of its own. With no socket named it is ours to run; so is one local witness on one machine.
+AUDIT_SIGNER_OURS = not os.environ.get("AUDIT_SIGNER_SOCKET")
+AUDIT_SIGNER_SOCKET = os.environ.get("AUDIT_SIGNER_SOCKET") or str(HOME.sockets("signer") / "signer.sock")
+AUDIT_WITNESS_POLICY = os.environ.get("AUDIT_WITNESS_POLICY") or (str(HOME.path / "witness_policy") if EMBEDDED else "")
+AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
+AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "allauth.account.auth_backends.AuthenticationBackend",

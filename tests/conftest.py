@@ -23,6 +23,12 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "CLINAIOPS_DATA"
 
 
+def pytest_configure() -> None:
+    """Tests sign in this process and have no witness, whatever this home has; those that want one say so."""
+    settings.AUDIT_SIGNER = "tests.signers.forgetful"
+    settings.AUDIT_WITNESS_POLICY = ""
+
+
 class NetworkUsed(Exception):
     """A test reached for a machine that is not this one."""
 

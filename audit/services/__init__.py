@@ -11,6 +11,7 @@ from audit.services.commands import (
 )
 from audit.services.delivery import Message, RelayReport, enqueue, relay, take_once
 from audit.services.denials import append_denied, flush_denials
+from audit.services.publishing import publish
 from audit.services.recording import NotInTransaction, ObjectVersionTaken, VersionGap, append
 from audit.services.sequencing import sequence_batch, sequence_until_empty
 
@@ -29,6 +30,7 @@ __all__ = [
     "flush_denials",
     "forget_idempotency_keys",
     "idempotent",
+    "publish",
     "relay",
     "sequence_batch",
     "sequence_until_empty",

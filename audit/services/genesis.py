@@ -1,4 +1,4 @@
-"""The log's first words: its name and the key its checkpoints are signed with."""
+"""The log's first words: its name, the key its checkpoints are signed with, the key of receipts and manifests."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
         actor=by,
         object=ObjectRef("log", origin, 1),
         purpose=Purpose.AUDIT,
-        payload={"origin": origin, "vkey": str(signing.local_signer().verifier_key)},
+        payload={
+            "origin": origin,
+            "vkey": str(signing.first_key()),
+            "statement_vkey": str(keys.statement_vkey()),
+        },
     )
     try:
         with transaction.atomic(using=using):

@@ -1,4 +1,4 @@
-"""The log's own secrets on disk: the tenant's key, the log's name and the log's signing key.
+"""The log's own secrets on disk: the tenant's key, the log's name, the key of statements. The signer holds the log's.
 
 The rules
  * They live in `keys/` under the state home (setting AUDIT_KEYS_DIR), mode 0600, folder 0700, and are made once, by
@@ -48,9 +48,9 @@ def tenant_key() -> bytes:
     return _kept(keys_dir(), "tenant.key", _draw_key, "audit_pending")
 
 
-def log_key() -> Ed25519PrivateKey:
-    """The key that signs checkpoints."""
-    return Ed25519PrivateKey.from_private_bytes(_kept(keys_dir(), "log.key", _draw_key, "audit_checkpoint"))
+def pinned(name: str, draw: Callable[[], bytes]) -> bytes:
+    """What was learnt once and is trusted from then on, under that name beside the secrets."""
+    return _kept(keys_dir(), name, draw, None)
 
 
 def statement_key() -> Ed25519PrivateKey:

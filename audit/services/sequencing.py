@@ -1,11 +1,11 @@
-"""The sequencer: pending entries get their positions, the tree grows over them, and its head is signed.
+"""The sequencer: pending entries get their positions, and the tree grows over them. The publisher has its head signed.
 
 The rules (SECURITY 3.2)
  * Only rows of transactions older than every running one are taken (`txid < pg_snapshot_xmin`): a row committed late is
    never passed by. Sequence values and ids say nothing about order and are not relied on.
  * An entry follows its predecessor of the same object: one whose `prev` is not in the log yet waits for it.
- * Positions are contiguous from 0. Entries, the deletion of their pending rows, tree state, tiles and the signed
-   checkpoint are one transaction: a kill in the middle leaves the log as it was.
+ * Positions are contiguous from 0. Entries, the deletion of their pending rows, tree state and tiles are one
+   transaction: a kill in the middle leaves the log as it was.
  * One leader at a time, by an advisory lock of that transaction, which dies with its holder.
  * What is stored is read and hashed again before it is numbered. A pending row that is not an entry of this log with
    that hash is set aside: it stays pending, the program's log and verification name it, and the others go on.
@@ -22,9 +22,8 @@ from typing import Any
 
 from django.db import connections, transaction
 
-from audit import entries, merkle, notes
-from audit.selectors import subtree_reader
-from audit.services import keys, pending, signing, tiles
+from audit import entries, merkle
+from audit.services import keys, pending, tiles
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ def sequence_until_empty(*, using: str = SEQUENCER, timeout_s: float = 240.0, li
             time.sleep(0.02)
 
 
-def sequence_batch(*, using: str = SEQUENCER, limit: int = BATCH, signer: signing.Signer | None = None) -> int:
+def sequence_batch(*, using: str = SEQUENCER, limit: int = BATCH) -> int:
     """Number up to about `limit` entries in one transaction; 0 when there is nothing to do or another one leads."""
     with transaction.atomic(using=using, durable=True), connections[using].cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [LEADER_LOCK])
@@ -76,11 +75,15 @@ def sequence_batch(*, using: str = SEQUENCER, limit: int = BATCH, signer: signin
         if not rows:
             return 0
         tree = _tree(cursor)
-        before = notes.TreeHead(keys.origin(), tree.size, tree.root()) if tree.size else None
-        _enter(cursor, rows, start=tree.size)
+        before = tree.size
+        _enter(cursor, rows, start=before)
         for row in rows:
             tree.append(row.leaf_hash)
-        _keep_tree(cursor, tree, before, using=using, signer=signer or signing.local_signer())
+        cursor.execute(
+            "INSERT INTO audit_treestate (size, hashes, root) VALUES (%s, %s, %s)",
+            [tree.size, tree.pack(), tree.root()],
+        )
+        tiles.extend(cursor, old=before, new=tree.size)
         return len(rows)
 
 
@@ -169,19 +172,3 @@ def _enter(cursor: Any, rows: Sequence[_Row], *, start: int) -> None:
         for position, row in enumerate(rows, start):
             copy.write_row((position, row.entry_id, row.leaf, row.leaf_hash, *row.columns))
     cursor.execute("DELETE FROM audit_pending WHERE id = ANY(%s)", [[row.id for row in rows]])
-
-
-def _keep_tree(
-    cursor: Any, tree: merkle.CompactRange, before: notes.TreeHead | None, *, using: str, signer: signing.Signer
-) -> None:
-    root = tree.root()
-    cursor.execute(
-        "INSERT INTO audit_treestate (size, hashes, root) VALUES (%s, %s, %s)", [tree.size, tree.pack(), root]
-    )
-    tiles.extend(cursor, old=before.size if before else 0, new=tree.size)
-    proof = merkle.consistency_proof(before.size, tree.size, subtree_reader(using=using)) if before else ()
-    note = signer.sign(notes.TreeHead(keys.origin(), tree.size, root), before=before, proof=proof)
-    cursor.execute(
-        "INSERT INTO audit_checkpoint (size, root, note, key_name) VALUES (%s, %s, %s, %s)",
-        [tree.size, root, note, str(signer.verifier_key)],
-    )

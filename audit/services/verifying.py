@@ -17,7 +17,9 @@ from django.utils.module_loading import import_string
 
 from audit import notes
 from audit.services import keys, pending, signing
+from audit.services.publishing import rotations
 from audit.verification import Bad, BatchRows, Report, StoredEntry, StoredHead, StoredPayload, Verification, check_tiles
+from audit.witnessed import policy_here
 
 CHUNK = 2000
 BEFORE_ALL = -(2**63)
@@ -38,7 +40,8 @@ def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS)
     """
     outside = outside or Outside()
     origin = keys.origin()
-    trusted = outside.verifier_key or signing.local_signer().verifier_key
+    trusted = outside.verifier_key or signing.first_key()
+    policy = policy_here()
     seen = outside.checkpoint
     with _snapshot(using):
         verification = Verification(
@@ -47,12 +50,19 @@ def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS)
             heads=_heads(using),
             tiles=_tiles(using),
             batch_rows=_batch_rows(),
-            remembered=notes.open_checkpoint(seen, origin=origin, keys=(trusted,)) if seen else None,
+            witnesses=[each.key for each in policy.witnesses] if policy else (),
+            remembered=notes.open_checkpoint(seen, origin=origin, keys=(trusted, *_later_keys())) if seen else None,
         )
         report = verification.run(_rows(using))
         if report.first_bad is None and (left := _left_over(using, report.entries)):
             report = replace(report, first_bad=left)
         return report, _count_pending(using)
+
+
+def _later_keys() -> Iterator[notes.VerifierKey]:
+    """The keys that the log's own rotation entries name; each counts only as far as verification follows it."""
+    for said in rotations():
+        yield notes.VerifierKey.parse(said["new"])
 
 
 @contextmanager
@@ -83,9 +93,11 @@ LEFT JOIN audit_payload p ON p.entry_id = e.entry_id
 WHERE e.position > %s ORDER BY e.position LIMIT %s
 """
 _HEADS = """
-SELECT size, root, note, hashes FROM (
-    SELECT size, root, NULL::bytea AS note, hashes, 0 AS kind FROM audit_treestate
-    UNION ALL SELECT size, root, note, NULL::bytea, 1 FROM audit_checkpoint
+SELECT size, root, note, hashes, lines FROM (
+    SELECT size, root, NULL::bytea AS note, hashes, 0 AS kind, NULL::bytea[] AS lines FROM audit_treestate
+    UNION ALL SELECT size, root, note, NULL::bytea, 1,
+        (SELECT array_agg(line ORDER BY key_name) FROM audit_cosignature s WHERE s.size = c.size)
+        FROM audit_checkpoint c
 ) heads ORDER BY size, kind
 """
 
@@ -119,8 +131,9 @@ def _stored(row: tuple[Any, ...]) -> StoredEntry:
 
 
 def _heads(using: str) -> Iterator[StoredHead]:
-    for size, root, note, hashes in _stream(using, _HEADS):
-        yield StoredHead(size, bytes(root), None if note is None else bytes(note), bytes(hashes or b""))
+    for size, root, note, hashes, lines in _stream(using, _HEADS):
+        said = None if note is None else bytes(note)
+        yield StoredHead(size, bytes(root), said, bytes(hashes or b""), tuple(bytes(line) for line in lines or ()))
 
 
 def _tiles(using: str) -> Iterator[bytes]:

@@ -7,7 +7,8 @@ from django.db import connection, transaction
 
 from audit.domain import Event, Job, ObjectRef, Outcome, Person
 from audit.models import Entry
-from audit.services import append, sequence_batch
+from audit.services import append, sequence_batch, sequence_until_empty
+from audit.services.publishing import publish
 from audit.services.verifying import verify_log
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,9 +52,18 @@ def settle() -> None:
 
 
 def number(**how) -> int:
-    """One batch of the sequencer, once nothing holds it up."""
+    """One batch of the sequencer, once nothing holds it up, and its checkpoint."""
     settle()
-    return sequence_batch(**how)
+    done = sequence_batch(**how)
+    publish()
+    return done
+
+
+def complete() -> int:
+    """Everything numbered and signed; how many entries that numbered."""
+    done = sequence_until_empty()
+    publish()
+    return done
 
 
 def first_bad():
@@ -79,3 +89,4 @@ def cut_back(c, size: int) -> None:
     c.execute("DELETE FROM audit_entry WHERE position >= %s", [size])
     c.execute("DELETE FROM audit_treestate WHERE size > %s", [size])
     c.execute("DELETE FROM audit_checkpoint WHERE size > %s", [size])
+    c.execute("DELETE FROM audit_cosignature WHERE size > %s", [size])

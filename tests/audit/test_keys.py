@@ -22,12 +22,12 @@ def fresh_home(settings, tmp_path):
 
 
 def test_secrets_are_made_once_and_readable_by_their_owner_only(fresh_home):
-    first = keys.origin(), keys.tenant_key(), keys.log_key().private_bytes_raw()
+    first = keys.origin(), keys.tenant_key(), keys.statement_vkey()
     keys._kept.cache_clear()
-    assert (keys.origin(), keys.tenant_key(), keys.log_key().private_bytes_raw()) == first
+    assert (keys.origin(), keys.tenant_key(), keys.statement_vkey()) == first
     assert stat.S_IMODE(fresh_home.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in fresh_home.iterdir()} == {0o600}
-    assert sorted(path.name for path in fresh_home.iterdir()) == ["log.key", "log.origin", "tenant.key"]
+    assert sorted(path.name for path in fresh_home.iterdir()) == ["log.origin", "statement.key", "tenant.key"]
 
 
 def test_many_who_come_first_agree_on_one_key(fresh_home):
@@ -35,7 +35,7 @@ def test_many_who_come_first_agree_on_one_key(fresh_home):
 
     def come():
         barrier.wait(10)
-        drawn.append(keys._kept.__wrapped__(fresh_home, "log.key", keys._draw_key, "audit_checkpoint"))
+        drawn.append(keys._kept.__wrapped__(fresh_home, "tenant.key", keys._draw_key, "audit_pending"))
 
     threads = [threading.Thread(target=come) for _ in range(8)]
     for thread in threads:
@@ -48,10 +48,10 @@ def test_many_who_come_first_agree_on_one_key(fresh_home):
 
 def test_a_site_names_its_log_itself(fresh_home, settings):
     settings.AUDIT_ORIGIN = "hospital.example/audit"
-    assert keys.origin() == signing.local_signer().verifier_key.name == "hospital.example/audit"
+    assert keys.origin() == signing.first_key().name == "hospital.example/audit"
 
 
-@pytest.mark.parametrize("lost", ["tenant.key", "log.origin", "log.key"])
+@pytest.mark.parametrize("lost", ["tenant.key", "log.origin"])
 def test_a_key_lost_under_a_record_is_named_not_replaced(fresh_home, lost):
     record(event())
     number()
@@ -59,5 +59,5 @@ def test_a_key_lost_under_a_record_is_named_not_replaced(fresh_home, lost):
     (fresh_home / lost).rename(fresh_home.parent / lost)
     keys._kept.cache_clear()
     with pytest.raises(keys.KeyLost, match=lost):
-        (keys.origin(), keys.tenant_key(), keys.log_key())
+        (keys.origin(), keys.tenant_key())
     assert not (fresh_home / lost).exists()

@@ -8,10 +8,9 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 
 from audit.migrations_sql import EVIDENCE, WORKING, set_rights
-from audit.services import sequence_until_empty
 from config.embedded import home
 from config.embedded.postgres import _admin_dsn
-from tests.audit.builders import event, record
+from tests.audit.builders import complete, event, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
@@ -134,7 +133,7 @@ def test_the_owner_can_be_told_apart_by_the_same_statements(owner_db):
 def _filled() -> None:
     """At least one row in every evidence table: full tiles need 256 entries."""
     record(*[event(f"loop-{n}") for n in range(256)])
-    sequence_until_empty()
+    complete()
     record(event("pending"))
     with connections["sequencer"].cursor() as cursor:
         cursor.execute("INSERT INTO audit_cosignature (size, key_name, line) VALUES (256, 'w', 'x')")
@@ -191,7 +190,7 @@ def test_the_sequencer_can_only_delete_what_stands_in_the_log(sequencer_db):
     record(event())
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not in the log yet"):
         sequencer_db.execute("DELETE FROM audit_pending")
-    sequence_until_empty()
+    complete()
     assert _rows("audit_pending") == 0
 
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
-from django.db import connection, connections
+from django.db import IntegrityError, connection, connections
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +19,9 @@ from audit.models import Checkpoint, Entry, Pending, Tile, TreeState
 from audit.selectors import RecordState, record_state, subtree_reader
 from audit.services import keys, sequence_batch, sequence_until_empty, sequencing, signing
 from audit.services.genesis import found_log
+from audit.services.publishing import publish
 from audit.services.verifying import verify_log
-from tests.audit.builders import JOB, NOON, event, first_bad, number, record, settle
+from tests.audit.builders import JOB, NOON, complete, event, first_bad, number, record, settle
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
 
@@ -62,12 +63,12 @@ def test_entries_get_contiguous_positions_and_their_pending_rows_go():
 
 def test_the_checkpoint_is_signed_over_the_root_of_the_leaves():
     record(*[event(f"a-{n}") for n in range(3)])
-    sequence_until_empty()
+    complete()
     leaves = [bytes(leaf) for leaf in Entry.objects.order_by("position").values_list("leaf_hash", flat=True)]
     key = notes.VerifierKey.parse(Checkpoint.objects.get().key_name)
     head = notes.open_checkpoint(bytes(Checkpoint.objects.get().note), origin=keys.origin(), keys=[key])
     assert (head.size, head.root) == (3, merkle.root(leaves))
-    assert key == signing.local_signer().verifier_key
+    assert key == signing.first_key()
 
 
 def _late_commit(url: str, poll) -> tuple[list, list]:
@@ -168,21 +169,39 @@ def test_several_sequencers_at_once_number_everything_once():
     assert first_bad() is None
 
 
-def test_a_batch_that_dies_in_the_middle_leaves_the_log_as_it_was():
+def test_a_batch_that_dies_in_the_middle_leaves_the_log_as_it_was(owner_db):
     record(*[event(f"a-{n}") for n in range(10)])
     number(limit=4)
-
-    class Dies:
-        verifier_key = signing.local_signer().verifier_key
-
-        def sign(self, head, *, before, proof):
-            raise OSError("the signer is gone")
-
-    with pytest.raises(OSError, match="signer is gone"):
-        number(signer=Dies())
+    owner_db.execute("ALTER TABLE audit_treestate ADD CONSTRAINT no_more CHECK (size < 5)")
+    try:
+        with pytest.raises(IntegrityError):
+            number()
+    finally:
+        owner_db.execute("ALTER TABLE audit_treestate DROP CONSTRAINT no_more")
     assert (_positions(), Pending.objects.count()) == (list(range(4)), 6)
     sequence_until_empty()
     assert first_bad() is None
+
+
+def test_without_the_signer_entries_are_numbered_and_signed_when_it_is_back():
+    record(*[event(f"a-{n}") for n in range(10)])
+    number(limit=4)
+
+    class Gone:
+        def state(self):
+            raise signing.SignerUnreachable("the signer is gone")
+
+        def sign(self, head, *, old, proof):
+            raise NotImplementedError
+
+    settle()
+    assert sequence_batch() == 6
+    with pytest.raises(signing.SignerUnreachable):
+        publish(signer=Gone())
+    report, _ = verify_log()
+    assert (report.verified, report.signed, report.unsigned) == (True, 4, 6)
+    publish()
+    assert verify_log()[0].unsigned == 0
 
 
 def test_a_sequencer_killed_while_it_works_loses_and_doubles_nothing(database_urls):

@@ -11,9 +11,9 @@ import pytest
 from audit import entries, merkle, notes
 from audit.models import Checkpoint, Entry, Payload
 from audit.selectors import TILE_WIDTH
-from audit.services import keys, sequence_until_empty
+from audit.services import keys
 from audit.services.verifying import Outside, verify_log
-from tests.audit.builders import cut_back, event, first_bad, id_at, number, record
+from tests.audit.builders import complete, cut_back, event, first_bad, id_at, number, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
 
@@ -258,10 +258,6 @@ def checkpoint_of_an_older_size(c):
     c.execute("UPDATE audit_checkpoint SET note = (SELECT note FROM audit_checkpoint WHERE size = 4) WHERE size = 8")
 
 
-def last_checkpoint_gone(c):
-    c.execute("DELETE FROM audit_checkpoint WHERE size = 12")
-
-
 def checkpoint_invented(c):
     c.execute("INSERT INTO audit_checkpoint SELECT 13, root, note, key_name, at FROM audit_checkpoint WHERE size = 12")
 
@@ -285,7 +281,6 @@ HEADS = {
     checkpoint_note_changed: "checkpoint-note",
     checkpoint_signed_by_another_key: "checkpoint-note",
     checkpoint_of_an_older_size: "checkpoint-note",
-    last_checkpoint_gone: "checkpoint-missing",
     checkpoint_invented: "checkpoint-beyond",
     tail_cut_roughly: "checkpoint-beyond",
     range_of_the_tree_changed: "tree-state-hashes",
@@ -299,6 +294,13 @@ def test_what_stands_beside_the_entries_is_checked_too(log, tamper):
     assert first_bad()[0] == HEADS[tamper]
 
 
+def test_a_checkpoint_taken_away_leaves_its_entries_shown_as_unsigned(log):
+    """As are those that the publisher has not come to yet; only what was kept outside tells the two apart."""
+    log.execute("DELETE FROM audit_checkpoint WHERE size = 12")
+    report, _ = verify_log()
+    assert (report.verified, report.signed, report.unsigned) == (True, 8, 4)
+
+
 def test_a_log_cut_back_to_an_older_checkpoint_is_only_seen_from_outside(log):
     """From inside nothing can show it: the shorter log is a perfect log. A checkpoint kept elsewhere does."""
     seen = bytes(Checkpoint.objects.get(size=12).note)
@@ -307,7 +309,7 @@ def test_a_log_cut_back_to_an_older_checkpoint_is_only_seen_from_outside(log):
     report, _ = verify_log(outside=Outside(checkpoint=seen))
     assert report.first_bad.code == "remembered-longer"
     record(*[event(f"new-{n}") for n in range(6)])  # grown past the old size again, as a restored backup would
-    sequence_until_empty()
+    complete()
     assert verify_log()[0].verified is True
     assert verify_log(outside=Outside(checkpoint=seen))[0].first_bad.code == "remembered-root"
 
@@ -316,7 +318,7 @@ def test_a_log_rewritten_by_the_holder_of_its_key_is_only_seen_from_outside(log)
     seen = bytes(Checkpoint.objects.get(size=12).note)
     cut_back(log, 0)
     record(*[event(f"forged-{n}") for n in range(12)])
-    sequence_until_empty()
+    complete()
     assert verify_log()[0].verified is True
     assert verify_log(outside=Outside(checkpoint=seen))[0].first_bad.code == "remembered-root"
 
@@ -332,7 +334,7 @@ def test_device_batches_are_compared_with_their_readings(settings):
     kept = [f"reading {n}".encode() for n in range(100)]
     payload = {"root": merkle.batch_root(kept).hex(), "count": 100}
     record(event("batch-1", kind="observation.batch_accepted", subject=None, payload=payload))
-    sequence_until_empty()
+    complete()
     assert verify_log()[0].batches_unchecked == 1
     settings.AUDIT_BATCH_ROWS = f"{__name__}.batch_rows"
     BATCHES["batch-1"] = kept

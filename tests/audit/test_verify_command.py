@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audit.models import Checkpoint
-from audit.services import signing
+from audit.services import sequence_until_empty, signing
 from tests.audit.builders import cut_back, event, id_at, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
@@ -27,6 +27,7 @@ def test_the_command_says_verified_with_size_and_root(log):
     assert code == 0
     assert said | {"root": None} == {
         "verified": True, "entries": 12, "pending": 0, "first_bad": None, "size": 12, "root": None, "signed": 12,
+        "unsigned": 0, "cosigned": 0,
         "checkpoints": 3, "batches": {"checked": 0, "unchecked": 0},
     }  # fmt: skip
     assert said["root"] == bytes(Checkpoint.objects.get(size=12).root).hex()
@@ -65,7 +66,7 @@ def test_an_empty_record_verifies_and_pending_entries_are_counted():
 
 
 def test_the_key_can_be_handed_in_and_must_be_one(log):
-    assert _command("--key", str(signing.local_signer().verifier_key))[0] == 0
+    assert _command("--key", str(signing.first_key()))[0] == 0
     for useless in (["--key", "none"], ["--checkpoint", "/nowhere"]):
         with pytest.raises(CommandError) as refused:
             _command(*useless)
@@ -78,7 +79,10 @@ def test_people_are_told_in_words(log):
     call_command("verify_audit", stdout=out)
     assert out.getvalue().startswith("Verified: 12 entries")
     assert "1 entries are pending" in out.getvalue()
-    log.execute("DELETE FROM audit_checkpoint WHERE size = 12")
+    sequence_until_empty()
+    call_command("verify_audit", stdout=out)
+    assert "1 entries are unsigned" in out.getvalue()
+    log.execute("UPDATE audit_checkpoint SET note = 'x' WHERE size = 12")
     with pytest.raises(SystemExit):
         call_command("verify_audit", stdout=out)
-    assert "NOT verified: checkpoint-missing" in out.getvalue()
+    assert "NOT verified: checkpoint-note" in out.getvalue()

@@ -54,6 +54,8 @@ def _in_words(report: Report, pending: int) -> str:
         lines = [f"NOT verified. First bad entry: {bad.entry_id}{at}: {bad.code}. {bad.detail}"]
     else:
         lines = [f"NOT verified: {bad.code}. {bad.detail}"]
+    if report.unsigned:
+        lines.append(f"{report.unsigned} entries are unsigned: `run_publisher --once` has them signed.")
     if pending:
         lines.append(f"{pending} entries are pending: written, not yet numbered. `run_sequencer --once` numbers them.")
     if report.batches_unchecked:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from audit.services import sequence_until_empty
+from audit.services import publish, sequence_until_empty
 from audit.services.verifying import verify_log
 from care_loops.selectors.figures import loop_figures
 
@@ -16,8 +16,9 @@ DECISION_WORDS = {"approve": "approved", "modify": "modified", "reject": "reject
 
 
 def figures() -> dict[str, Any]:
-    """Number what is pending, verify the whole record, count."""
+    """Number what is pending and have it signed, verify the whole record, count."""
     sequence_until_empty()
+    publish()
     report, pending = verify_log()
     loops = loop_figures()
     return {
@@ -28,7 +29,7 @@ def figures() -> dict[str, Any]:
         "decisions": {DECISION_WORDS[kind]: count for kind, count in loops.decisions.items()},
         "alerts": {kind: asdict(found) for kind, found in loops.alerts.items()},
         "audit_entries": report.entries,
-        "verified": report.verified and not pending,
+        "verified": report.verified and not pending and not report.unsigned,
     }
 
 
