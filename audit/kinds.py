@@ -117,7 +117,9 @@ def _log() -> Iterator[Kind]:
     yield from _kinds("log", "drift_seen", "payload", payload=("found",))
     yield from _kinds("key", "created rotated revoked destroyed")
     yield from _kinds("payload", "shredded", "reason_code")
-    yield from _kinds("export", "made", "payload")
+    yield from _kinds("export", "asked made", "payload")
+    yield from _kinds("export", "disclosed", "subject", "payload")
+    yield from _kinds("export", "handed_out", "payload")
 
 
 REGISTRY: dict[str, Kind] = {

@@ -30,7 +30,7 @@ EVIDENCE = (
     "audit_cosignature",
     "audit_timestamp",
 )
-WORKING = ("audit_idempotencykey", "audit_outbox", "audit_inbox", "audit_denialtally")
+WORKING = ("audit_idempotencykey", "audit_outbox", "audit_inbox", "audit_denialtally", "audit_export")
 
 GRANTS: dict[str, dict[str, str]] = {
     "app": {
@@ -47,6 +47,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_outbox": "SELECT, INSERT, UPDATE (attempts, available_at, sent_at, parked_at, last_error)",
         "audit_inbox": "SELECT, INSERT",
         "audit_denialtally": "SELECT, INSERT, DELETE, UPDATE (count)",
+        "audit_export": "SELECT, INSERT, UPDATE (state, attempts, done, total, sha256, bytes, entries, error,"
+        " begun_at, ended_at, expires_at)",
     },
     "sequencer": {
         "audit_pending": "SELECT, DELETE",

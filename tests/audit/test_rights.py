@@ -28,6 +28,7 @@ COLUMN = {
     "audit_outbox": "payload",
     "audit_inbox": "at",
     "audit_denialtally": "actor",
+    "audit_export": "asked",
 }
 STATEMENTS = {
     "select": "SELECT count(*) FROM {t}",
@@ -73,6 +74,7 @@ ALLOWED = {
         "audit_outbox": ADD,  # UPDATE of the columns of delivery only: not of what is delivered
         "audit_inbox": ADD,
         "audit_denialtally": ADD | {"delete", "lock"},  # UPDATE of the count only
+        "audit_export": ADD,  # UPDATE of how far it is only: not of what was asked
     },
     "sequencer": {
         "audit_pending": {"select", "delete", "lock"},

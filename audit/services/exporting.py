@@ -1,0 +1,281 @@
+"""Writes a bundle from the record: what was chosen, what proves it, and the entry that says it was taken out.
+
+The rules (GOV-08, SEC-06, SECURITY 3.5 V14)
+ * One unmoving view of the tables. The bundle ends at the last signed checkpoint; what is not under it is counted.
+ * `may_read` is asked for every payload and batch; what it withholds is not opened, and is counted under its reason.
+ * The entry that says what was exported, by whom, for what and to whom commits after the file is complete and before it
+   has its name: no file lies there without its entry. A failure in the middle leaves no file.
+ * An export that shows a patient's payloads is a disclosure about that patient (45 CFR 164.528): one entry each.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from audit import entries, notes
+from audit.bundles import Body, BundleWriter, FileListed, LeftOut, Manifest, PayloadCounts, rest_between
+from audit.bundles.selecting import Selection
+from audit.domain import Actor, Appended, Device, Event, Job, Model, ObjectRef, OnBehalfOf, Person, Purpose
+from audit.selectors import next_version
+from audit.services import export_reading as reading
+from audit.services import keys
+from audit.services.recording import append
+
+
+class ExportRefused(Exception):
+    """A refusal: this cannot be exported. `code` says why, `detail` in words."""
+
+    status = 409
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code, self.detail = code, detail
+
+
+MayRead = Callable[[reading.Summary], bool]
+Progress = Callable[[int, int], None]
+Signatures = Callable[[Sequence[UUID]], Mapping[UUID, Mapping[str, str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handing:
+    """To whom and for what a bundle is handed.
+
+    `about` is the patient it is about (their own identifier), None when it is about nobody or several; `patient_of`
+    turns a pseudonym into such an identifier, for the accounting of those whose payloads it shows.
+    """
+
+    purpose: Purpose
+    recipient: str
+    about: str | None = None
+    on_behalf_of: OnBehalfOf | None = None
+    patient_of: Callable[[str], str | None] = lambda _pseudonym: None
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A finished bundle. `entry` says that it was made."""
+
+    id: UUID
+    path: Path
+    sha256: str
+    size_bytes: int
+    manifest: Manifest
+    manifest_sha256: str
+    entry: Appended
+
+
+def export_bundle(
+    selection: Selection,
+    *,
+    may_read: MayRead,
+    by: Actor,
+    now: datetime,
+    out: Path,
+    handing: Handing,
+    export_id: UUID | None = None,
+    progress: Progress | None = None,
+    signatures: Signatures | None = None,
+    using: str = DEFAULT_DB_ALIAS,
+) -> Exported:
+    """Write the bundle to `out` and record it. Raises ExportRefused (`nothing_signed`, `nothing_selected`).
+
+    `progress` is told (entries written, entries to write) now and then; what it raises ends the export. `signatures`
+    answers what is kept of the signatures of entries. `export_id` is that of an export that was asked for.
+    """
+    job = _Export(selection, may_read, by, now, progress, signatures, using)
+    export_id = export_id or uuid4()
+    draft = out.with_name(f".{out.name}.{export_id.hex}")
+    try:
+        with reading.snapshot(using), BundleWriter(draft) as writer:
+            manifest, digest = job.write(writer)
+        manifest_sha256 = sha256(manifest.encode()).hexdigest()
+        size = draft.stat().st_size
+        said: dict[str, str | int] = {"manifest_sha256": manifest_sha256, "bundle_sha256": digest, "bytes": size}
+        entry = _record(export_id, manifest, said, shown=job.shown, by=by, now=now, handing=handing, using=using)
+        draft.replace(out)
+    finally:
+        draft.unlink(missing_ok=True)
+    return Exported(export_id, out, digest, size, manifest, manifest_sha256, entry)
+
+
+@dataclass(slots=True)
+class _Export:
+    """One bundle on its way, with what is counted on the way."""
+
+    selection: Selection
+    may_read: MayRead
+    by: Actor
+    now: datetime
+    progress: Progress | None
+    signatures: Signatures | None
+    using: str
+    included: int = 0
+    withheld: int = 0
+    shredded: int = 0
+    batches: int = 0
+    batches_withheld: int = 0
+    shown: set[str] = field(default_factory=set)
+
+    def write(self, writer: BundleWriter) -> tuple[Manifest, str]:
+        head = reading.last_head(self.using)
+        if head is None:
+            raise ExportRefused("nothing_signed", "No checkpoint is signed yet. Try again in a few seconds.")
+        choice = reading.choose(self.selection, size=head.size, using=self.using)
+        if not choice.asked:
+            raise ExportRefused("nothing_selected", "No entry under a signed checkpoint is what was asked for.")
+        splits = array("q")
+        for size, note, stamp in reading.checkpoints(
+            choice.positions, everything=self.selection.kind == "everything", using=self.using
+        ):
+            writer.checkpoint(size, note, timestamp=stamp)
+            splits.append(size)
+        self._entries(writer, choice.positions)
+        subtree = reading.subtrees(self.using)
+        for rest in rest_between(choice.positions, size=head.size, splits=splits, subtree=subtree):
+            writer.rest(rest)
+        return writer.finish(lambda files: self._manifest(head, choice, files), sign=_sign)
+
+    def _entries(self, writer: BundleWriter, positions: Sequence[int]) -> None:
+        total, done = len(positions), 0
+        for rows in reading.rows(positions, using=self.using):
+            self._told(done, total)
+            kept = self.signatures([row.summary.entry_id for row in rows]) if self.signatures else {}
+            opened = reading.payloads([row for row in rows if self._opens(row)], using=self.using)
+            for row in rows:
+                writer.entry(row.summary.position, row.encoded)
+                if row.summary.entry_id in kept:
+                    writer.assertion(row.summary.entry_id, kept[row.summary.entry_id])
+                self._payload(writer, row, opened)
+            done += len(rows)
+        self._told(done, total)
+
+    def _told(self, done: int, total: int) -> None:
+        if self.progress is not None:
+            self.progress(done, total)
+
+    def _opens(self, row: reading.Row) -> bool:
+        """Whether the payload is there and this reader may see it; counts what is withheld."""
+        if row.payload is None:
+            return False
+        if self.may_read(row.summary):
+            return True
+        self.withheld += 1
+        self.batches_withheld += reading.is_batch(row.summary)
+        return False
+
+    def _payload(self, writer: BundleWriter, row: reading.Row, opened: Mapping[UUID, Body | None]) -> None:
+        entry_id, subject = row.summary.entry_id, row.summary.subject
+        if entry_id not in opened:
+            return
+        plain = opened[entry_id]
+        if plain is None:
+            self.shredded += 1
+            return
+        writer.payload(entry_id, plain)
+        self.included += 1
+        if reading.is_batch(row.summary) and (rows := reading.batch_rows(row.summary)) is not None:
+            writer.batch(entry_id, rows)
+            self.batches += 1
+        if subject is not None:
+            self.shown.add(subject)
+
+    def _manifest(self, head: notes.TreeHead, choice: reading.Choice, files: tuple[FileListed, ...]) -> Manifest:
+        counted = (
+            LeftOut("batches", "permission", self.batches_withheld),
+            LeftOut("entries", "filter", head.size - len(choice.positions)),
+            LeftOut("entries", "not-yet-numbered", choice.unnumbered),
+            LeftOut("entries", "not-yet-signed", choice.unsigned),
+            LeftOut("payloads", "permission", self.withheld),
+            LeftOut("payloads", "shredded", self.shredded),
+        )
+        return Manifest(
+            origin=keys.origin(),
+            kind=self.selection.kind,
+            filter=self.selection.filter,
+            made_at=entries.stamp(self.now),
+            made_by=_made_by(self.by),
+            size=head.size,
+            root=head.root,
+            entries=len(choice.positions),
+            payloads=PayloadCounts(self.included, self.withheld, self.shredded),
+            batches=self.batches,
+            left_out=tuple(each for each in counted if each.n),
+            complete_objects=self.selection.complete_objects,
+            files=files,
+        )
+
+
+def _sign(text: bytes) -> bytes:
+    return notes.sign(text, name=keys.statement_name(), key=keys.statement_key())
+
+
+def _made_by(by: Actor) -> tuple[tuple[str, str], ...]:
+    match by:
+        case Person():
+            return (("id", by.id), ("kind", "user"), ("role", by.role))
+        case Device():
+            return (("id", by.id), ("kind", "device"))
+        case Job():
+            return (("id", by.name), ("kind", "service"))
+        case Model():
+            return (("id", f"{by.id}@{by.version}"), ("kind", "model"))
+
+
+def _record(
+    export_id: UUID,
+    manifest: Manifest,
+    said: Mapping[str, str | int],
+    *,
+    shown: set[str],
+    by: Actor,
+    now: datetime,
+    handing: Handing,
+    using: str,
+) -> Appended:
+    """The export, and one disclosure for every further patient whose payloads it shows, in one transaction."""
+    description = {
+        "report": manifest.chosen("report") or manifest.kind,
+        "recipient": handing.recipient,
+        "entries": manifest.entries,
+        "payloads": manifest.payloads.included,
+    }
+    with transaction.atomic(using=using):
+        made = append(
+            Event(
+                type="export.made",
+                occurred_at=now,
+                actor=by,
+                on_behalf_of=handing.on_behalf_of,
+                object=ObjectRef("export", str(export_id), next_version("export", str(export_id), using=using)),
+                subject=handing.about,
+                purpose=handing.purpose,
+                payload={**description, **said, "filter": dict(manifest.filter), "kind": manifest.kind},
+            ),
+            using=using,
+        )
+        known = {handing.patient_of(pseudonym) for pseudonym in sorted(shown)} - {None, handing.about}
+        for patient in sorted(str(each) for each in known):
+            append(
+                Event(
+                    type="export.disclosed",
+                    occurred_at=now,
+                    actor=by,
+                    on_behalf_of=handing.on_behalf_of,
+                    object=ObjectRef("export", str(export_id)),
+                    subject=patient,
+                    purpose=handing.purpose,
+                    payload=description,
+                    cause=made.entry_id,
+                ),
+                using=using,
+            )
+    return made
