@@ -255,53 +255,6 @@ class Export(models.Model):
         )
 
 
-class Export(models.Model):
-    """An export that was asked for, and how far it is. What was asked never changes; the file goes when it expires.
-
-    `asked` is what was asked for as canonical JSON, in identifiers; `error` is the name of what ended it.
-    """
-
-    STATES = ("asked", "running", "done", "failed", "expired")
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
-    report = models.CharField(max_length=32)
-    asked = models.TextField()
-    purpose = models.CharField(max_length=32)
-    recipient = models.CharField(max_length=200)
-    asked_by = models.CharField(max_length=255)
-    asked_at = models.DateTimeField()
-    state = models.CharField(max_length=16, default="asked", db_default="asked")
-    attempts = models.SmallIntegerField(default=0, db_default=0)
-    done = models.BigIntegerField(default=0, db_default=0)
-    total = models.BigIntegerField(null=True)
-    sha256 = models.CharField(max_length=64, default="", db_default="")
-    bytes = models.BigIntegerField(null=True)
-    entries = models.BigIntegerField(null=True)
-    error = models.CharField(max_length=64, default="", db_default="")
-    begun_at = models.DateTimeField(null=True)
-    ended_at = models.DateTimeField(null=True)
-    expires_at = models.DateTimeField(null=True)
-
-    class Meta:
-        indexes = (
-            models.Index(fields=["asked_by", "-asked_at"], name="audit_export_by_person"),
-            models.Index(fields=["state", "asked_at"], name="audit_export_by_state"),
-        )
-        constraints = (
-            models.CheckConstraint(
-                name="audit_export_state_known",
-                condition=models.Q(state__in=["asked", "running", "done", "failed", "expired"]),
-            ),
-            models.CheckConstraint(
-                name="audit_export_done_has_its_file",
-                condition=~models.Q(state="done") | (~models.Q(sha256="") & models.Q(expires_at__isnull=False)),
-            ),
-            models.CheckConstraint(
-                name="audit_export_failed_has_its_reason", condition=~models.Q(state="failed") | ~models.Q(error="")
-            ),
-        )
-
-
 class DenialTally(models.Model):
     """Denials of one kind by one actor in one minute: the first are recorded one by one, the rest counted."""
 
