@@ -1,21 +1,27 @@
-"""The log's first words: its name, the key its checkpoints are signed with, the key of receipts and manifests."""
+"""The log's first words: its name, the key its checkpoints are signed with, the key of receipts and manifests.
+
+A site whose log began before it made statements, or whose statement key was made anew, names that key in an entry of
+its own, so that what it signs can be held against the log.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from audit.domain import Event, Job, ObjectRef, Purpose
-from audit.selectors import next_version
+from audit.selectors import next_version, payload_of
 from audit.services import keys, signing
 from audit.services.recording import ObjectVersionTaken, append
 
 
 def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Record the log's name and verifier key, once in its life; whether this call did it."""
+    """Record the log's name and verifier keys, once in its life; whether this call did it."""
     origin = keys.origin()
     if next_version("log", origin, using=using) > 1:
+        name_statement_key(by=by, now=now, using=using)
         return False
     event = Event(
         type="log.genesis",
@@ -35,3 +41,38 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
     except ObjectVersionTaken:
         return False
     return True
+
+
+def name_statement_key(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Record the public half of the statement key unless the log names it already; whether this call did it."""
+    origin, vkey = keys.origin(), str(keys.statement_vkey())
+    version = next_version("log", origin, using=using)
+    if version == 1 or vkey in _named(origin, using):
+        return False
+    event = Event(
+        type="key.created",
+        occurred_at=now,
+        actor=by,
+        object=ObjectRef("log", origin, version),
+        purpose=Purpose.AUDIT,
+        payload={"use": "statement", "vkey": vkey},
+    )
+    try:
+        with transaction.atomic(using=using):
+            append(event, using=using)
+    except ObjectVersionTaken:
+        return False
+    return True
+
+
+def _named(origin: str, using: str) -> set[object]:
+    """The statement keys that the log's own entries name."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            "SELECT entry_id FROM audit_objectversion WHERE object_type = 'log' AND object_id = %s", [origin]
+        )
+        said = [payload_of(entry_id, using=using) for (entry_id,) in cursor.fetchall()]
+    kept = [payload for payload in said if isinstance(payload, Mapping)]
+    return {payload.get("statement_vkey") for payload in kept} | {
+        payload.get("vkey") for payload in kept if payload.get("use") == "statement"
+    }

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
@@ -10,8 +11,9 @@ from django.db import connection, transaction
 from audit import canonical, entries, merkle, notes
 from audit.bundles import Bundle
 from audit.bundles.selecting import Report, Selection
-from audit.domain import Device, Job, Person, Purpose
+from audit.domain import Device, Event, Job, ObjectRef, Person, Purpose
 from audit.models import Checkpoint, Entry
+from audit.selectors import payload_of
 from audit.services import append, keys
 from audit.services.export_reading import pseudonym
 from audit.services.exporting import ExportRefused, Handing, export_bundle
@@ -367,6 +369,18 @@ def test_the_manifest_is_signed_by_the_statement_key(history, tmp_path):
         note, signers = notes.open_note(bundle.note, keys=[keys.statement_vkey()])
         assert signers == (keys.statement_vkey(),)
         assert note.text == bundle.manifest.statement(exported.manifest_sha256)
+
+
+def test_a_log_that_began_without_the_statement_key_names_it_once():
+    """A site from before bundles: its genesis names the log's key only."""
+    said = {"origin": keys.origin(), "vkey": "of-the-log"}
+    record(Event("log.genesis", NOON, JOB, ObjectRef("log", keys.origin(), 1), payload=said))
+    for _ in range(2):
+        assert found_log(by=JOB, now=NOON) is False
+        number()
+    created = [e for _, e in decoded() if e["type"] == "key.created"]
+    assert [(e["object"]["type"], e["object"]["version"]) for e in created] == [("log", 2)]
+    assert payload_of(UUID(created[0]["id"]))["vkey"] == str(keys.statement_vkey())
 
 
 def test_a_job_may_make_an_export_too(history, tmp_path):
