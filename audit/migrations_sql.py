@@ -30,7 +30,15 @@ EVIDENCE = (
     "audit_cosignature",
     "audit_timestamp",
 )
-WORKING = ("audit_idempotencykey", "audit_outbox", "audit_inbox", "audit_denialtally", "audit_export")
+WORKING = (
+    "audit_datakey",
+    "audit_payloadkey",
+    "audit_idempotencykey",
+    "audit_outbox",
+    "audit_inbox",
+    "audit_denialtally",
+    "audit_export",
+)
 
 GRANTS: dict[str, dict[str, str]] = {
     "app": {
@@ -43,6 +51,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_checkpoint": "SELECT",
         "audit_cosignature": "SELECT",
         "audit_timestamp": "SELECT",
+        "audit_datakey": "SELECT, INSERT (id, subject, kek_id, wrapped), UPDATE (kek_id, wrapped, destroyed_at)",
+        "audit_payloadkey": "SELECT, INSERT, DELETE",
         "audit_idempotencykey": "SELECT, INSERT, DELETE",
         "audit_outbox": "SELECT, INSERT, UPDATE (attempts, available_at, sent_at, parked_at, last_error)",
         "audit_inbox": "SELECT, INSERT",

@@ -4,7 +4,8 @@ The rules
  * Evidence (Pending, ObjectVersion, Payload, Entry, TreeState, Tile, Checkpoint, Cosignature, Timestamp): INSERT and
    SELECT only, held by rights and by triggers (SECURITY 1.2). The one DELETE is of a pending row that already stands
    in Entry.
- * Working tables (IdempotencyKey, Outbox, Inbox, DenialTally) have the narrow grants they need.
+ * Working tables (DataKey, PayloadKey, IdempotencyKey, Outbox, Inbox, DenialTally) have the narrow grants they need;
+   a key is destroyed only beside the entry that says so (migration 0002).
  * Leaf bytes are kept exactly (bytea), never as JSONB (SECURITY 3.3).
  * Columns of Entry beside the leaf repeat what the leaf says, to be searched; verification compares them.
 """
@@ -78,6 +79,39 @@ class Payload(models.Model):
     alg = models.CharField(max_length=32)
     dek_id = models.CharField(max_length=128, null=True)  # noqa: DJ001  (no key is not an empty name)
     body = models.BinaryField()
+
+
+class DataKey(models.Model):
+    """The data key of a person (by pseudonym) or of the site itself (no subject), wrapped by a site key.
+
+    One is alive at a time. A rewrap changes `kek_id` and `wrapped`; destroying empties `wrapped`, once and for ever.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4)
+    subject = models.CharField(max_length=64, null=True)  # noqa: DJ001  (the site's own)
+    kek_id = models.CharField(max_length=64)
+    wrapped = models.BinaryField()
+    created_at = models.DateTimeField(db_default=Now())
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                name="audit_datakey_one_alive",
+                fields=["subject"],
+                condition=models.Q(destroyed_at__isnull=True),
+                nulls_distinct=False,
+            ),
+        )
+        indexes = (models.Index(fields=["kek_id"], name="audit_datakey_by_site_key"),)
+
+
+class PayloadKey(models.Model):
+    """The key and salt of one payload, sealed under a data key. Deleted when the payload is shredded, never changed."""
+
+    payload_id = models.UUIDField(primary_key=True)
+    dek_id = models.UUIDField(db_index=True)
+    sealed = models.BinaryField()
 
 
 class Entry(models.Model):

@@ -13,6 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import merkle
 from audit.models import Outbox, Payload
+from audit.opening import Shredded, open_payload
 from audit.witnessed import (
     Coverage,
     WitnessStanding,
@@ -53,8 +54,14 @@ def next_version(object_type: str, object_id: str, *, using: str = DEFAULT_DB_AL
 
 
 def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Whether anything has been recorded (`audit_pending`: numbered or not) or signed (`audit_checkpoint`)."""
-    tables = ("audit_entry", "audit_pending") if table == "audit_pending" else ("audit_checkpoint",)
+    """Whether anything has been recorded (`audit_pending`: numbered or not) or signed (`audit_checkpoint`), or any
+    data key wrapped (`audit_datakey`).
+    """
+    tables = {
+        "audit_pending": ("audit_entry", "audit_pending"),
+        "audit_checkpoint": ("audit_checkpoint",),
+        "audit_datakey": ("audit_datakey",),
+    }[table]
     asked = " OR ".join(f"EXISTS (SELECT 1 FROM {name})" for name in tables)  # noqa: S608  (the names above)
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {asked}")
@@ -91,10 +98,16 @@ def record_state(*, using: str = DEFAULT_DB_ALIAS) -> RecordState:
     return RecordState(entries, pending, since, signed, signed_at)
 
 
-def payload_of(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Mapping[str, Any] | None:
-    """The payload recorded with an entry, or None when it has none. Whoever shows it checks who may see it."""
-    body = Payload.objects.using(using).filter(entry_id=entry_id).values_list("body", flat=True).first()
-    return None if body is None else json.loads(bytes(body))
+def payload_of(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Mapping[str, Any] | Shredded | None:
+    """The payload recorded with an entry, None when it has none, Shredded when nobody can open it any more.
+
+    Whoever shows it checks who may see it. Raises as `opening.open_payload`.
+    """
+    row = Payload.objects.using(using).filter(entry_id=entry_id).first()
+    if row is None:
+        return None
+    found = open_payload(row, using=using)
+    return found if isinstance(found, Shredded) else json.loads(found.body)
 
 
 def count_entries(*, using: str = DEFAULT_DB_ALIAS) -> int:

@@ -5,6 +5,8 @@ The rules (SECURITY 1.1 table, 3.5 V2 to V8, V11, V12)
    to what is stored beside it, in its tile and in the index of versions; the searched columns say what the leaf says.
  * Entry ids are unique. The versions of an object count from 1 without a gap, each naming the leaf hash before it.
  * A payload answers to the commitment in its leaf; a device batch's readings answer to the root in its payload.
+ * A payload that nobody can open has been shredded: by a `payload.shredded` entry that names it, or with the person's
+   key, by a `key.destroyed` entry that names that key. Without such an entry it is gone, and named.
  * The root over the first n leaves is the root of every checkpoint and tree state of size n, signed by the log's key of
    that size; every stored cosignature under it is good. Entries beyond the last checkpoint are counted as unsigned.
  * A key is replaced by an entry `log.key_rotated` that names the old and the new one; the first checkpoint over that
@@ -34,13 +36,17 @@ BatchRows = Callable[[str, str], Iterable[bytes] | None]
 
 @dataclass(frozen=True, slots=True)
 class StoredPayload:
-    """A payload row."""
+    """A payload row, opened: `salt` and `body` in the clear; None for both when its key is gone.
+
+    `dek_id` names the data key it was sealed under; `unsound` says why one that has its key does not open.
+    """
 
     id: UUID
     commit: bytes
-    salt: bytes
-    alg: str
-    body: bytes
+    salt: bytes | None
+    body: bytes | None
+    dek_id: str | None = None
+    unsound: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +95,7 @@ class Report:
     checkpoints: int
     batches_checked: int
     batches_unchecked: int
+    shredded: int
     first_bad: Bad | None
     cosigned: int = 0
 
@@ -120,6 +127,7 @@ class Verification:
     batch_rows: BatchRows | None = None
     remembered: notes.TreeHead | None = None
     witnesses: Sequence[notes.WitnessKey] = ()
+    shreds: set[tuple[str, str]] = field(default_factory=set)
     tree: merkle.CompactRange = field(default_factory=merkle.CompactRange.empty)
     _ids: set[bytes] = field(default_factory=set)
     _last: dict[str, tuple[int, bytes]] = field(default_factory=dict)
@@ -131,6 +139,8 @@ class Verification:
     _next: notes.VerifierKey | None = None
     _checkpoints: int = 0
     _batches: list[int] = field(default_factory=lambda: [0, 0])
+    _gone: dict[tuple[str | None, str], tuple[int, str]] = field(default_factory=dict)
+    _shredded: int = 0
 
     def run(self, rows: Iterable[StoredEntry]) -> Report:
         """Check everything; stops at the first thing that is wrong."""
@@ -145,7 +155,7 @@ class Verification:
             self._end()
         except _Wrong as wrong:
             return self._report(self._named(wrong, row))
-        return self._report(None)
+        return self._report(self._lawless())
 
     def _named(self, wrong: _Wrong, row: StoredEntry | None) -> Bad:
         if wrong.code.startswith(("checkpoint", "tree-state", "remembered")):
@@ -158,8 +168,8 @@ class Verification:
 
     def _report(self, bad: Bad | None) -> Report:
         checked, unchecked = self._batches
-        size, root = self.tree.size, self.tree.root()
-        return Report(size, root, self._signed, self._checkpoints, checked, unchecked, bad, self._cosigned_size)
+        counted = (self._signed, self._checkpoints, checked, unchecked, self._shredded)
+        return Report(self.tree.size, self.tree.root(), *counted, bad, self._cosigned_size)
 
     # -- one entry ------------------------------------------------------------------------------------------------
 
@@ -177,6 +187,8 @@ class Verification:
         self._identity(row, entry)
         self._chain(row, entry, leaf_hash)
         self._payload(row, entry)
+        if (shred := shred_in(entry)) is not None:
+            self.shreds.add(shred)
         self.tree.append(leaf_hash)
 
     def _tile_says(self, leaf_hash: bytes) -> None:
@@ -220,8 +232,12 @@ class Verification:
             return
         if str(kept.id) != said["ref"] or kept.commit.hex() != said["commit"]:
             raise _Wrong("payload-ref", "the payload row is not the one the leaf names")
-        if kept.alg != "plain/v1":
-            raise _Wrong("payload-alg", kept.alg)
+        if kept.unsound:
+            raise _Wrong("payload-sealed", kept.unsound)
+        if kept.salt is None or kept.body is None:
+            self._gone.setdefault((kept.dek_id, str(kept.id)), (self.tree.size, entry["id"]))
+            self._shredded += 1
+            return
         if len(kept.salt) != entries.SALT_SIZE or entries.commitment(kept.salt, kept.body) != kept.commit:
             raise _Wrong("payload-commit", "the payload does not answer to its commitment")
         needs = kind_named(entry["type"]).payload_needs
@@ -327,6 +343,22 @@ class Verification:
         if self.remembered and self.remembered.size > size:
             raise _Wrong("remembered-longer", f"{self.remembered.size} entries were seen, {size} are here")
 
+    def _lawless(self) -> Bad | None:
+        """The first payload that is gone without an entry that shredded it."""
+        for (dek_id, ref), (position, entry_id) in self._gone.items():
+            if ("payload", ref) not in self.shreds and ("data_key", dek_id) not in self.shreds:
+                return Bad(position, entry_id, "payload-gone", "its key is gone and no entry says that it was shredded")
+        return None
+
+
+def shred_in(entry: dict[str, Any]) -> tuple[str, str] | None:
+    """What an entry says is shredded, as (object type, id): a payload, or a data key with all that it sealed."""
+    kinds = {"payload.shredded": "payload", "key.destroyed": "data_key"}
+    place = entry["object"]
+    if entry["outcome"] == "ok" and kinds.get(entry["type"]) == place["type"]:
+        return place["type"], place["id"]
+    return None
+
 
 def check_tiles(tiles: Iterable[tuple[int, int, bytes, bytes]]) -> Bad | None:
     """Every stored tile (level, index, hashes, root), by level and index: contiguous, its root its own, and above level
@@ -370,5 +402,6 @@ def as_json(report: Report, *, pending: int) -> str:
             "cosigned": report.cosigned,
             "checkpoints": report.checkpoints,
             "batches": {"checked": report.batches_checked, "unchecked": report.batches_unchecked},
+            "shredded": report.shredded,
         }
     )

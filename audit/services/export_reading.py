@@ -25,6 +25,7 @@ from audit import entries, merkle, notes
 from audit.bundles import Body
 from audit.bundles.selecting import DESTROYED, LOG_ITSELF, Report, Selection, chosen
 from audit.entries import read_leaf
+from audit.opening import Plain, open_payloads
 from audit.selectors import TILE_WIDTH
 from audit.services import keys
 from audit.verification import BATCH_KIND
@@ -169,9 +170,14 @@ def _row(row: tuple[Any, ...], before: int) -> Row:
     return Row(Summary(*row[:8]), bytes(row[8])[before:], kept)
 
 
-def payloads(found: Sequence[Row], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, Body | None]:  # noqa: ARG001
-    """The payloads of these entries in the clear; None for one whose key was destroyed."""
-    return {row.summary.entry_id: Body(row.payload.salt, row.payload.body) for row in found if row.payload}
+def payloads(found: Sequence[Row], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, Body | None]:
+    """The payloads of these entries in the clear; None for one whose key was destroyed. Raises as `open_payloads`."""
+    kept = [(row.summary.entry_id, row.payload) for row in found if row.payload is not None]
+    opened = open_payloads([payload for _, payload in kept], using=using)
+    return {
+        entry_id: Body(plain.salt, plain.body) if isinstance(plain, Plain) else None
+        for (entry_id, _), plain in zip(kept, opened, strict=True)
+    }
 
 
 def is_batch(summary: Summary) -> bool:

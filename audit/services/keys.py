@@ -17,24 +17,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 
+from audit import keyring
 from audit.entries import check_origin
 from audit.notes import VerifierKey
 from audit.selectors import holds
 
-
-class KeyLost(Exception):
-    """The record has entries and a key it was made with is gone. A fault: put the key back."""
-
-
-def keys_dir() -> Path:
-    """The folder of the log's secrets."""
-    configured = getattr(settings, "AUDIT_KEYS_DIR", None)
-    return Path(configured) if configured else _under(settings.HOME.path)
-
-
-@lru_cache(maxsize=4)
-def _under(home: Path) -> Path:
-    return home / "keys"
+KeyLost = keyring.KeyLost
+keys_dir = keyring.keys_dir
 
 
 def origin() -> str:
@@ -51,6 +40,21 @@ def tenant_key() -> bytes:
 def pinned(name: str, draw: Callable[[], bytes]) -> bytes:
     """What was learnt once and is trusted from then on, under that name beside the secrets."""
     return _kept(keys_dir(), name, draw, None)
+
+
+def newest_site_key() -> str:
+    """The name of the site key that wraps: the newest on disk; the first is drawn when nothing was ever wrapped."""
+    if not (names := keyring.site_key_names()):
+        _kept.__wrapped__(keys_dir(), "site-1.kek", _draw_key, "audit_datakey")
+        return "site-1"
+    return names[-1]
+
+
+def draw_site_key(number: int) -> str:
+    """A new site key `site-<number>.kek` on disk; its name. One that is there already stays."""
+    name = f"site-{number}"
+    _kept.__wrapped__(keys_dir(), f"{name}.kek", _draw_key, None)
+    return name
 
 
 def statement_key() -> Ed25519PrivateKey:

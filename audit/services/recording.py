@@ -6,14 +6,14 @@ The rules
    lock is taken on any chain head (SECURITY 3.2).
  * Version n of an object follows version n-1 and names its leaf hash. Two writers of the same version: the second is
    refused by name (ObjectVersionTaken), a skipped version is refused (VersionGap).
- * Two round trips: one question (clock and predecessor), one statement that writes pending row, payload and version.
+ * Two round trips: one question (clock, predecessor, data key), one statement that writes pending row, payload with
+   its key, and version. The first payload about a person takes two more, to make the person's data key.
+ * A payload is sealed under the data key of the person it is about, else the site's own. What says that a key or a
+   payload was destroyed is sealed under the site's own: it must outlive that key.
 """
 
 from __future__ import annotations
 
-import secrets
-import uuid
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from importlib import metadata
@@ -25,9 +25,10 @@ from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import canonical, entries
 from audit.domain import Appended, Event, EventInvalid
-from audit.services import keys
+from audit.services import data_keys, keys
+from audit.services.payloads import SEALED, SealedPayload, seal_payload
 
-PLAIN = "plain/v1"
+OUTLIVES_THE_KEY = frozenset({"payload.shredded", "key.destroyed"})
 
 
 class NotInTransaction(Exception):
@@ -46,16 +47,6 @@ class VersionGap(Exception):
     code = "object-version-gap"
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """A payload on its way into its own table."""
-
-    id: UUID
-    commit: bytes
-    salt: bytes
-    body: bytes
-
-
 def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Record `event` in the transaction now open on `using`, and return its entry's id and leaf hash.
 
@@ -67,8 +58,8 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
         raise NotInTransaction(event.type)
     entries.check_event(event)
     with connection.cursor() as cursor:
-        at, prev = _clock_and_prev(cursor, event)
-        kept = _commit_to(event)
+        at, prev, key = _look(cursor, event)
+        kept = _sealed(cursor, event, key)
         entry_id = entries.fresh_id(at)
         entry = entries.build(
             event,
@@ -85,34 +76,47 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
     return Appended(entry_id=entry_id, leaf_hash=leaf_hash, at=at, payload_id=kept.id if kept else None)
 
 
-def _clock_and_prev(cursor: Any, event: Event) -> tuple[datetime, bytes | None]:
-    """The database's clock, and the leaf hash of the version before this one."""
-    ref = event.object
-    if ref.version is None or ref.version == 1:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0], None
-    cursor.execute(
-        "SELECT clock_timestamp(), (SELECT leaf_hash FROM audit_objectversion"
-        " WHERE object_type = %s AND object_id = %s AND version = %s)",
-        [ref.type, ref.id, ref.version - 1],
-    )
-    at, prev = cursor.fetchone()
-    if prev is None:
-        raise VersionGap(f"{ref.type} {ref.id}: version {ref.version} without version {ref.version - 1}")
-    return at, bytes(prev)
+def _key_owner(event: Event) -> str | None:
+    """The pseudonym under whose data key the payload is sealed; None for the site's own."""
+    if event.subject is None or event.type in OUTLIVES_THE_KEY:
+        return None
+    return entries.pseudonym(event.subject, tenant_key=keys.tenant_key())
 
 
-def _commit_to(event: Event) -> _Kept | None:
+def _look(cursor: Any, event: Event) -> tuple[datetime, bytes | None, data_keys.OpenKey | None]:
+    """The database's clock, the leaf hash of the version before this one, and the data key when there is a payload."""
+    ref, asked, values = event.object, "SELECT clock_timestamp(), NULL::bytea", []
+    chained = ref.version is not None and ref.version > 1
+    if chained:
+        asked = (
+            "SELECT clock_timestamp(), (SELECT leaf_hash FROM audit_objectversion"
+            " WHERE object_type = %s AND object_id = %s AND version = %s)"
+        )
+        values = [ref.type, ref.id, ref.version - 1]  # type: ignore[operator]  # `chained` says it is a number
+    if event.payload is None:
+        cursor.execute(asked, values)
+    else:
+        condition, named = data_keys.joined(_key_owner(event))
+        source = f" FROM (SELECT 1) AS one LEFT JOIN audit_datakey k ON {condition}"
+        cursor.execute(f"{asked}, {data_keys.COLUMNS}{source}", [*values, *named])
+    at, prev, *row = cursor.fetchone()
+    if chained and prev is None:
+        raise VersionGap(f"{ref.type} {ref.id}: version {ref.version} without the version before it")
+    return at, bytes(prev) if prev is not None else None, data_keys.opened(tuple(row)) if row else None
+
+
+def _sealed(cursor: Any, event: Event, key: data_keys.OpenKey | None) -> SealedPayload | None:
     if event.payload is None:
         return None
     body = canonical.dumps(dict(event.payload), profile=canonical.PAYLOAD)
-    salt = secrets.token_bytes(entries.SALT_SIZE)
-    return _Kept(id=uuid.uuid4(), commit=entries.commitment(salt, body), salt=salt, body=body)
+    return seal_payload(body, under=key or data_keys.key_for(cursor, _key_owner(event)))
 
 
 _PENDING = "INSERT INTO audit_pending (entry_id, leaf, leaf_hash, prev) VALUES (%s, %s, %s, %s)"
 _PAYLOAD = (
-    "WITH kept AS (INSERT INTO audit_payload (id, entry_id, commit, salt, alg, body) VALUES (%s, %s, %s, %s, %s, %s)) "
+    "WITH kept AS (INSERT INTO audit_payload (id, entry_id, commit, salt, alg, dek_id, body)"
+    " VALUES (%s, %s, %s, ''::bytea, %s, %s, %s)),"
+    " keyed AS (INSERT INTO audit_payloadkey (payload_id, dek_id, sealed) VALUES (%s, %s, %s)) "
 )
 _VERSION = (
     "INSERT INTO audit_objectversion (object_type, object_id, version, entry_id, leaf_hash)"
@@ -121,12 +125,21 @@ _VERSION = (
 
 
 def _write(
-    cursor: Any, event: Event, entry_id: UUID, leaf: bytes, leaf_hash: bytes, prev: bytes | None, kept: _Kept | None
+    cursor: Any,
+    event: Event,
+    entry_id: UUID,
+    leaf: bytes,
+    leaf_hash: bytes,
+    prev: bytes | None,
+    kept: SealedPayload | None,
 ) -> None:
     """One statement; the version row decides between two writers, and is asked without breaking the transaction."""
     ref = event.object
     pending = [entry_id, leaf, leaf_hash, prev]
-    payload = [kept.id, entry_id, kept.commit, kept.salt, PLAIN, kept.body] if kept else []
+    payload: list[Any] = []
+    if kept:
+        dek = str(kept.dek_id)
+        payload = [kept.id, entry_id, kept.commit, SEALED, dek, kept.body, kept.id, kept.dek_id, kept.key]
     head = _PAYLOAD if kept else ""
     if ref.version is None:
         cursor.execute(head + _PENDING, [*payload, *pending])

@@ -1,7 +1,7 @@
 """Reads the stored record in one snapshot and hands it, row by row, to the verification.
 
-Nothing is written. Beside what the verification computes, three questions only the database can answer: payloads and
-versions that belong to no entry, and pending rows that do not fit their hash.
+Nothing is written. Beside what the verification computes, questions only the database can answer: payloads, their keys
+and versions that belong to no entry, pending rows that do not fit their hash, shredded payloads that still have a key.
 """
 
 from __future__ import annotations
@@ -10,15 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from django.utils.module_loading import import_string
 
-from audit import notes
+from audit import canonical, entries, notes, opening
+from audit.kinds import UnknownKind
 from audit.services import keys, pending, signing
 from audit.services.publishing import rotations
-from audit.verification import Bad, BatchRows, Report, StoredEntry, StoredHead, StoredPayload, Verification, check_tiles
+from audit.verification import (
+    Bad,
+    BatchRows,
+    Report,
+    StoredEntry,
+    StoredHead,
+    StoredPayload,
+    Verification,
+    check_tiles,
+    shred_in,
+)
 from audit.witnessed import policy_here
 
 CHUNK = 2000
@@ -51,6 +63,7 @@ def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS)
             tiles=_tiles(using),
             batch_rows=_batch_rows(),
             witnesses=[each.key for each in policy.witnesses] if policy else (),
+            shreds=_pending_shreds(using),
             remembered=notes.open_checkpoint(seen, origin=origin, keys=(trusted, *_later_keys())) if seen else None,
         )
         report = verification.run(_rows(using))
@@ -85,7 +98,7 @@ def _batch_rows() -> BatchRows | None:
 _ROWS = """
 SELECT e.position, e.entry_id, e.leaf, e.leaf_hash, e.type, e.at, e.occurred_at, e.actor_kind, e.actor_id,
        e.object_type, e.object_id, e.object_version, e.subject, e.outcome,
-       v.leaf_hash, p.id, p.commit, p.salt, p.alg, p.body
+       v.leaf_hash, p.id, p.commit, p.salt, p.alg, p.body, p.dek_id
 FROM audit_entry e
 LEFT JOIN audit_objectversion v
     ON v.object_type = e.object_type AND v.object_id = e.object_id AND v.version = e.object_version
@@ -118,16 +131,39 @@ def _rows(using: str) -> Iterator[StoredEntry]:
             page = cursor.fetchall()
             if not page:
                 return
-            yield from map(_stored, page)
+            yield from _opened(page, using)
             last = page[-1][0]
 
 
-def _stored(row: tuple[Any, ...]) -> StoredEntry:
-    kept = None
-    if row[15] is not None:
-        kept = StoredPayload(row[15], bytes(row[16]), bytes(row[17]), row[18], bytes(row[19]))
-    version_hash = bytes(row[14]) if row[14] is not None else None
-    return StoredEntry(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4:14], version_hash, kept)
+def _opened(page: list[tuple[Any, ...]], using: str) -> Iterator[StoredEntry]:
+    """A page of rows with their payloads in the clear; the keys of all are asked for at once."""
+    sealed = [_SealedRow(row[15], row[18], bytes(row[17]), row[20], bytes(row[19])) for row in page if row[15]]
+    found = dict(zip((row.id for row in sealed), opening.look_at(sealed, using=using), strict=True))
+    for row in page:
+        version_hash = bytes(row[14]) if row[14] is not None else None
+        kept = _payload(found[row[15]], bytes(row[16]), row) if row[15] else None
+        yield StoredEntry(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4:14], version_hash, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class _SealedRow:
+    id: UUID
+    alg: str
+    salt: bytes
+    dek_id: str | None
+    body: bytes
+
+
+def _payload(
+    found: opening.Plain | opening.Shredded | opening.Unsound, commit: bytes, row: tuple[Any, ...]
+) -> StoredPayload:
+    match found:
+        case opening.Plain(salt, body):
+            return StoredPayload(row[15], commit, salt, body, row[20])
+        case opening.Shredded():
+            return StoredPayload(row[15], commit, None, None, row[20])
+        case opening.Unsound(_, why):
+            return StoredPayload(row[15], commit, None, None, row[20], unsound=why)
 
 
 def _heads(using: str) -> Iterator[StoredHead]:
@@ -146,6 +182,41 @@ def _all_tiles(using: str) -> Iterator[tuple[int, int, bytes, bytes]]:
         using, "SELECT level, index, hashes, root FROM audit_tile ORDER BY level, index"
     ):
         yield level, index, bytes(hashes), bytes(root)
+
+
+def _pending_shreds(using: str) -> set[tuple[str, str]]:
+    """What entries that are not numbered yet say is shredded: the keys went in the same transaction."""
+    found = set()
+    for (leaf,) in _stream(using, "SELECT leaf FROM audit_pending ORDER BY txid, id"):
+        try:
+            entry = entries.read_leaf(bytes(leaf), origin=keys.origin())
+        except (entries.EntryInvalid, canonical.NotCanonical, UnknownKind):
+            continue  # `_left_over` names it
+        if (shred := shred_in(entry)) is not None:
+            found.add(shred)
+    return found
+
+
+_UNDONE = """
+SELECT v.entry_id, v.object_id FROM audit_payloadkey k
+JOIN audit_objectversion v ON v.object_type = 'payload' AND v.object_id = k.payload_id::text LIMIT 1
+"""
+_STRAY_KEY = """
+SELECT k.payload_id FROM audit_payloadkey k
+WHERE NOT EXISTS (SELECT 1 FROM audit_payload p WHERE p.id = k.payload_id) LIMIT 1
+"""
+
+
+def _keys_left_over(using: str) -> Bad | None:
+    """Keys of payloads that are said to be shredded, or that are not there."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(_UNDONE)
+        if row := cursor.fetchone():
+            return Bad(None, str(row[0]), "payload-not-shredded", f"payload {row[1]} still has its key")
+        cursor.execute(_STRAY_KEY)
+        if row := cursor.fetchone():
+            return Bad(None, None, "payload-key-orphan", f"a key of payload {row[0]}, which is not there")
+    return None
 
 
 _IN_RECORD = (
@@ -170,7 +241,7 @@ def _left_over(using: str, read: int) -> Bad | None:
                 pending.check(entry_id, bytes(leaf), bytes(leaf_hash), prev, origin=keys.origin())
             except pending.PendingUnsound as err:
                 return Bad(None, str(entry_id), err.code, "a pending entry that cannot enter the log")
-    return check_tiles(_all_tiles(using))
+    return check_tiles(_all_tiles(using)) or _keys_left_over(using)
 
 
 def _count_pending(using: str) -> int:

@@ -80,6 +80,11 @@ def id_at(position: int) -> str:
 def cut_back(c, size: int) -> None:
     """The tail and everything that speaks of it, taken out cleanly."""
     c.execute(
+        "DELETE FROM audit_payloadkey k USING audit_payload p, audit_entry e"
+        " WHERE p.id = k.payload_id AND e.entry_id = p.entry_id AND e.position >= %s",
+        [size],
+    )
+    c.execute(
         "DELETE FROM audit_payload WHERE entry_id IN (SELECT entry_id FROM audit_entry WHERE position >= %s)", [size]
     )
     c.execute(

@@ -1,9 +1,14 @@
 """A log to be tampered with."""
 
+from importlib import import_module
+
 import pytest
 
 from audit.migrations_sql import EVIDENCE
 from tests.audit.builders import event, first_bad, number, record
+
+KEY_GUARDS = import_module("audit.migrations.0002_data_keys").TRIGGERS
+KEYS = ("audit_datakey", "audit_payloadkey")
 
 
 @pytest.fixture
@@ -13,10 +18,12 @@ def log(owner_db):
         record(*[event(f"loop-{n % 3}", n // 3 + 1) for n in range(start, start + 4)])
         number()
     assert first_bad() is None
-    for table in EVIDENCE:
+    for table in (*EVIDENCE, *KEYS):
         owner_db.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
     yield owner_db
     for table in EVIDENCE:
         owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change")
         owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate")
     owner_db.execute("ALTER TABLE audit_pending ENABLE ALWAYS TRIGGER audit_pending_leaves")
+    for table, name, *_ in KEY_GUARDS:
+        owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")

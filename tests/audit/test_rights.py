@@ -24,6 +24,8 @@ COLUMN = {
     "audit_checkpoint": "note",
     "audit_cosignature": "line",
     "audit_timestamp": "token",
+    "audit_datakey": "wrapped",
+    "audit_payloadkey": "sealed",
     "audit_idempotencykey": "body",
     "audit_outbox": "payload",
     "audit_inbox": "at",
@@ -70,6 +72,8 @@ ALLOWED = {
         "audit_checkpoint": {"select"},
         "audit_cosignature": {"select"},
         "audit_timestamp": {"select"},
+        "audit_datakey": {"select", "update"},  # INSERT of what comes, UPDATE of the wrapping; triggers ask for entries
+        "audit_payloadkey": ADD | {"delete", "lock"},  # no UPDATE; a row leaves only beside its entry
         "audit_idempotencykey": ADD | {"delete", "lock"},
         "audit_outbox": ADD,  # UPDATE of the columns of delivery only: not of what is delivered
         "audit_inbox": ADD,

@@ -5,10 +5,11 @@ who holds its key. Only a checkpoint kept outside shows those.
 """
 
 import json
+from uuid import UUID
 
 import pytest
 
-from audit import entries, merkle, notes
+from audit import entries, keyring, merkle, notes, opening, sealing
 from audit.models import Checkpoint, Entry, Payload
 from audit.selectors import TILE_WIDTH
 from audit.services import keys
@@ -117,21 +118,63 @@ def another_row_id(c):
 
 
 def payload_changed(c):
-    c.execute('UPDATE audit_payload SET body = \'{"mean":"120 mm[Hg]"}\' WHERE entry_id = %s', [id_at(5)])
+    c.execute(
+        "UPDATE audit_payload SET body = set_byte(body, 20, get_byte(body, 20) # 1) WHERE entry_id = %s", [id_at(5)]
+    )
+
+
+def payload_of_another_patient(c):
+    c.execute(
+        "UPDATE audit_payload SET body = (SELECT body FROM audit_payload WHERE entry_id = %s) WHERE entry_id = %s",
+        [id_at(4), id_at(5)],
+    )
+
+
+def _sealed_anew(c, *, with_commitment: bool) -> None:
+    """As somebody would who has the database and the keys on disk."""
+    kept, body = Payload.objects.get(entry_id=id_at(5)), b'{"mean":"120 mm[Hg]"}'
+    key = keyring.live_keys([UUID(kept.dek_id)])[UUID(kept.dek_id)]
+    own, salt = sealing.fresh_key(), sealing.fresh_key()
+    sealed = sealing.seal(own, body, at=opening.body_place(kept.id, kept.dek_id))
+    both = sealing.seal(key, own + salt, at=opening.key_place(kept.id, kept.dek_id))
+    commit = entries.commitment(salt, body) if with_commitment else bytes(kept.commit)
+    c.execute("UPDATE audit_payload SET body = %s, commit = %s WHERE id = %s", [sealed, commit, kept.id])
+    c.execute("UPDATE audit_payloadkey SET sealed = %s WHERE payload_id = %s", [both, kept.id])
+
+
+def payload_sealed_anew(c):
+    _sealed_anew(c, with_commitment=False)
 
 
 def payload_and_commitment_changed(c):
-    kept, body = Payload.objects.get(entry_id=id_at(5)), b'{"mean":"120 mm[Hg]"}'
-    commit = entries.commitment(bytes(kept.salt), body)
-    c.execute("UPDATE audit_payload SET body = %s, commit = %s WHERE id = %s", [body, commit, kept.id])
+    _sealed_anew(c, with_commitment=True)
 
 
 def payload_gone(c):
     c.execute("DELETE FROM audit_payload WHERE entry_id = %s", [id_at(5)])
 
 
-def payload_salt_cut(c):
-    c.execute("UPDATE audit_payload SET salt = ''::bytea WHERE entry_id = %s", [id_at(5)])
+def payload_key_gone(c):
+    c.execute(
+        "DELETE FROM audit_payloadkey k USING audit_payload p WHERE p.id = k.payload_id AND entry_id = %s", [id_at(5)]
+    )
+
+
+def payload_key_of_another(c):
+    c.execute(
+        "UPDATE audit_payloadkey SET sealed = (SELECT k.sealed FROM audit_payloadkey k JOIN audit_payload p"
+        " ON p.id = k.payload_id WHERE p.entry_id = %s)"
+        " WHERE payload_id = (SELECT id FROM audit_payload WHERE entry_id = %s)",
+        [id_at(4), id_at(5)],
+    )
+
+
+def data_key_gone(c):
+    c.execute("DELETE FROM audit_datakey")
+
+
+def data_key_changed(c):
+    c.execute("UPDATE audit_datakey SET wrapped = set_byte(wrapped, 20, get_byte(wrapped, 20) # 1)")
 
 
 def version_index_changed(c):
@@ -151,10 +194,13 @@ AT_ENTRY_FIVE = {
     another_spelling: "other-spelling",
     another_search_column: "columns",
     another_row_id: "entry-id",
-    payload_changed: "payload-commit",
+    payload_changed: "payload-sealed",
+    payload_of_another_patient: "payload-sealed",
+    payload_sealed_anew: "payload-commit",
     payload_and_commitment_changed: "payload-ref",
     payload_gone: "payload-missing",
-    payload_salt_cut: "payload-commit",
+    payload_key_gone: "payload-gone",
+    payload_key_of_another: "payload-sealed",
     version_index_changed: "version-index",
     version_index_gone: "version-index",
 }
@@ -285,6 +331,8 @@ HEADS = {
     tail_cut_roughly: "checkpoint-beyond",
     range_of_the_tree_changed: "tree-state-hashes",
     payload_of_nobody: "payload-orphan",
+    data_key_gone: "payload-gone",
+    data_key_changed: "payload-sealed",
 }
 
 

@@ -46,7 +46,7 @@ def _row(n: int, name: str, version: int, last: dict[str, bytes]) -> StoredEntry
     )
     leaf = entries.leaf_data(entry, origin=ORIGIN)
     last[name] = entries.leaf_hash(leaf)
-    kept = StoredPayload(ref, commit, salt, "plain/v1", body)
+    kept = StoredPayload(ref, commit, salt, body)
     return StoredEntry(n, entry_id, leaf, last[name], entries.columns(entry), last[name], kept)
 
 
@@ -128,8 +128,8 @@ def test_a_chain_without_signed_heads_lets_a_full_rewrite_through_which_is_why_t
 
 def test_a_payload_in_a_form_not_known_here_is_not_called_good():
     rows, heads = LOG
-    odd = replace(rows[2], payload=replace(rows[2].payload, alg="rot13"))
-    assert verify([*rows[:2], odd, *rows[3:]], heads).first_bad.code == "payload-alg"
+    odd = replace(rows[2], payload=replace(rows[2].payload, unsound="sealed in an unknown way"))
+    assert verify([*rows[:2], odd, *rows[3:]], heads).first_bad.code == "payload-sealed"
 
 
 def test_rows_are_read_once_and_not_beyond_the_first_that_lies():
