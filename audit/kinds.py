@@ -53,7 +53,9 @@ def _record() -> Iterator[Kind]:
     yield from _kinds("consent", "given withdrawn", "subject")
     yield from _kinds("visit", "recorded planned closed cancelled", "subject")
     yield from _kinds("care_team", "joined left handed_over", "subject")
+    yield from _kinds("reminder", "sent", "subject", "payload")
     yield from _kinds("import", "started finished", "payload")
+    yield from _kinds("import", "stage_done", "payload", payload=("run", "stage"))
 
 
 def _care() -> Iterator[Kind]:

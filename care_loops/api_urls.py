@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .api import clinic, me_proposals, me_record, me_reports, me_today
+from .api import care, clinic, me_proposals, me_record, me_reports, me_today
 from .api.base import nothing_here
 from .views.invitations import invitation
 from .views.me import me
@@ -26,6 +26,8 @@ urlpatterns = [
     path("recommendations/<uuid:loop_id>", clinic.Recommendation.as_view(), name="api-recommendation"),
     path("recommendations/<uuid:loop_id>/decision", clinic.Decide.as_view(), name="api-decide"),
     path("patients/<uuid:patient_id>/orders", clinic.Orders.as_view(), name="api-orders"),
+    path("patients/<uuid:patient_id>/alert-limits", care.AlertLimits.as_view(), name="api-alert-limits"),
+    path("patients/<uuid:patient_id>/visits", care.Visits.as_view(), name="api-visits"),
     path("alerts/<uuid:alert_id>/acknowledgement", clinic.Acknowledge.as_view(), name="api-acknowledge"),
     path("alerts/<uuid:alert_id>/disposition", clinic.Dispose.as_view(), name="api-dispose"),
     path("<path:rest>", nothing_here),

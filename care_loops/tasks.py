@@ -58,7 +58,13 @@ def look_again() -> int:
     return services.reevaluate_all(by=_as("look-again"), now=timezone.now())
 
 
-ESCALATE, EXPIRE, WINDOWS, LOOK_AGAIN = 20.0, 60.0, 300.0, 900.0  # seconds between two rounds
+@shared_task
+def remind() -> int:
+    """Remind patients of visits and measuring days. Returns how many reminders went out."""
+    return services.remind(by=_as("remind"), now=timezone.now())
+
+
+ESCALATE, EXPIRE, WINDOWS, LOOK_AGAIN, REMIND = 20.0, 60.0, 300.0, 900.0, 900.0  # seconds between two rounds
 
 
 def _every(seconds: float, task: Any) -> dict[str, Any]:
@@ -70,4 +76,5 @@ SCHEDULE = {
     "expire-loops": _every(EXPIRE, expire),
     "close-due-windows": _every(WINDOWS, close_due_windows),
     "look-again": _every(LOOK_AGAIN, look_again),
+    "remind": _every(REMIND, remind),
 }

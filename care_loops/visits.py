@@ -19,7 +19,10 @@ from .domain.units import MmHg
 
 @dataclass(frozen=True, slots=True)
 class VisitRule:
-    """The table of intervals, in days; `swing` in mmHg between consecutive window means."""
+    """The table of intervals, in days; `swing` in mmHg between consecutive window means.
+
+    `remind_days`, `measure_days`: how long before a visit the patient is reminded of it, and of measuring for it.
+    """
 
     version: str
     first_days: int
@@ -27,6 +30,8 @@ class VisitRule:
     longest_days: int
     volatile_days: int
     longer_by_days: int
+    remind_days: int
+    measure_days: int
     swing: MmHg
     rows: tuple[Cited, ...] = ()
 

@@ -11,8 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from ..presenters import phone as show
+from ..presenters import visits
 from ..selectors import phone
 from ..selectors.access import patients_open_to
+from ..selectors.visits import is_overdue, reminders_shown, standing_plan
 from ..serializers.phone_in import DayQuery, HistoryQuery
 from ..serializers.phone_out import HistoryOut, MeOut, TodayOut
 from .base import PhoneDoor
@@ -25,7 +27,8 @@ class Me(PhoneDoor):
     @extend_schema(operation_id="me", responses={200: MeOut, **REFUSALS})
     def get(self, request: Request) -> Response:
         """Name, roles, and the records of this person and of those they care for."""
-        rows = patients_open_to(self.acting, now=self.now).order_by("family_name", "given_name", "pk")
+        mine = patients_open_to(self.acting, now=self.now)
+        rows = sorted(mine, key=lambda row: (row.family_name.casefold(), row.given_name.casefold(), str(row.pk)))
         records = [
             {"id": str(row.pk), "name": row.shown_name, "own": row.account_id == request.user.pk, "zone": row.zone}
             for row in rows
@@ -46,6 +49,7 @@ class Today(PhoneDoor):
         day = self.asked.get("date") or phone.today_of(patient, now=self.now)
         alerts = phone.open_alerts_of(patient)
         holds = phone.holds_on(patient)
+        plan = standing_plan(patient, now=self.now)
         proposals = [show.proposal(loop, holds, self.now) for loop in phone.visible_loops(patient)[:20]]
         digest: dict[str, Any] = {
             "patient": {"id": str(patient.pk), "name": patient.shown_name, "zone": patient.zone},
@@ -54,7 +58,8 @@ class Today(PhoneDoor):
             "day": show.day_digest(phone.day_of(patient, day)),
             "medicines": show.medicines(phone.medicines_now(patient, now=self.now), phone.awaiting_first_dose(patient)),
             "waiting_for_you": [one for one in proposals if one["waits_for_you"]],
-            "next_visit": show.visit(phone.next_visit(patient)),
+            "next_visit": visits.next_visit(plan, overdue=plan is not None and is_overdue(plan, now=self.now)),
+            "reminders": visits.reminders(reminders_shown(patient, now=self.now)),
             "how_to_get_a_person": show.PERSON,
             "at": self.now.astimezone(ZoneInfo(patient.zone)).isoformat(),
         }

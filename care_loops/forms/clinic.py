@@ -245,13 +245,6 @@ class CorrectionForm(OnceForm):
         return found if isinstance(found, UUID) else None
 
 
-class VisitForm(OnceForm):
-    """When to meet next, instead of when the rule says."""
-
-    due_on = forms.DateField(label="Next visit on", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
-    reason = forms.CharField(label="Reason", max_length=TEXT_MOST)
-
-
 def longest_expiry(now: datetime, zone: str) -> date:
     """The last day a boundary signed now may hold."""
     return (now + LONGEST).astimezone(ZoneInfo(zone)).date() - timedelta(days=1)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from ..domain.alerts import Ask
-from ..models import Alert
+from ..models import Alert, AlertLimits
 from ..selectors.alert_evidence import AlertEvidence
 from . import times, words
 from .changes import pressure
+from .limits import spoke_by
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,15 @@ class AlertShown:
     stops: tuple[str, ...]
     asks: tuple[str, ...]
     rules: str
+    limits: tuple[str, ...]
     acknowledged: str
     escalates: str
 
 
-def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime) -> AlertShown:
-    """An open alert in the patient's own time."""
+def alert_shown(
+    alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime, own: Sequence[AlertLimits] = ()
+) -> AlertShown:
+    """An open alert in the patient's own time. `own`: every version of the patient's own alert limits."""
     acknowledged = ""
     if alert.acknowledged_at is not None and alert.acknowledged_by is not None:
         acknowledged = f"{alert.acknowledged_by.printed_name}, {times.clock(alert.acknowledged_at, zone)}"
@@ -53,6 +58,7 @@ def alert_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now:
         stops=tuple(words.scope(bar) for bar in alert.bars),
         asks=tuple(words.ask(ask) for ask in sorted(alert.asks, key=_ask_order)),
         rules=", ".join(alert.rules),
+        limits=spoke_by(alert, own),
         acknowledged=acknowledged,
         escalates=_escalates(alert, now=now),
     )

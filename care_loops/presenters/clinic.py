@@ -15,9 +15,9 @@ from .recommendation import recommendation_shown
 
 def work_item(item: WorkItem) -> dict[str, Any]:
     """One thing that waits."""
-    row = item.alert or item.loop or item.symptom
+    row = item.alert or item.loop or item.symptom or item.visit
     if row is None:
-        raise ValueError("a work item is of an alert, a loop or a symptom")
+        raise ValueError("a work item is of an alert, a loop, a symptom or a visit")
     return {
         "kind": item.kind.value,
         "id": str(row.pk),
@@ -34,6 +34,8 @@ def _words(item: WorkItem) -> str:
         return words.alert_kind(item.alert.kind)
     if item.symptom is not None:
         return words.symptom(item.symptom.kind)
+    if item.visit is not None:
+        return "Visit overdue"
     if item.loop is None:
         return ""
     if item.loop.withheld_reason:

@@ -16,14 +16,17 @@ from uuid import UUID
 
 from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import WindowResult
-from ..models import Boundary, Consent, Loop, Patient, Symptom, Target, VisitPlan
+from ..models import Boundary, Consent, Loop, Patient, Symptom, Target
 from ..selectors.summary import ReadingSeen, Summary, outcome_of
+from ..selectors.visits import is_overdue
 from ..transitions import ENDINGS
 from . import times, words
 from .alerts import AlertShown, alert_shown
 from .changes import change_shown, milligrams, pressure
+from .limits import limits_shown
 from .recommendation import StepShown, state_shown, steps_shown
 from .summary import drug_name, summary
+from .visits import held_shown, plan_shown, plan_why
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +89,12 @@ class PatientShown:
     boundary: tuple[tuple[str, str], ...]
     boundary_state: str
     consents: tuple[tuple[str, str], ...]
+    alert_limits: tuple[tuple[str, str], ...]
     visit: str
     visit_why: str
+    visit_planned: bool
+    visit_overdue: bool
+    last_visit: tuple[str, ...]
     team: tuple[str, ...]
 
 
@@ -96,10 +103,13 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
     zone = found.zone
     loops = tuple(_loop(loop, found.patient, now=now) for loop in found.loops)
     newest = found.loops[0] if found.loops else None
+    overdue = found.visit is not None and is_overdue(found.visit, now=now)
     return PatientShown(
         patient_id=found.patient.pk,
         summary=summary(found, now=now),
-        alerts=tuple(alert_shown(alert, evidence, zone=zone, now=now) for alert, evidence in found.alerts),
+        alerts=tuple(
+            alert_shown(alert, evidence, zone=zone, now=now, own=found.alert_limits) for alert, evidence in found.alerts
+        ),
         locked=any(alert.locks for alert, _ in found.alerts),
         open_loop=next((loop for loop in loops if loop.waiting), None),
         withheld=loops[0] if newest is not None and newest.state == LoopState.WITHHELD.value else None,
@@ -111,8 +121,12 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
         boundary=tuple(_boundary_lines(found.boundary, zone)),
         boundary_state=_boundary_state(found.boundary, now=now),
         consents=tuple(_consent(c, zone) for c in found.consents),
-        visit=times.day(found.visit.due_on) if found.visit else "No visit planned",
-        visit_why=_visit_why(found.visit),
+        alert_limits=limits_shown(found.alert_limits, zone=zone, now=now),
+        visit=plan_shown(found.visit, overdue=overdue),
+        visit_why=plan_why(found.visit),
+        visit_planned=found.visit is not None,
+        visit_overdue=overdue,
+        last_visit=held_shown(found.last_visit),
         team=tuple(m.user.printed_name + (" (responsible)" if m.responsible else "") for m in found.team),
     )
 
@@ -221,9 +235,3 @@ def _boundary_lines(boundary: Boundary | None, zone: str) -> Iterable[tuple[str,
 def _consent(consent: Consent, zone: str) -> tuple[str, str]:
     word = "given" if consent.given else "withdrawn"
     return words.opened(consent.scope), f"{word} {times.clock(consent.at, zone)}"
-
-
-def _visit_why(visit: VisitPlan | None) -> str:
-    if visit is None:
-        return ""
-    return f"set by a clinician: {visit.reason}" if visit.overridden_by_id else words.opened(visit.rule)

@@ -19,7 +19,7 @@ from ..domain.alerts import AlertSeverity, Ask
 from ..domain.loops import LoopState
 from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, Consent, IntakeLog, Loop, RegimenEntry, Symptom, VisitPlan
+from ..models import Alert, Consent, IntakeLog, Loop, RegimenEntry, Symptom
 from ..selectors.phone import Day, Holds
 from ..selectors.summary import ReadingSeen
 from . import words
@@ -232,11 +232,6 @@ def alert(row: Alert) -> dict[str, Any]:
         "measured_at": row.measured_at.isoformat(),
         "seen_by_a_person": row.acknowledged_at is not None,
     }
-
-
-def visit(plan: VisitPlan | None) -> dict[str, Any] | None:
-    """When the next visit is planned."""
-    return None if plan is None else {"due_on": plan.due_on.isoformat()}
 
 
 def consents(found: Mapping[str, Consent]) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..danger import LimitName
 from ..domain.alerts import AlertKind, Ask, Scope
 from ..domain.changes import ChangeKind
 from ..domain.loops import DecisionKind, LoopState
@@ -197,6 +198,17 @@ SCOPES: Mapping[Scope, str] = {
     Scope.RATE_SLOWING: "increases of what slows the heart",
     Scope.ROUTINE_ADVICE: "routine advice",
 }
+# What a limit of alerts is of, and its unit.
+LIMITS: Mapping[LimitName, tuple[str, str]] = {
+    LimitName.CRISIS_SYSTOLIC: ("Crisis, systolic", "mmHg"),
+    LimitName.CRISIS_DIASTOLIC: ("Crisis, diastolic", "mmHg"),
+    LimitName.LOW_SYSTOLIC: ("Low, systolic", "mmHg"),
+    LimitName.LOW_DIASTOLIC: ("Low, diastolic", "mmHg"),
+    LimitName.SLOW_PULSE: ("Slow heart rate", "a minute"),
+    LimitName.FAST_PULSE: ("Fast heart rate at rest", "a minute"),
+}
+BEYOND: Mapping[str, str] = {">=": "{} or more", ">": "over {}", "<=": "{} or less", "<": "under {}"}
+VISITS: Mapping[str, str] = {"held": "Held", "not_held": "Not held", "cancelled": "Cancelled"}
 SEVERITIES: Mapping[str, str] = {
     "hard_stop": "Stops it",
     "caution": "Caution",

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from governance.domain import Role
 
+from ..danger import LimitName
 from ..domain.alerts import AlertKind, Ask, Scope
 from ..domain.changes import ChangeKind
 from ..domain.loops import DecisionKind, LoopState
@@ -22,6 +23,7 @@ from ..domain.refusals import Withheld
 from .vocabulary import (
     ALERTS,
     ASKS,
+    BEYOND,
     CLASSES,
     CONDITIONS,
     DECISIONS,
@@ -29,6 +31,7 @@ from .vocabulary import (
     INSUFFICIENT,
     KINDS,
     LABS,
+    LIMITS,
     METHODS,
     MODELS,
     NOT_USED,
@@ -41,6 +44,7 @@ from .vocabulary import (
     STATES,
     SYMPTOMS,
     TIERS,
+    VISITS,
     WITHHELD,
 )
 
@@ -95,6 +99,21 @@ def decision(value: DecisionKind | str) -> str:
 def lab(value: LabKind | str) -> tuple[str, str]:
     """Name and unit of a laboratory test."""
     return LABS[LabKind(value)]
+
+
+def limit(value: LimitName | str) -> tuple[str, str]:
+    """What an alert limit is of, and its unit."""
+    return LIMITS[LimitName(value)]
+
+
+def beyond(compare: str, number: str) -> str:
+    """On which side of a number an alert speaks: `180 or more`."""
+    return BEYOND[compare].format(number)
+
+
+def visit(value: str) -> str:
+    """What became of a visit."""
+    return VISITS[value]
 
 
 def sex(value: Sex | str) -> str:

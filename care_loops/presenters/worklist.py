@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ..domain.alerts import AlertSeverity
-from ..models import Alert, Loop, Patient, Symptom
+from ..models import Alert, Loop, Patient, Symptom, VisitPlan
 from ..selectors.summary import outcome_of
 from ..selectors.worklist import ItemKind, Risk, WorkItem, Worklist
 from . import times, words
@@ -23,6 +23,7 @@ class Tab(StrEnum):
     ALERTS = "alerts"
     RECOMMENDATIONS = "recommendations"
     SYMPTOMS = "symptoms"
+    VISITS = "visits"
     WITHHELD = "withheld"
     PATIENTS = "patients"
 
@@ -32,6 +33,7 @@ _IN_TAB: Mapping[Tab, Callable[[WorkItem], bool]] = {
     Tab.ALERTS: lambda item: item.kind is ItemKind.ALERT,
     Tab.RECOMMENDATIONS: lambda item: item.kind is ItemKind.RECOMMENDATION,
     Tab.SYMPTOMS: lambda item: item.kind is ItemKind.SYMPTOM,
+    Tab.VISITS: lambda item: item.kind is ItemKind.VISIT,
     Tab.WITHHELD: lambda item: item.kind is ItemKind.WITHHELD,
 }
 _NAMES: Mapping[Tab, str] = {
@@ -39,6 +41,7 @@ _NAMES: Mapping[Tab, str] = {
     Tab.ALERTS: "Alerts",
     Tab.RECOMMENDATIONS: "Recommendations",
     Tab.SYMPTOMS: "Symptoms",
+    Tab.VISITS: "Visits",
     Tab.WITHHELD: "Nothing proposed",
     Tab.PATIENTS: "All my patients",
 }
@@ -47,6 +50,7 @@ _EMPTY: Mapping[Tab, tuple[str, str]] = {
     Tab.ALERTS: ("No open alerts", "Danger rules go on running without any model."),
     Tab.RECOMMENDATIONS: ("No recommendation waits for a decision", "Each closes with a decision or expires."),
     Tab.SYMPTOMS: ("No symptom waits for review", "A reported side effect pauses automation for that drug at once."),
+    Tab.VISITS: ("No visit is overdue", "A visit whose day has passed stands here until you say what became of it."),
     Tab.WITHHELD: ("No patient is without a proposal", "Where nothing is proposed, the reason is kept and listed."),
     Tab.PATIENTS: ("You are in no care team", "An administrator or a colleague adds you to one."),
 }
@@ -57,6 +61,7 @@ _LOOKS: Mapping[Risk, str] = {
     Risk.TODAY: "same_day",
     Risk.DECIDE: "decide",
     Risk.SYMPTOM: "same_day",
+    Risk.VISIT: "card",
     Risk.LOOK: "card",
     Risk.NOTHING_PROPOSED: "none",
 }
@@ -138,8 +143,10 @@ def _line(item: WorkItem, *, now: datetime) -> LineShown:
         return _alert_line(item, item.alert, now=now)
     if item.symptom is not None:
         return _symptom_line(item, item.symptom, now=now)
+    if item.visit is not None:
+        return _visit_line(item, item.visit, now=now)
     if item.loop is None:
-        raise ValueError("a line of the worklist is an alert, a recommendation or a symptom")
+        raise ValueError("a line of the worklist is an alert, a recommendation, a symptom or a visit")
     if item.kind is ItemKind.WITHHELD:
         return _withheld_line(item, item.loop, now=now)
     return _recommendation_line(item, item.loop, now=now)
@@ -184,6 +191,23 @@ def _recommendation_line(item: WorkItem, loop: Loop, *, now: datetime) -> LineSh
         page="recommendation",
         page_id=str(loop.pk),
         verb="Review",
+    )
+
+
+def _visit_line(item: WorkItem, plan: VisitPlan, *, now: datetime) -> LineShown:
+    return LineShown(
+        look=_LOOKS[item.risk],
+        chip="Visit overdue",
+        locks=False,
+        patient=item.patient,
+        about=about(item.patient, now=now),
+        what=f"Visit planned for {times.day(plan.due_on)}",
+        detail="say whether it was held",
+        when=f"planned for {times.ago(item.at, now=now)}",
+        late=True,
+        page="patient",
+        page_id=str(item.patient.pk),
+        verb="Open",
     )
 
 

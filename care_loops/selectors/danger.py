@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from ..danger import Context, DangerTable, LimitName, as_rows, narrowed
 from ..domain.record import AlertLimits
@@ -15,12 +17,22 @@ from . import record, regimen
 
 def alert_limits_rows(patient: Patient, *, now: datetime) -> list[LimitsRow]:
     """The limits signed last for this person, of a merged record those of each: the earliest alarm of all holds."""
-    return list(
-        LimitsRow.objects.filter(patient_id__in=record.record_ids(patient), signed_at__lte=now)
-        .select_related("signed_by")
-        .order_by("patient_id", "-version")
-        .distinct("patient_id")
-    )
+    return limits_at(alert_limits_history(patient), now)
+
+
+def alert_limits_history(patient: Patient) -> list[LimitsRow]:
+    """Every version ever signed for this person, the newest first."""
+    rows = LimitsRow.objects.filter(patient_id__in=record.record_ids(patient))
+    return list(rows.select_related("signed_by").order_by("patient_id", "-version"))
+
+
+def limits_at(history: Iterable[LimitsRow], at: datetime) -> list[LimitsRow]:
+    """Of a history, the version of each record that was in force at one moment."""
+    found: dict[UUID, LimitsRow] = {}
+    for row in history:
+        if row.signed_at <= at:
+            found.setdefault(row.patient_id, row)
+    return list(found.values())
 
 
 def limits_of(row: LimitsRow) -> AlertLimits:

@@ -28,7 +28,7 @@ from ..domain.loops import LoopState, Origin
 from ..domain.readings import Method
 from ..domain.record import Regimen
 from ..domain.units import MmHg
-from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, RegimenEntry, Step, Symptom, VisitPlan
+from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, RegimenEntry, Step, Symptom
 from ..transitions import PATIENT_VISIBLE
 from .access import NOBODY, patient_for, patients_open_to
 from .record import record_ids
@@ -198,11 +198,6 @@ def intake_differs(row: IntakeLog, said: tuple[str, date, bool, datetime | None,
 def open_alerts_of(patient: Patient) -> list[Alert]:
     """Alerts nobody has dealt with yet, newest first."""
     return list(Alert.objects.filter(patient__in=record_ids(patient), disposed_at__isnull=True).order_by("-raised_at"))
-
-
-def next_visit(patient: Patient) -> VisitPlan | None:
-    """The visit planned last."""
-    return VisitPlan.objects.filter(patient__in=record_ids(patient)).order_by("-planned_at").first()
 
 
 def consents_of(patient: Patient) -> dict[str, Consent]:

@@ -28,6 +28,7 @@ from ..domain.units import Bpm, MmHg
 from ..lab_rules import LabDue, labs_due
 from ..models import (
     Alert,
+    AlertLimits,
     Allergy,
     BloodPressure,
     Boundary,
@@ -40,13 +41,16 @@ from ..models import (
     SensorSample,
     Symptom,
     Target,
+    Visit,
     VisitPlan,
 )
 from ..pathways.hypertension.tables_readings import averaging_rule
 from ..pathways.hypertension.tables_therapy import lab_rules
 from .alert_evidence import AlertEvidence, newest_evidence
+from .danger import alert_limits_history
 from .record import adherence, facts, labs, readings, record_ids
 from .regimen import lines, past_changes, regimen_of
+from .visits import last_held, standing_plan
 
 _DISTURBED = frozenset({Flag.MOTION, Flag.POST_EXERCISE, Flag.CLOCK_UNCERTAIN})
 _WITH_RESULT = frozenset({Status.FINAL, Status.AMENDED, Status.CORRECTED})
@@ -148,7 +152,9 @@ class Summary:
     target: Target | None
     boundary: Boundary | None
     consents: tuple[Consent, ...]
+    alert_limits: tuple[AlertLimits, ...]
     visit: VisitPlan | None
+    last_visit: Visit | None
     loops: tuple[Loop, ...]
     since: datetime
     until: datetime
@@ -199,7 +205,9 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
         target=Target.objects.filter(patient__in=ids).select_related("signed_by").order_by("-signed_at").first(),
         boundary=_boundary(patient),
         consents=tuple(Consent.objects.filter(patient__in=ids).order_by("scope", "-at").distinct("scope")),
-        visit=VisitPlan.objects.filter(patient__in=ids).order_by("-planned_at").first(),
+        alert_limits=tuple(alert_limits_history(patient)),
+        visit=standing_plan(patient, now=now),
+        last_visit=last_held(patient, now=now),
         loops=_loops(ids),
         since=since,
         until=now,

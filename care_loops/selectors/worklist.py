@@ -3,7 +3,8 @@
 Rules
  * Only patients of the care team (N10); what is open, not what has ended.
  * Order is risk, then time: unacknowledged critical and urgent alerts, alerts still locking, what is due today or
-   overdue, open recommendations, reported symptoms, alerts to look at, and last where nothing was proposed.
+   overdue, open recommendations, reported symptoms, overdue visits, alerts to look at, and last where nothing was
+   proposed.
  * A patient for whom nothing was proposed is listed with the newest reason, unless something newer is open (N2).
 """
 
@@ -11,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time
 from enum import IntEnum, StrEnum
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.db.models import Max, QuerySet
 
@@ -21,9 +23,10 @@ from governance.services import Acting
 
 from ..domain.alerts import AlertSeverity
 from ..domain.loops import LoopState
-from ..models import Alert, BloodPressure, Loop, Patient, Symptom
+from ..models import Alert, BloodPressure, Loop, Patient, Symptom, VisitPlan
 from .access import patients_of
 from .alert_evidence import AlertEvidence, newest_evidence
+from .visits import overdue_plans
 
 
 class ItemKind(StrEnum):
@@ -32,6 +35,7 @@ class ItemKind(StrEnum):
     ALERT = "alert"
     RECOMMENDATION = "recommendation"
     SYMPTOM = "symptom"
+    VISIT = "visit"
     WITHHELD = "withheld"
 
 
@@ -44,13 +48,14 @@ class Risk(IntEnum):
     TODAY = 3
     DECIDE = 4
     SYMPTOM = 5
-    LOOK = 6
-    NOTHING_PROPOSED = 7
+    VISIT = 6
+    LOOK = 7
+    NOTHING_PROPOSED = 8
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """One line of the worklist; exactly one of `alert`, `loop`, `symptom` is set."""
+    """One line of the worklist; exactly one of `alert`, `loop`, `symptom`, `visit` is set."""
 
     kind: ItemKind
     risk: Risk
@@ -60,6 +65,7 @@ class WorkItem:
     alert: Alert | None = None
     loop: Loop | None = None
     symptom: Symptom | None = None
+    visit: VisitPlan | None = None
     evidence: AlertEvidence | None = None
 
 
@@ -88,6 +94,7 @@ def worklist(by: Acting, *, now: datetime) -> Worklist:
         *_alerts(ids, patients),
         *_recommendations(ids, patients, now=now),
         *_symptoms(ids, patients),
+        *_visits(ids, patients, now=now),
         *_withheld(ids, patients),
     ]
     return Worklist(
@@ -155,6 +162,19 @@ def _symptoms(ids: list[UUID], patients: dict[UUID, Patient]) -> Iterable[WorkIt
             at=symptom.felt_at,
             due_at=None,
             symptom=symptom,
+        )
+
+
+def _visits(ids: list[UUID], patients: dict[UUID, Patient], *, now: datetime) -> Iterable[WorkItem]:
+    for plan in overdue_plans(ids, now=now):
+        patient = patients[plan.patient_id]
+        yield WorkItem(
+            kind=ItemKind.VISIT,
+            risk=Risk.VISIT,
+            patient=patient,
+            at=datetime.combine(plan.due_on, time(), ZoneInfo(patient.zone)),
+            due_at=None,
+            visit=plan,
         )
 
 

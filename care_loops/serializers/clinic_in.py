@@ -6,8 +6,10 @@ from typing import Any
 
 from rest_framework import serializers
 
+from ..danger import LimitName
 from ..domain.loops import DecisionKind
-from .strict import StrictChoice, StrictInteger, StrictSerializer, StrictText
+from ..models import Visit
+from .strict import StrictChoice, StrictDate, StrictInteger, StrictNumber, StrictSerializer, StrictText
 
 
 class DecisionIn(StrictSerializer):
@@ -46,6 +48,26 @@ class DispositionIn(StrictSerializer):
 
     code = StrictText(max_length=60)
     text = StrictText(required=False, allow_blank=True, max_length=4000)
+
+
+class AlertLimitsIn(StrictSerializer):
+    """Where this patient's alerts speak earlier: pressures in mmHg, rates a minute. What is left out is the site's."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """One number for each limit there is."""
+        return {name.value: StrictNumber(least="1", most="300", places=1, required=False) for name in LimitName}
+
+
+class VisitIn(StrictSerializer):
+    """What became of a visit, and what was talked of. `on_day` is needed when it was held."""
+
+    outcome = StrictChoice(Visit.OUTCOMES)
+    on_day = StrictDate(required=False)
+    diet = StrictText(required=False, allow_blank=True, max_length=2000)
+    activity = StrictText(required=False, allow_blank=True, max_length=2000)
+    sleep = StrictText(required=False, allow_blank=True, max_length=2000)
+    stress = StrictText(required=False, allow_blank=True, max_length=2000)
+    note = StrictText(required=False, allow_blank=True, max_length=2000)
 
 
 class NothingIn(StrictSerializer):

@@ -90,6 +90,26 @@ class OrderedOut(_Out[Any]):
     version = serializers.IntegerField()
 
 
+class AlertLimitsOut(_Out[Any]):
+    """A signed version of a patient's alert limits."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    limits = serializers.DictField(child=_text())
+    signed_by = _text()
+    signed_at = serializers.DateTimeField()
+    signature = serializers.UUIDField()
+
+
+class RecordedVisitOut(_Out[Any]):
+    """What became of a visit."""
+
+    id = serializers.UUIDField()
+    outcome = _text()
+    on_day = serializers.DateField()
+    recorded_at = serializers.DateTimeField()
+
+
 class AlertStateOut(_Out[Any]):
     """Where an alert stands."""
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from ..models import Consent
+from ..models import Consent, Reminder
 
 _text = serializers.CharField
 _Out = serializers.Serializer
@@ -205,6 +205,16 @@ class VisitOut(_Out[Any]):
     """The next visit."""
 
     due_on = serializers.DateField()
+    in_words = _text()
+
+
+class ReminderOut(_Out[Any]):
+    """What the patient was reminded of: a visit to come, or days to measure."""
+
+    kind = serializers.ChoiceField(choices=list(Reminder.KINDS))
+    due_on = serializers.DateField()
+    in_words = _text()
+    sent_at = serializers.DateTimeField()
 
 
 class TodayOut(_Out[Any]):
@@ -217,6 +227,7 @@ class TodayOut(_Out[Any]):
     medicines = MedicineOut(many=True)
     waiting_for_you = ProposalOut(many=True)
     next_visit = VisitOut(allow_null=True)
+    reminders = ReminderOut(many=True)
     how_to_get_a_person = _text()
     at = serializers.DateTimeField()
 

@@ -38,6 +38,7 @@ from .enrol import (
 from .intake import NewIntake, log_intake
 from .limits import NewBoundary, NewBoundaryDrug, sign_alert_limits, sign_boundary, sign_target
 from .order import OrderInput, order_candidates, write_order
+from .reminders import remind
 from .replay import ReplayResult, replay
 from .respond import Answer, deliver, respond
 from .take_in import (
@@ -51,7 +52,7 @@ from .take_in import (
     take_in_samples,
 )
 from .turning import Turned, reevaluate_all, turn
-from .visits import plan_visit
+from .visits import NewVisit, plan_visit, record_visit
 from .windows import close_due_windows, close_window, due_windows, reevaluate_open
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "NewPatient",
     "NewRegimenEntry",
     "NewSymptom",
+    "NewVisit",
     "OrderInput",
     "ReplayResult",
     "Sample",
@@ -107,8 +109,10 @@ __all__ = [
     "record_listing",
     "record_regimen_entry",
     "record_symptom",
+    "record_visit",
     "reevaluate_all",
     "reevaluate_open",
+    "remind",
     "replay",
     "respond",
     "review_symptom",

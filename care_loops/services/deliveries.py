@@ -14,6 +14,7 @@ from audit.services import Message
 from governance.services import Acting
 
 from .again import TOPIC as LOOK_AGAIN
+from .reminders import TOPIC as REMIND
 from .respond import deliver, tell_proposed, tell_recalled
 from .windows import reevaluate_open
 
@@ -40,9 +41,10 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
         "loop.deliver": on_deliver,
         "patient.tell": on_tell,
         LOOK_AGAIN: on_look_again,
-        "alert.page": _on_page,
+        "alert.page": _stands_on_a_page,
+        REMIND: _stands_on_a_page,
     }
 
 
-def _on_page(_message: Message) -> None:
-    """The alert stands on every worklist of the care team; channels outside the pages are adapters of a site."""
+def _stands_on_a_page(_message: Message) -> None:
+    """An alert stands on every worklist of the care team, a reminder on the phone; other channels are a site's own."""

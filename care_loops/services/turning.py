@@ -17,12 +17,14 @@ from governance.services import Acting
 from ..selectors.due import with_something_waiting
 from .alerts import escalate_alerts
 from .clock import expire_loops
+from .reminders import remind
 from .windows import close_due_windows, reevaluate_open
 
 
 @dataclass(frozen=True, slots=True)
 class Turned:
-    """What one turn of the clock did: windows closed and what came of them, recommendations ended, alerts passed on."""
+    """What one turn of the clock did: windows closed and what came of them, recommendations ended, alerts passed on,
+    patients reminded."""
 
     escalated: int
     expired: int
@@ -30,10 +32,11 @@ class Turned:
     closed: int
     proposed: int
     withheld: int
+    reminded: int
 
 
 def turn(*, by: Acting, now: datetime) -> Turned:
-    """Escalate, expire, look again at what is open, close the windows that are due."""
+    """Escalate, expire, look again at what is open, close the windows that are due, remind patients."""
     escalated = escalate_alerts(by=by, now=now)
     expired = expire_loops(by=by, now=now)
     withdrawn = reevaluate_all(by=by, now=now)
@@ -45,6 +48,7 @@ def turn(*, by: Acting, now: datetime) -> Turned:
         closed=closed.closed,
         proposed=closed.proposed,
         withheld=closed.withheld,
+        reminded=remind(by=by, now=now),
     )
 
 

@@ -69,7 +69,7 @@ def close_window(patient_id: UUID, *, pathway: str = PATHWAY, by: Acting, now: d
             evidence, outcome = work_out(assemble(patient, pathway=pathway, now=now, tables=tables()), now=now)
         if outcome.windows[0].average is not None:
             danger_of_average(patient, outcome.windows[0].average, window=key, by=by, now=now)
-        plan_by_rule(patient, evidence, outcome, today=local_day(patient, now), by=by, now=now)
+        plan_by_rule(patient, evidence, outcome.windows, today=local_day(patient, now), by=by, now=now)
         return _open(patient, key, evidence, outcome, by=by, now=now)
 
 

@@ -14,10 +14,11 @@ from django.views.decorators.http import require_POST
 
 from governance.domain import Permission
 
-from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm, VisitForm
+from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm
+from ..forms.visits import VisitForm, VisitOutcomeForm
 from ..selectors.access import patient_for
 from ..selectors.acted_on import alert_for, reading_for, symptom_for
-from ..services import acknowledge_alert, correct_reading, dispose_alert, plan_visit, review_symptom
+from ..services import acknowledge_alert, correct_reading, dispose_alert, plan_visit, record_visit, review_symptom
 from .door import StaffRequest, page, submitted
 
 
@@ -137,4 +138,19 @@ def visit(request: StaffRequest, patient_id: UUID) -> HttpResponse:
             now=request.now,
         ),
         said="The next visit is set.",
+    )
+
+
+@require_POST
+@page
+def visit_outcome(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Say what became of a visit: held, not held, cancelled."""
+    patient = patient_for(request.acting, patient_id, Permission.PLAN_VISIT, now=request.now)
+    form = VisitOutcomeForm(request.POST)
+    return _act(
+        request,
+        patient.pk,
+        form,
+        lambda: record_visit(patient.pk, form.visit(), by=request.acting, now=request.now),
+        said="The visit is recorded, and the next one is planned.",
     )

@@ -1,4 +1,4 @@
-"""What a clinician signs for a patient: target, operating boundary, and a change without a proposal."""
+"""What a clinician signs for a patient: target, alert limits, boundary, and a change without a proposal."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from django.views.decorators.http import require_http_methods
 from governance.domain import Permission
 
 from ..forms.clinic import BoundaryForm, OrderForm, TargetForm, longest_expiry
+from ..forms.limits import AlertLimitsForm
 from ..models import Patient
 from ..pathways.hypertension.tables_therapy import formulary
 from ..presenters import words
+from ..presenters.limits import limits_shown
 from ..presenters.orders import order_choices
 from ..presenters.patient import patient_shown
 from ..selectors.access import patient_for
+from ..selectors.danger import alert_limits_history
 from ..selectors.regimen import regimen_now
 from ..selectors.summary import summary_of
 from ..services.access import record_access
-from ..services.limits import sign_boundary, sign_target
+from ..services.limits import sign_alert_limits, sign_boundary, sign_target
 from ..services.order import order_candidates, write_order
 from .door import StaffRequest, page, submitted
 
@@ -57,6 +60,28 @@ def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         request,
         "care_loops/target.html",
         {"patient": patient, "form": form, "page": shown} | _signer(request),
+        status=422 if form.is_bound else 200,
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def alert_limits_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Sign where this patient's alerts speak earlier than the site's."""
+    patient = patient_for(request.acting, patient_id, Permission.SIGN_ALERT_LIMITS, now=request.now)
+    record_access(patient.pk, what="alert limits page", by=request.acting, now=request.now)
+    form = AlertLimitsForm(request.POST or None)
+
+    def work() -> str:
+        sign_alert_limits(patient.pk, form.limits(), by=request.acting, now=request.now)
+        return _back(patient)
+
+    answer = submitted(request, form, work, said="The limits are signed.") if request.method == "POST" else None
+    shown = limits_shown(alert_limits_history(patient), zone=patient.zone, now=request.now)
+    return answer or render(
+        request,
+        "care_loops/alert_limits.html",
+        {"patient": patient, "form": form, "limits": shown} | _signer(request),
         status=422 if form.is_bound else 200,
     )
 

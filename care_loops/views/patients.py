@@ -11,7 +11,8 @@ from django.views.decorators.http import require_safe
 from governance.domain import Permission
 
 from ..charts import trend_svg
-from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm, VisitForm
+from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm
+from ..forms.visits import VisitForm, VisitOutcomeForm
 from ..presenters.patient import patient_shown
 from ..presenters.trend import trend_of
 from ..selectors.access import patient_for
@@ -38,6 +39,7 @@ def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
             "disposition_form": DispositionForm(),
             "symptom_form": SymptomReviewForm(),
             "visit_form": VisitForm(),
+            "outcome_form": VisitOutcomeForm(),
             "correction_form": CorrectionForm(),
         },
     )

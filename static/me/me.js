@@ -104,7 +104,6 @@
     }
     return line;
   };
-  const dayInWords = (day) => new Date(`${day}T12:00`).toLocaleDateString([], { weekday: "short", day: "numeric", month: "long", year: "numeric" });
   const showReading = (reading) => {
     const row = element("tr");
     row.append(
@@ -125,7 +124,9 @@
     one("me-readings").closest("table").hidden = !today.day.readings.length;
     one("me-readings").replaceChildren(...today.day.readings.map(showReading));
     one("me-medicines").replaceChildren(...today.medicines.map(showMedicine));
-    one("me-visit").textContent = today.next_visit ? `Next visit: ${dayInWords(today.next_visit.due_on)}` : "";
+    one("me-visit").textContent = today.next_visit ? today.next_visit.in_words : "";
+    one("me-reminders").hidden = today.reminders.length === 0;
+    one("me-reminder-list").replaceChildren(...today.reminders.map((reminder) => element("li", reminder.in_words)));
     one("me-person").textContent = today.how_to_get_a_person;
     const known = today.medicines.filter((medicine) => medicine.ingredient);
     one("me-blame").replaceChildren(

@@ -7,7 +7,6 @@ import gzip
 import json
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 
 import pytest
 

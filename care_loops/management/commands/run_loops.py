@@ -19,7 +19,7 @@ from governance.services import acting_job
 class Command(BaseCommand):
     """Parse, read the clock, make one call, say what came of it."""
 
-    help = "Escalate alerts, expire what is too old, look again at what waits, close the windows that are due."
+    help = "Escalate alerts, expire what is too old, look again at what waits, close due windows, remind patients."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The options."""
@@ -35,7 +35,8 @@ class Command(BaseCommand):
             return
         self.stdout.write(
             f"{done.escalated} alerts escalated; {done.expired} recommendations expired, {done.withdrawn} withdrawn; "
-            f"{done.closed} windows closed: {done.proposed} proposed, {done.withheld} withheld."
+            f"{done.closed} windows closed: {done.proposed} proposed, {done.withheld} withheld; "
+            f"{done.reminded} reminders sent."
         )
 
 

@@ -15,6 +15,7 @@ from governance.domain import STAFF_ROLES, Role
 from governance.services.accounts import leave
 from tests.care_loops.api.world import Phone, World, entries
 from tests.governance.people import acting, staff
+from tests.signing_in import signed_in
 
 NOBODY = uuid4()
 PHONE_GETS = ("me", "me/today", "me/history", "me/recommendations", "me/readings", "me/intakes", "me/consents")
@@ -28,6 +29,8 @@ def clinic_calls(world: World, loop_id: object, patient_id: object, alert_id: ob
         ("GET", f"recommendations/{loop_id}"),
         ("POST", f"recommendations/{loop_id}/decision"),
         ("POST", f"patients/{patient_id}/orders"),
+        ("POST", f"patients/{patient_id}/alert-limits"),
+        ("POST", f"patients/{patient_id}/visits"),
         ("POST", f"alerts/{alert_id}/acknowledgement"),
         ("POST", f"alerts/{alert_id}/disposition"),
     ]
@@ -89,7 +92,7 @@ def test_only_clinical_roles_use_the_clinicians_doors(world, role):
     for method, where in clinic_calls(world, loop.pk, world.patient.pk, NOBODY):
         answer = send(tool, method, where)
         assert (answer.status_code, answer.json()["code"]) == (403, "not_allowed"), where
-    assert len(entries("access.denied")) == before + 6
+    assert len(entries("access.denied")) == before + 8
 
 
 def test_a_pharmacist_sees_but_does_not_decide(world):
@@ -178,8 +181,7 @@ def test_leaving_the_care_team_counts_from_the_next_request(world):
 
 
 def test_who_left_has_no_way_in_with_token_or_session(world):
-    session = Client()
-    session.force_login(world.mary)
+    session = signed_in(world.mary)
     assert session.get("/api/v1/me/today").status_code == 200
     token = world.marys.token
     leave(world.mary.pk, by=acting(world.admin, world.now), now=datetime.now(UTC))
@@ -189,7 +191,7 @@ def test_who_left_has_no_way_in_with_token_or_session(world):
 
 def test_a_session_writes_only_with_its_forgery_token(world):
     careful = Client(enforce_csrf_checks=True)
-    careful.force_login(world.mary)
+    careful.cookies = signed_in(world.mary).cookies
     body = '{"scope": "research", "given": true}'
     refused = careful.post("/api/v1/me/consents", data=body, content_type="application/json")
     assert refused.status_code == 403

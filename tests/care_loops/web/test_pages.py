@@ -31,10 +31,11 @@ OPENED = [
     "patient",
     "patient-target",
     "patient-boundary",
+    "patient-alert-limits",
     "patient-order",
     "recommendation",
 ]
-CLINICIAN_ONLY = {"patient-target", "patient-boundary", "patient-order"}
+CLINICIAN_ONLY = {"patient-target", "patient-boundary", "patient-alert-limits", "patient-order"}
 
 
 def without_token(answer) -> str:
@@ -87,6 +88,7 @@ def test_a_foreign_patient_looks_like_none_at_all(ward, signed_in, name):
         "symptom-review",
         "reading-correct",
         "patient-visit",
+        "patient-visit-outcome",
     ],
 )
 def test_what_is_sent_about_nobody_is_not_found(ward, signed_in, name):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from care_loops.danger import LimitName
 from care_loops.domain.alerts import AlertKind, AlertSeverity, Ask, Scope
 from care_loops.domain.changes import ChangeKind, Severity
 from care_loops.domain.loops import DecisionKind, LoopState
@@ -22,6 +23,7 @@ COMPLETE = [
     (vocabulary.DECISIONS, DecisionKind),
     (vocabulary.PREGNANCY, Pregnancy),
     (vocabulary.METHODS, Method),
+    (vocabulary.LIMITS, LimitName),
     (vocabulary.LABS, LabKind),
     (vocabulary.ALERTS, AlertKind),
     (vocabulary.ASKS, Ask),
