@@ -95,6 +95,13 @@ def _people() -> Iterator[Kind]:
     yield from _kinds("login", "succeeded")
     yield from _kinds("login", "failed", "reason_code")
     yield from _kinds("logout", "done")
+    yield from _kinds("session", "ended", "reason_code")
+    yield from _kinds(
+        "credential", "enrolled", "payload", payload=("user", "credential_id", "public_key", "aaguid", "method")
+    )
+    yield from _kinds("credential", "confirmed", "payload", payload=("user", "credential_id", "public_key", "method"))
+    yield from _kinds("credential", "revoked", "payload", "reason_code", payload=("user", "credential_id", "method"))
+    yield from _kinds("return", "opened used", "payload")
     yield from _kinds("token", "issued revoked")
     yield from _kinds("access", "read")
     yield from _kinds("access", "denied", "reason_code")
@@ -115,7 +122,7 @@ def _governance() -> Iterator[Kind]:
 def _log() -> Iterator[Kind]:
     yield from _kinds("log", "genesis", "payload", payload=("origin", "vkey"))
     yield from _kinds("log", "key_rotated", "payload", payload=("old", "new"))
-    yield from _kinds("log", "verified restored", "payload")
+    yield from _kinds("log", "verified backed_up restored", "payload")
     yield from _kinds("log", "drift_seen", "payload", payload=("found",))
     yield from _kinds("key", "created rotated revoked")
     yield from _kinds("key", "destroyed", "reason_code")

@@ -16,6 +16,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.addresses import read_address
 from config.embedded import broker_url, database_urls, home
+from config.embedded.postgres import binaries
 
 # Lets `Field[...]` and `ModelAdmin[...]` be written with their types, which Django's classes do not allow at run time.
 django_stubs_ext.monkeypatch()
@@ -74,6 +75,8 @@ DATABASES = {
 # One forgotten transaction of the application would hold up the sequencer, which waits for the oldest (SECURITY 3.7).
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=60s"
 DATABASES["default"]["OPTIONS"].setdefault("options", IDLE_IN_TRANSACTION)
+# pg_dump and pg_restore: the embedded server's own; a site finds them on its PATH.
+POSTGRES_BIN = os.environ.get("CLINAIOPS_PG_BIN") or (str(binaries()) if EMBEDDED else "")
 # The names the migrations grant to.
 DATABASE_ROLES = {alias: str(entry["USER"]) for alias, entry in DATABASES.items()}
 # manage.py sets this for commands that change tables: the owner does that, never the application.
@@ -116,6 +119,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "governance.middleware.signed_in",
     "django_htmx.middleware.HtmxMiddleware",
     "governance.middleware.RefusalPages",
 ]
@@ -147,10 +151,7 @@ AUDIT_SIGNER_SOCKET = os.environ.get("AUDIT_SIGNER_SOCKET") or str(HOME.sockets(
 AUDIT_WITNESS_POLICY = os.environ.get("AUDIT_WITNESS_POLICY") or (str(HOME.path / "witness_policy") if EMBEDDED else "")
 AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
 AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
-AUTHENTICATION_BACKENDS = [
-    "django.contrib.auth.backends.ModelBackend",
-    "allauth.account.auth_backends.AuthenticationBackend",
-]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
@@ -166,8 +167,11 @@ ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*", "password2*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
 # A ward signs in from one address: attempts are limited by account, and by address only against a flood.
-ACCOUNT_RATE_LIMITS = {"login": "300/m/ip", "login_failed": "60/m/ip,5/5m/key"}
+ACCOUNT_RATE_LIMITS = {"login": "300/m/ip", "login_failed": "60/m/ip,5/15m/key"}
+# The library carries the steps of signing in. What is enrolled and recognised is ours (`governance.services`).
+MFA_ADAPTER = "governance.views.accounts.OurFactors"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TRUST_ENABLED = False
 OAUTH2_PROVIDER = {
     "SCOPES": {
         "patient": "A patient's own record",
@@ -199,7 +203,8 @@ OAUTH2_PROVIDER = {
         )
     },
 }
-SESSION_COOKIE_AGE = 8 * 60 * 60
+# How long somebody stays signed in is a rule by role (`governance.policies`); the cookie only has to live as long.
+SESSION_COOKIE_AGE = 7 * 24 * 60 * 60
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_HTTPONLY = True
