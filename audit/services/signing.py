@@ -124,8 +124,8 @@ def _state(answer: dict[str, Any]) -> SignerState:
 
 
 @contextmanager
-def reach() -> Iterator[Signer]:
-    """The signer of this installation, started for this long when it is ours to run and does not run.
+def reach(*, start: bool = True) -> Iterator[Signer]:
+    """The signer of this installation, started for this long when it is ours to run and does not run (`start`).
 
     A deployment with another kind of signer (a key in hardware) names its own context manager in AUDIT_SIGNER.
     """
@@ -134,7 +134,7 @@ def reach() -> Iterator[Signer]:
             yield signer
         return
     ours = SocketSigner(Path(settings.AUDIT_SIGNER_SOCKET))
-    if not settings.AUDIT_SIGNER_OURS or ours.answers():
+    if not start or not settings.AUDIT_SIGNER_OURS or ours.answers():
         yield ours
         return
     with _started(ours):

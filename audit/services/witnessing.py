@@ -169,6 +169,10 @@ class Witnesses:
         found = policy.witnesses if policy is not None else ()
         return cls(policy, [WitnessClient(each) for each in found if each.url])
 
+    def renewed(self, policy: Policy | None) -> Witnesses:
+        """These, when the policy is still the same; else those of the new one."""
+        return self if policy == self.policy else Witnesses.of(policy)
+
 
 def refuse_shorter_log(*, using: str = DEFAULT_DB_ALIAS) -> list[str]:
     """Ask every witness what it has seen; the names of those that could not be asked.

@@ -122,7 +122,7 @@ def listen(desk: Desk, path: Path) -> None:
         door.listen(CALLERS)
         while True:
             line, _ = door.accept()
-            if not room.acquire(timeout=LINE_S):
+            if not room.acquire(timeout=2 * LINE_S):
                 line.close()
                 continue
             threading.Thread(target=_in_turn, args=(desk, line, room), daemon=True).start()

@@ -27,7 +27,7 @@ def test_once_numbers_what_is_there_and_stops():
     call_command("run_sequencer", "--once", "--json", stdout=out)
     assert json.loads(out.getvalue())["numbered"] >= 1
     call_command("run_sequencer", "--once", stdout=out)
-    assert out.getvalue().endswith("entries numbered.\n")
+    assert "entries numbered. `run_publisher --once` has them signed." in out.getvalue()
 
 
 _PROGRAM = """

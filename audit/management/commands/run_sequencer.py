@@ -9,23 +9,27 @@ import threading
 import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from audit.domain import Job
 from audit.services.genesis import found_log
 from audit.services.sequencing import SEQUENCER, sequence_batch
+from audit.services.signing import SignerUnreachable
+from audit.services.witnessing import LogShorterThanWitnessed, refuse_shorter_log
+from audit.witness_policy import PolicyInvalid
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.2
 RETRY_S = 2.0
+SHORTER = 3
 
 
 class Command(BaseCommand):
     """A loop with three ends: --once, a signal, or an entry that does not fit its hash."""
 
-    help = "Give pending entries their positions, grow the tree, sign its head."
+    help = "Give pending entries their positions and grow the tree. `run_publisher` has its head signed."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options."""
@@ -34,6 +38,12 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run until told to stop. A lost database is waited for; a corrupt pending row ends the process."""
+        try:
+            refuse_shorter_log()
+        except LogShorterThanWitnessed as reason:
+            raise CommandError(str(reason), returncode=SHORTER) from reason
+        except (OSError, PolicyInvalid) as reason:
+            raise CommandError(f"the policy file is of no use: {reason}", returncode=2) from reason
         job = Job("sequencer", str(uuid.uuid4()))
         if options["once"]:
             found_log(by=job, now=timezone.now())
@@ -41,7 +51,9 @@ class Command(BaseCommand):
             while done := sequence_batch():
                 numbered += done
             self.stdout.write(
-                json.dumps({"numbered": numbered}) if options["json"] else f"{numbered} entries numbered."
+                json.dumps({"numbered": numbered})
+                if options["json"]
+                else f"{numbered} entries numbered. `run_publisher --once` has them signed."
             )
             return
         stop = threading.Event()
@@ -58,6 +70,9 @@ class Command(BaseCommand):
                     founded = True
                 if not sequence_batch():
                     stop.wait(IDLE_S)
+            except SignerUnreachable as err:
+                log.warning("the log cannot begin: %s", err)
+                stop.wait(RETRY_S)
             except (DatabaseError, InterfaceError) as err:
                 log.warning("the database is not there (%s); trying again", type(err).__name__)
                 for alias in ("default", SEQUENCER):
