@@ -253,6 +253,15 @@ def columns(entry: Mapping[str, Any]) -> tuple[Any, ...]:
     )
 
 
+def shred_in(entry: Mapping[str, Any]) -> tuple[str, str] | None:
+    """What an entry says is shredded, as (object type, id): a payload, or a data key with all that it sealed."""
+    kinds = {"payload.shredded": "payload", "key.destroyed": "data_key"}
+    place = entry["object"]
+    if entry["outcome"] == "ok" and kinds.get(entry["type"]) == place["type"]:
+        return place["type"], place["id"]
+    return None
+
+
 # --- the schema -------------------------------------------------------------------------------------------------------
 
 Check = Callable[[Any], bool]

@@ -187,7 +187,7 @@ class Verification:
         self._identity(row, entry)
         self._chain(row, entry, leaf_hash)
         self._payload(row, entry)
-        if (shred := shred_in(entry)) is not None:
+        if (shred := entries.shred_in(entry)) is not None:
             self.shreds.add(shred)
         self.tree.append(leaf_hash)
 
@@ -349,15 +349,6 @@ class Verification:
             if ("payload", ref) not in self.shreds and ("data_key", dek_id) not in self.shreds:
                 return Bad(position, entry_id, "payload-gone", "its key is gone and no entry says that it was shredded")
         return None
-
-
-def shred_in(entry: dict[str, Any]) -> tuple[str, str] | None:
-    """What an entry says is shredded, as (object type, id): a payload, or a data key with all that it sealed."""
-    kinds = {"payload.shredded": "payload", "key.destroyed": "data_key"}
-    place = entry["object"]
-    if entry["outcome"] == "ok" and kinds.get(entry["type"]) == place["type"]:
-        return place["type"], place["id"]
-    return None
 
 
 def check_tiles(tiles: Iterable[tuple[int, int, bytes, bytes]]) -> Bad | None:

@@ -29,7 +29,6 @@ from audit.verification import (
     StoredPayload,
     Verification,
     check_tiles,
-    shred_in,
 )
 from audit.witnessed import policy_here
 
@@ -192,7 +191,7 @@ def _pending_shreds(using: str) -> set[tuple[str, str]]:
             entry = entries.read_leaf(bytes(leaf), origin=keys.origin())
         except (entries.EntryInvalid, canonical.NotCanonical, UnknownKind):
             continue  # `_left_over` names it
-        if (shred := shred_in(entry)) is not None:
+        if (shred := entries.shred_in(entry)) is not None:
             found.add(shred)
     return found
 

@@ -12,7 +12,7 @@ from .alerts import Alert, AlertEvent
 from .limits import AlertLimits, Boundary, BoundaryDrug, Target
 from .loops import Decision, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview
-from .people import CarerLink, CareTeamMember, Consent, Merge, Patient
+from .people import CarerLink, CareTeamMember, Consent, Merge, Patient, read_together, sealed_identity
 from .record import Allergy, Condition, FirstIntake, ImportRefusal, ImportRun, ImportStage, RegimenEntry
 from .visits import Reminder, Visit, VisitPlan
 
@@ -49,4 +49,6 @@ __all__ = [
     "Target",
     "Visit",
     "VisitPlan",
+    "read_together",
+    "sealed_identity",
 ]

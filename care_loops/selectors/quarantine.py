@@ -13,7 +13,7 @@ from uuid import UUID
 
 from governance.services import Acting
 
-from ..models import BloodPressure, ImportRefusal
+from ..models import BloodPressure, ImportRefusal, read_together
 from .access import patients_of
 
 SHOWN = 200
@@ -34,8 +34,10 @@ def held_back(by: Acting, *, now: datetime) -> HeldBack:
     """What is held back at `now`."""
     readings = BloodPressure.objects.exclude(quarantined="").filter(received_at__lte=now)
     refusals = ImportRefusal.objects.filter(refused_at__lte=now)
+    shown = tuple(readings.select_related("patient", "correction").order_by("-received_at", "-taken_at")[:SHOWN])
+    read_together(reading.patient for reading in shown)
     return HeldBack(
-        readings=tuple(readings.select_related("patient", "correction").order_by("-received_at", "-taken_at")[:SHOWN]),
+        readings=shown,
         reading_count=readings.count(),
         refusals=tuple(refusals.defer("body").order_by("-refused_at")[:SHOWN]),
         refusal_count=refusals.count(),

@@ -13,6 +13,7 @@ from audit.selectors import count_entries
 from care_loops.domain.record import ConditionKind, Pregnancy
 from care_loops.fhir_r4.documents import documents
 from care_loops.models import Alert, Allergy, BloodPressure, Condition, ImportRefusal, Lab, Patient, RegimenEntry
+from care_loops.models.people import source_index
 from care_loops.selectors.batches import content
 from care_loops.selectors.record import facts
 from care_loops.selectors.regimen import regimen_now
@@ -61,7 +62,7 @@ def pressures(counts):
 
 
 def the_patient(key="p1"):
-    return Patient.objects.get(source_id=key)
+    return Patient.objects.get(source_index=source_index(key))
 
 
 def regimen(key="p1"):

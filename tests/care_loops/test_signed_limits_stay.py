@@ -44,7 +44,15 @@ def test_no_words_reach_a_patient_beside_a_loop_or_under_the_entry_of_something_
 
 
 @pytest.mark.parametrize(
-    "edit", [{"born_on": "1990-01-01"}, {"sex": "male"}, {"zone": "Asia/Tokyo"}, {"account": None}]
+    "edit",
+    [
+        {"born_on_sealed": None},
+        {"family_name_sealed": b""},
+        {"source_index": None},
+        {"sex": "male"},
+        {"zone": "Asia/Tokyo"},
+        {"account": None},
+    ],
 )
 def test_who_somebody_is_and_whose_account_it_is_are_not_edited_in_place(hospital, edit):
     patient = hospital.patient()

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from care_loops.domain.loops import LoopState
 from care_loops.models import BloodPressure, Loop, Patient, Step
+from care_loops.models.people import source_index
 from care_loops.services import replay
 from edge_wearables.models import RefusedReading
 from edge_wearables.runtime import DeviceRuntime, HttpLine, Identity
@@ -62,7 +63,7 @@ def the_record_says_what_it_should():
         "not_a_number",
         "unknown_unit",
     }
-    in_danger = Patient.objects.get(source_id="crisis_repeated")
+    in_danger = Patient.objects.get(source_index=source_index("crisis_repeated"))
     crisis = BloodPressure.objects.filter(patient=in_danger, systolic__gte=180).latest("taken_at").taken_at
     increases = Loop.objects.filter(
         patient=in_danger, change_kind__in=("step_up", "start"), opened_at__range=(crisis, crisis + timedelta(days=14))

@@ -132,7 +132,7 @@ def _on_record(written: str, seen: dict[str, str | None], source_system: str) ->
     """The source id of a patient who came with an earlier import from this source."""
     if written not in seen:
         last = written.rstrip("/").removeprefix("urn:uuid:").rsplit("/", 1)[-1][:200].replace("\x00", "")
-        known = Patient.objects.filter(source_system=source_system, source_id=last) if last else Patient.objects.none()
+        known = Patient.objects.of_source(source_system, last)
         seen[written] = last if known.exists() else None
     return seen[written]
 

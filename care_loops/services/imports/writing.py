@@ -77,7 +77,7 @@ def write_patient(gathered: Gathered, known: Index, how: Import, *, by: Acting, 
     with transaction.atomic():
         counts = ImportCounts()
         moments = list(gathered.moments(known))
-        on_record = Patient.objects.filter(source_system=how.source_system, source_id=gathered.source_id).first()
+        on_record = Patient.objects.of_source(how.source_system, gathered.source_id).first()
         as_of = how.as_of or latest([*(m.at for m in moments), _latest_on_record(on_record)]) or now
         first = min((m.at for m in moments), default=as_of)
         if on_record is None:

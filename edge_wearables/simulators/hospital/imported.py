@@ -57,7 +57,8 @@ def take_in_bundles(found: Bundles, site: Site) -> list[tuple[Case, Patient]]:
     import_fhir(
         lambda: _read(found.files), how, by=acting_job("demonstration-import", "fhir"), now=at, progress=_silent
     )
-    patients = Patient.objects.filter(source_system=SOURCE, died_at__isnull=True).order_by("source_id")
+    alive = Patient.objects.filter(source_system=SOURCE, died_at__isnull=True)
+    patients = sorted(alive, key=lambda patient: patient.source_id)
     return [(_case(patient, number), patient) for number, patient in enumerate(patients[: found.limit])]
 
 
