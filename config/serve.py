@@ -1,4 +1,4 @@
-"""One supervisor, the whole house: web server, workers, clock, sequencer and relay as child processes.
+"""One supervisor, the whole house: web server, workers, clock, sequencer, publisher, signer, relay as child processes.
 
 The rules
  * A child that ends is started again, later each time, up to half a minute; one that keeps well is forgiven.
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from config import evidence
 from config.embedded import ensure_broker, ensure_database, home
 from config.embedded.home import ROOT, CannotStart
 
@@ -30,7 +31,8 @@ LOOK_SECONDS = 3.0
 WELL_AFTER = 60.0
 LONGEST_PAUSE = 30.0
 PR_SET_PDEATHSIG = 1
-COMMANDS = ("run_sequencer", "run_relay")
+COMMANDS = ("run_sequencer", "run_publisher", "run_relay")
+LOG_SHORTER = 3
 
 
 @dataclass
@@ -101,9 +103,20 @@ def main(arguments: list[str]) -> int:
         return 1
     logs = home().logs
     logs.mkdir(parents=True, exist_ok=True)
-    children = [
-        Child(name, command, logs / f"{name}.log") for name, command in _programs(asked.host, asked.port).items()
-    ]
+    programs = _programs(asked.host, asked.port)
+    try:
+        beside = evidence.programs()
+    except CannotStart as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    children = [Child(name, command, logs / f"{name}.log") for name, command in beside.items()]
+    for child in children:
+        child.tend(time.monotonic())
+    if refused := evidence.refusal():
+        print(refused, file=sys.stderr)
+        _stop(children)
+        return LOG_SHORTER
+    children += [Child(name, command, logs / f"{name}.log") for name, command in programs.items()]
     return _supervise(
         children, greeting=f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops."
     )
@@ -146,13 +159,18 @@ def _supervise(children: list[Child], *, greeting: str) -> int:
             _tend_services()
             looked = time.monotonic()
         time.sleep(0.2)
+    _stop(children)
+    print("Stopped.", flush=True)
+    return 0
+
+
+def _stop(children: list[Child]) -> None:
+    """Ask all, then wait for all."""
     for child in children:
         child.ask_to_stop()
     by = time.monotonic() + STOP_SECONDS
     for child in children:
         child.stop(by=by)
-    print("Stopped.", flush=True)
-    return 0
 
 
 def _tend_services() -> None:

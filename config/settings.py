@@ -150,6 +150,7 @@ AUDIT_SIGNER_OURS = not os.environ.get("AUDIT_SIGNER_SOCKET")
 AUDIT_SIGNER_SOCKET = os.environ.get("AUDIT_SIGNER_SOCKET") or str(HOME.sockets("signer") / "signer.sock")
 AUDIT_WITNESS_POLICY = os.environ.get("AUDIT_WITNESS_POLICY") or (str(HOME.path / "witness_policy") if EMBEDDED else "")
 AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
+EMBEDDED_WITNESS = EMBEDDED and AUDIT_WITNESS_POLICY_OURS
 AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
