@@ -1,0 +1,182 @@
+"""The command: `python -m audit.verify BUNDLE|FILE.pdf --policy FILE [--receipts FILE...] [--seen FILE...] [--json]`.
+
+Exit 0: all holds and is covered. 1: something is wrong. 2: the input cannot be used. 3: holds, not all covered.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import sys
+from datetime import UTC, datetime
+from hashlib import file_digest, sha256
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO, NoReturn, cast
+
+from audit.verify.archive import BROKEN, Archive
+from audit.verify.notes import NoteInvalid, Policy, open_note, read_head, stated, unb64
+from audit.verify.spelling import CHECKS, Refused, Wrong, instant
+from audit.verify.walk import SECOND, SKEW, Walk
+
+STATED = ("origin", "kind", "filter", "made_at", "made_by", "size", "root", "left_out")
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused("usage", message)
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = _Parser(prog="python -m audit.verify", description="Verify a bundle, or a PDF that holds one, offline.")
+    parser.add_argument("bundle", type=Path, metavar="BUNDLE|FILE.pdf")
+    parser.add_argument("--policy", type=Path, required=True, help="your own file of keys, not the log's")
+    parser.add_argument("--receipts", type=Path, nargs="+", default=[], help="the log's promises, to be found kept")
+    parser.add_argument("--seen", type=Path, nargs="+", default=[], help="checkpoints of this log from elsewhere")
+    parser.add_argument("--tsa", type=Path, help="PEM roots under which timestamp tokens are checked")
+    parser.add_argument("--online", metavar="URL", help="ask this witness for the newest head that it has seen")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    return parser.parse_args(arguments)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        if len(data := file.read((64 << 20) + 1)) > 64 << 20:
+            raise Refused("file-unreadable", f"{path} is too long")
+    return data
+
+
+def _receipts(data: bytes, policy: Policy) -> dict[bytes, tuple[str, str]]:
+    found = {}
+    try:
+        lines = data.splitlines() if data.startswith(b"{") else []
+        for note in [json.loads(line)["receipt"].encode() for line in lines if line] or [data]:
+            text = open_note(note, policy.statements)[0].decode().split("\n")
+            _, origin, leaf, at, due = stated(note, policy.statements, *text[:5])
+            if text[0] != "clinaiops/receipt/v1" or not all(map(CHECKS["time"], (at, due))):
+                raise ValueError("not a receipt")
+            if origin in {key.name for key in policy.logs}:
+                found[unb64(leaf)] = (at, due)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
+        signature = isinstance(err, NoteInvalid) and "sign" in str(err)
+        raise Refused("receipt-signature" if signature else "receipt-form", err) from err
+    return found
+
+
+def _seen(data: bytes, policy: Policy, origin: str) -> tuple[int, bytes, int]:
+    """Size, root and newest second of a head of this log that was seen elsewhere."""
+    try:
+        text, signed = open_note(data, [*policy.logs, *policy.witnesses.values()])
+        head = read_head(text)
+    except ValueError as err:
+        raise Refused("seen-form", err) from err
+    if head[0] != origin or origin not in {key.name for key in signed}:
+        raise Refused("seen-signature", f"not a head that {origin} has signed")
+    return head[1], head[2], max(signed.values())
+
+
+def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report: dict[str, Any]) -> str:
+    """Verify the bundle in a file and tell the report; its origin."""
+    file.seek(0)
+    report["bundle_sha256"] = file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
+    receipts = {leaf: times for path in options.receipts for leaf, times in _receipts(_read(path), policy).items()}
+    walk = Walk(Archive(file), policy, receipts)
+    said, tally, origin = walk.manifest, walk.tally, walk.manifest["origin"]
+    report |= {name: said[name] for name in STATED}
+    for size, root, _ in (_seen(_read(path), policy, origin) for path in options.seen):
+        if walk.seen.setdefault(size, root) != root:
+            raise Wrong(
+                "V7", "seen-root", f"two heads of size {size} were given: the log shows different people different logs"
+            )
+    if options.online:
+        from audit.verify.online import newest
+
+        size, root, at = _seen(newest(options.online, origin), policy, origin)
+        report["online"] = {"size": size, "at": at}
+        if size <= said["size"] or at * SECOND <= instant(said["made_at"]) - SKEW:
+            walk.seen[size] = root
+    if options.tsa:
+        from audit.verify.timestamps import Authority
+
+        walk.stamped = Authority(_read(options.tsa)).microsecond
+    try:
+        walk.run()
+    finally:
+        report |= {"covered": walk.covered or None, "payloads": walk.shown, "signatures": walk.signatures.counts}
+        report |= {name: tally[name] for name in ("checkpoints", "tokens", "late", "out_of_order")}
+        report["entries"] = {"included": tally["entries"], "unwitnessed": tally["tail"]}
+        report["receipts"] = {"found": len(receipts) - len(walk.receipts), "open": len(walk.receipts)}
+        report["seen"] = {"compared": tally["compared"], "not_compared": len(walk.seen)}
+    return str(origin)
+
+
+def _pdf(file: BinaryIO, policy: Policy, options: argparse.Namespace, report: dict[str, Any]) -> None:
+    from audit.verify.pdf import Report as Pdf
+
+    with Pdf(file) as pdf, TemporaryFile() as bundle:
+        digest, listing = pdf.extract_bundle(bundle), pdf.listing()
+        origin = _bundle(bundle, policy, options, report)
+        lines = ("clinaiops/report-pages/v1", origin, digest, sha256(pdf.listing_bytes).hexdigest())
+        try:
+            stated(pdf.note, [key for key in policy.statements if key.name == f"{origin}/statement"], *lines)
+        except NoteInvalid as err:
+            raise Wrong("V16", "pdf-note", err) from err
+        report["pages"] = pdf.check_pages(listing, bundle_sha256=digest)
+
+
+def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:
+    """All that was asked for, told to the report; what ends it early leaves no word there that anything held."""
+    try:
+        options = _options(arguments)
+        policy = Policy(_read(options.policy))
+        with options.bundle.open("rb") as file:
+            (_pdf if file.read(5) == b"%PDF-" else _bundle)(file, policy, options, report)
+        whole = not report["entries"]["unwitnessed"] and not report["receipts"]["open"]
+        report |= {"result": "ok", "exit": 0} if whole else {"result": "unwitnessed", "exit": 3}
+    except Refused as err:
+        kind = {"result": "wrong", "exit": 1} if err.step else {"result": "unusable", "exit": 2}
+        named = {
+            "step": err.step,
+            "class": err.code,
+            "position": err.position,
+            "entry": err.entry,
+            "detail": err.detail[:300],
+        }
+        report |= kind | {"failure": named}
+    except BROKEN as err:
+        report["failure"] = {"step": "", "class": "file-unreadable", "detail": f"{type(err).__name__}: {err}"[:300]}
+    except Exception as err:  # noqa: BLE001  (a fault of ours must not look like a verdict, nor be a traceback)
+        report["failure"] = {"step": "", "class": "verifier-fault", "detail": f"{type(err).__name__}: {err}"[:300]}
+
+
+def in_words(report: dict[str, Any]) -> str:
+    """The report for people, in printable ASCII whatever the bundle says."""
+    lines = [f"{name}: {report[name]}" for name in sorted(report) if name not in {"result", "exit", "failure", "json"}]
+    if failure := report["failure"]:
+        place = f" at position {failure['position']}" if failure.get("position") is not None else ""
+        lines.append(f"{report['result'].upper()}{place}: {failure['step']} {failure['class']}: {failure['detail']}")
+    elif covered := report["covered"]:
+        when = f" at {datetime.fromtimestamp(covered['at'], UTC):%Y-%m-%dT%H:%M:%SZ}" if covered["at"] else ""
+        by = (
+            f"cosigned by {', '.join(covered['by'])}{when}"
+            if covered["quorum"] != "none"
+            else "no witness was asked for"
+        )
+        lines.append(f"OK up to size {covered['size']} ({by})")
+    if report["exit"] == 3:
+        lines.append(f"UNWITNESSED {report['entries']['unwitnessed']}, receipts open {report['receipts']['open']}")
+    return "\n".join(line if line.isascii() and line.isprintable() else ascii(line) for line in lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Verify, print, and say it with the exit status."""
+    report: dict[str, Any] = {"result": "unusable", "exit": 2, "failure": None}
+    verify(arguments, report)
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
+    sys.stdout.write((json.dumps(report) if as_json else in_words(report)) + "\n")
+    return int(report["exit"])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

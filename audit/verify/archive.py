@@ -1,0 +1,88 @@
+"""The zip, before anything in it is believed (README 7): its members exactly, their sizes, and their lines one by one.
+
+Nothing may stand before, between or behind the members, so that every reader of the file sees the same ones.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from hashlib import sha256
+from typing import Any, BinaryIO, cast
+
+from audit.verify.spelling import CHECKS, Malformed, Refused, Wrong, parse
+
+LINED = ["assertions.jsonl", "batches.jsonl", "checkpoints.jsonl", "entries.jsonl", "payloads.jsonl", "rest.jsonl"]
+MOST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1024}  # bytes in a line, else 32 MiB
+SMALL = {"manifest.json": 65_535, "manifest.note": 1_000_000}
+BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError)
+
+
+class Archive:
+    """An open bundle. `listed` is what the manifest says of its members. Reading may raise any of BROKEN."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        _check_end(file)
+        self._zip, self.listed, end = zipfile.ZipFile(file), dict[str, Any](), 0
+        infos = self._zip.infolist()
+        if [info.filename for info in infos] != sorted([*LINED, *SMALL]):
+            raise Refused("zip-members", [info.filename for info in infos][:9])
+        for info in infos:
+            file.seek(end)
+            lengths = struct.unpack("<26x2H", file.read(30))
+            packed, size = info.compress_size, info.file_size
+            for bad, code in (
+                (info.flag_bits & 0x2041, "zip-encrypted"),
+                (info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}, "zip-method"),
+                (size > max(1 << 20, 200 * packed) or size > SMALL.get(info.filename, size), "zip-ratio"),
+                (info.header_offset != end, "zip-overlap"),
+            ):
+                if bad:
+                    raise Refused(code, info.filename)
+            end += 30 + sum(lengths) + packed
+        if end != self._zip.start_dir or sum(info.file_size for info in infos) > 64 << 30:
+            raise Refused("zip-overlap" if end != self._zip.start_dir else "zip-size", f"{end} bytes")
+
+    def small(self, name: str) -> bytes:
+        """A whole member, of those that are small."""
+        return self._zip.read(name)
+
+    def lines(self, name: str, *, check: bool = True) -> Iterator[bytes]:
+        """A member's lines without their ends. At its end it must be the member that the manifest lists."""
+        digest, length, most = sha256(), 0, MOST.get(name, 32 << 20)
+        with io.BufferedReader(cast(io.RawIOBase, self._zip.open(name)), 1 << 17) as member:
+            while line := member.readline(most + 1):
+                if len(line) > most:
+                    raise Refused("line-too-long", name)
+                digest.update(line)
+                length += len(line)
+                if not line.endswith(b"\n"):
+                    raise Wrong("V1", "line-form", f"{name}: the last line is not finished")
+                yield line[:-1]
+        if check and self.listed[name] != {"name": name, "bytes": length, "sha256": digest.hexdigest()}:
+            raise Wrong("V1", "manifest-digest", f"{name} is not the member that the manifest lists")
+
+    def objects(self, name: str) -> Iterator[dict[str, Any]]:
+        """A member's lines as the objects they must be."""
+        for line in self.lines(name):
+            try:
+                value = parse(line)
+            except Malformed as err:
+                raise Wrong("V1", "line-form", f"{name}: {err}") from err
+            if not CHECKS[name](value):
+                raise Wrong("V1", "line-form", f"{name}: not the members a line has")
+            yield value
+
+
+def _check_end(file: BinaryIO) -> None:
+    """The file ends with a zip directory that is small, before anybody reads that into memory."""
+    file.seek(max(0, file.seek(0, io.SEEK_END) - 98))
+    tail = file.read().rjust(98, b"\0")
+    mark, length, comment = struct.unpack("<4s8xL4xH", tail[-22:])
+    if tail[-42:-38] == b"PK\x06\x07":
+        length = max(length, *struct.unpack("<40xQ8x", tail[:56]))
+    if mark != b"PK\x05\x06" or comment or length > 4096:
+        raise Refused("not-a-zip", "it does not end with the directory of a few members")

@@ -1,0 +1,193 @@
+"""Signed notes, checkpoints, cosignatures, and the policy that says whose count (README 4 to 6; C2SP signed-note,
+tlog-checkpoint, tlog-cosignature, tlog-policy).
+
+ * A line by an unknown (name, key id) is passed over; one by a known key that does not verify condemns the note.
+ * The type is part of the key id: a log's key cannot stand for a witness's, nor the other way round.
+ * The policy is the auditor's own. A name or key defined twice, or used before it is defined, refuses the file.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from audit.verify.spelling import Refused
+
+PLAIN, COSIGNATURE = 1, 4
+_NAME = re.compile(r"[^\s+]+")
+_public = lru_cache(maxsize=256)(Ed25519PublicKey.from_public_bytes)
+
+
+class NoteInvalid(ValueError):
+    """The note is malformed, or a known key's line does not verify; `type` is that key's, 0 for another fault."""
+
+    def __init__(self, detail: str, kind: int = 0) -> None:
+        super().__init__(detail)
+        self.type = kind
+
+
+def unb64(text: str) -> bytes:
+    """Standard base64 in its one spelling; raises ValueError."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("base64")
+    return raw
+
+
+def verifies(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the Ed25519 signature is this key's."""
+    try:
+        _public(public).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+class Key(NamedTuple):
+    """A named Ed25519 key; `type` says whether it signs notes or cosigns checkpoints."""
+
+    name: str
+    type: int
+    public: bytes
+
+    @property
+    def id(self) -> bytes:
+        """Four bytes that stand, with the name, on every line it signs."""
+        return sha256(self.name.encode() + b"\n" + bytes([self.type]) + self.public).digest()[:4]
+
+    @classmethod
+    def parse(cls, vkey: str, kind: int) -> Key:
+        """The key of that type as it is written, `name+hex id+base64`; raises ValueError."""
+        name, key_id, encoded = vkey.split("+", 2)
+        key = cls(name, kind, unb64(encoded)[1:])
+        if unb64(encoded)[0:1] != bytes([kind]) or len(key.public) != 32 or not _NAME.fullmatch(name):
+            raise ValueError("not a key for this use")
+        if key.id.hex() != key_id:
+            raise ValueError("key id")
+        return key
+
+    def signed(self, text: bytes, signature: bytes) -> int | None:
+        """The second a cosignature names, 0 for a plain signature; None when it is not good."""
+        if self.type == PLAIN:
+            return 0 if verifies(self.public, text, signature) else None
+        at = int.from_bytes(signature[:8], "big")
+        good = 0 < at < 2**63 and verifies(self.public, b"cosignature/v1\ntime %d\n" % at + text, signature[8:])
+        return at if good else None
+
+
+def open_note(data: bytes, keys: Iterable[Key]) -> tuple[bytes, dict[Key, int]]:
+    """The text and those of `keys` that signed it, each with its earliest second; raises NoteInvalid."""
+    known, good = {(key.name, key.id): key for key in keys}, dict[Key, int]()
+    try:
+        head, found, block = data.decode().rpartition("\n\n")
+        lines = block.split("\n")
+        if not found or lines.pop() or not 1 <= len(lines) <= 16 or len(data) > 1_000_000:
+            raise NoteInvalid("not a note")
+        if re.search(rb"[\0-\t\v-\x1f]", data):
+            raise NoteInvalid("control character")
+        text = f"{head}\n".encode()
+        for line in lines:
+            dash, name, encoded = line.split(" ")
+            raw = unb64(encoded)
+            if dash != "—" or not _NAME.fullmatch(name) or len(raw) < 5:
+                raise NoteInvalid("signature line")
+            if key := known.get((name, raw[:4])):
+                if (at := key.signed(text, raw[4:])) is None:
+                    raise NoteInvalid(f"the signature of {name} is not good", key.type)
+                good[key] = min(at, good.get(key, at))
+    except ValueError as err:
+        raise err if isinstance(err, NoteInvalid) else NoteInvalid(type(err).__name__) from err
+    return text, good
+
+
+def stated(data: bytes, keys: Iterable[Key], *expected: object) -> list[str]:
+    """The lines of a note signed by one of `keys`, of which the first are the expected ones; raises NoteInvalid."""
+    text, signed = open_note(data, keys)
+    lines = text.decode().split("\n")[:-1]
+    if not signed or lines[: len(expected)] != [str(each) for each in expected]:
+        raise NoteInvalid("not signed by the key asked for, or another statement")
+    return lines
+
+
+def read_head(text: bytes) -> tuple[str, int, bytes]:
+    """Origin, size and root of a checkpoint's text; raises ValueError."""
+    origin, size, root, *more, end = text.decode().split("\n")
+    if end or "" in (origin, *more) or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or len(unb64(root)) != 32:
+        raise NoteInvalid("not a checkpoint")
+    return origin, int(size), unb64(root)
+
+
+class Policy:
+    """Whose signatures count. Groups keep the order of their definition: members come before them."""
+
+    def __init__(self, data: bytes) -> None:
+        """The policy in a file; raises Refused."""
+        self.logs: list[Key] = []
+        self.statements: list[Key] = []
+        self.witnesses: dict[str, Key] = {}
+        self.groups: dict[str, tuple[int, list[str]]] = {}
+        self.quorum = ""
+        self._taken: set[Any] = {"none"}
+        if len(data) > 65_536 or re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", data):
+            raise Refused("policy-form", "too long, or control characters")
+        for number, line in enumerate(data.split(b"\n"), 1):
+            try:
+                words = re.split("[ \t]+", line.decode().strip(" \t"))
+                if words[0] and not words[0].startswith("#"):
+                    self._read(words)
+            except ValueError as err:
+                raise Refused("policy-form", f"line {number}: {err}") from err
+        if not self.quorum or not self.logs or len(self._taken) > 512:
+            raise Refused("policy-form", "a policy has a log and one quorum")
+
+    def _read(self, words: list[str]) -> None:
+        match words:
+            case ["log", vkey] | ["log", vkey, _]:
+                self.logs.append(self._key(vkey, PLAIN))
+            case ["statement", vkey]:
+                self.statements.append(self._key(vkey, PLAIN))
+            case ["witness", name, vkey] | ["witness", name, vkey, _]:
+                self._once(name)
+                self.witnesses[name] = self._key(vkey, COSIGNATURE)
+            case ["group", name, least, *members] if members:
+                count = {"any": "1", "all": str(len(members))}.get(least, least)
+                if not re.fullmatch("[1-9][0-9]?", count) or int(count) > len(members):
+                    raise ValueError("threshold")
+                self._once(*(("member", self._known(member)) for member in members), name)
+                self.groups[name] = (int(count), members)
+            case ["quorum", name]:
+                self._once(("quorum",))
+                self.quorum = name if name == "none" else self._known(name)
+            case _:
+                raise ValueError("not a line of a policy")
+
+    def _known(self, name: str) -> str:
+        if name not in self.witnesses and name not in self.groups:
+            raise ValueError("a name not defined above")
+        return name
+
+    def _key(self, vkey: str, kind: int) -> Key:
+        key = Key.parse(vkey, kind)
+        self._once(key.public)
+        return key
+
+    def _once(self, *names: Any) -> None:
+        for name in names:
+            if name in self._taken:
+                raise ValueError("twice")
+            self._taken.add(name)
+
+    def judge(self, signed: Mapping[Key, int]) -> tuple[bool, int | None]:
+        """Whether these are the quorum, and the second since when (None where none is asked for)."""
+        since: dict[str, int | None] = {name: signed.get(key) for name, key in self.witnesses.items()}
+        for name, (least, members) in self.groups.items():
+            times = sorted(at for member in members if (at := since[member]) is not None)
+            since[name] = times[least - 1] if len(times) >= least else None
+        return self.quorum == "none" or since[self.quorum] is not None, since.get(self.quorum)

@@ -1,0 +1,148 @@
+"""Signatures of people that a database administrator cannot forge (README 8; SECURITY 3.4; WebAuthn 7.2).
+
+* The record that was signed says what the entry says, and the challenge that was signed is made of that record.
+* The key was enrolled by an earlier entry, confirmed by somebody else, and not revoked since.
+* What only the application attests (a session, a password with a code) is counted and shown as that.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from audit.verify.notes import unb64, verifies
+from audit.verify.spelling import CHECKS, PAYLOAD, Malformed, Wrong, parse
+
+CONTEXT = b"clinaiops/esign/v1"
+_BYTES = ("nonce", "client_data", "authenticator_data", "signature", "public_key", "credential_id")
+_ED25519 = bytes.fromhex("a4010103272006215820")  # the COSE_Keys of RFC 9053 in the one form CTAP2 allows
+_P256, _Y = bytes.fromhex("a5010203262001215820"), bytes.fromhex("225820")
+
+
+class Signatures:
+    """The credentials known so far, and how many signatures of each kind were met."""
+
+    def __init__(self) -> None:
+        self.counts = {"webauthn": 0, "password_totp": 0, "session": 0, "content_shown": 0}
+        self._confirmed: dict[tuple[str, ...], bool] = {}  # (account, credential id, key)
+        self._revoked: set[str] = set()
+        self._used: set[str] = set()
+
+    def learn(self, entry: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+        """Take in an entry about a credential."""
+        name, word = tuple(str(body.get(key)) for key in ("user", "credential_id", "public_key")), entry["type"]
+        if entry["outcome"] == "ok" and word == "credential.revoked":
+            self._revoked.add(name[1])
+        if entry["outcome"] != "ok" or body.get("method") != "webauthn":
+            return
+        if word == "credential.enrolled":
+            self._confirmed.setdefault(name, False)
+        elif word == "credential.confirmed" and (entry["actor"]["kind"], entry["actor"]["id"]) != ("user", name[0]):
+            self._confirmed[name] = name in self._confirmed
+
+    def check(self, entry: Mapping[str, Any], line: Mapping[str, Any] | None) -> None:
+        """The entry's signature, with its line of evidence; raises Wrong."""
+        method = entry["esign"]["method"] if "esign" in entry else ""
+        _require(method != "webauthn" or line is not None, "missing", "a signature without its evidence")
+        _require(method == "webauthn" or line is None, "stray", "evidence for an entry that is not signed so")
+        _require(method in ("", "webauthn", "password_totp", "session"), "method", method)
+        if line is not None:
+            self._webauthn(entry, entry["esign"], line)
+        if method:
+            self.counts[method] += 1
+
+    def _webauthn(self, entry: Mapping[str, Any], esign: Mapping[str, Any], line: Mapping[str, Any]) -> None:
+        try:
+            nonce, client, authenticator, signature, public, credential = (unb64(line[name]) for name in _BYTES)
+            record = parse(line["record"].encode(), PAYLOAD)
+        except (Malformed, ValueError) as err:
+            raise Wrong("V10", "esign-record", err) from err
+        self._says_the_same(entry, esign, line, record)
+        record_hash = sha256(CONTEXT + line["record"].encode()).digest()
+        _require(record_hash.hex() == esign["record"], "record", "the record shown is not the one that was signed")
+        host = _client(client, sha256(CONTEXT + record_hash + nonce).digest())
+        _require(host is not None and len(nonce) == 32, "challenge", "the client data is for something else")
+        _require(
+            len(authenticator) >= 37 and authenticator[32] & 5 == 5, "flags", "the user was not present and verified"
+        )
+        sites = {sha256(str(host).split(".", n)[-1].encode()).digest() for n in range(str(host).count(".") + 1)}
+        _require(authenticator[:32] in sites, "rp", "the authenticator answered another site")
+        good = _good(public, authenticator + sha256(client).digest(), signature)
+        framed = b"".join(len(part).to_bytes(4, "big") + part for part in (client, authenticator, signature))
+        assertion = sha256(CONTEXT + framed).hexdigest()
+        _require(
+            good and assertion == esign.get("assertion_sha256"), "signature", "not the assertion, or it is not good"
+        )
+        _require(assertion not in self._used, "reused", "one assertion for two entries")
+        self._used.add(assertion)
+        name = (entry["actor"]["id"], _url64(credential), _url64(public))
+        known = self._confirmed.get(name) and name[1] not in self._revoked
+        same = esign.get("key_id") == sha256(credential).hexdigest()
+        _require(bool(known and same), "key", "not a confirmed key of this person")
+
+    def _says_the_same(self, entry: Any, esign: Any, line: Any, record: Any) -> None:
+        _require(CHECKS["record"](record) and entry["actor"]["kind"] == "user", "record", "not the members of a record")
+        place = {name: entry["object"][name] for name in ("type", "id", "version")}
+        said = {
+            "v": 1,
+            "type": entry["type"],
+            "object": place,
+            "subject": entry.get("subject"),
+            "meaning": esign["meaning"],
+        }
+        said |= {"account": entry["actor"]["id"], "name_shown": esign.get("name_shown"), "content": record["content"]}
+        _require(record == said, "record", "the record that was signed says something else than the entry")
+        content, salt = line["content"], line["content_salt"]
+        if content is not None or salt is not None:
+            digest = sha256(b"clinaiops/esign-content/v1" + bytes.fromhex(salt or "") + (content or "").encode())
+            _require(
+                None not in (content, salt) and digest.hexdigest() == record["content"], "content", "not what was shown"
+            )
+            self.counts["content_shown"] += 1
+
+
+def _require(holds: bool, code: str, detail: str) -> None:
+    if not holds:
+        raise Wrong("V10", f"esign-{code}", detail)
+
+
+def _url64(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _client(data: bytes, challenge: bytes) -> str | None:
+    """The host that the client data names, None unless they are for this challenge and from a secure place."""
+    try:
+        said = json.loads(data.decode())
+        origin = urlsplit(said["origin"])
+        good = (said["type"], said["challenge"], said.get("crossOrigin", False)) == (
+            "webauthn.get",
+            _url64(challenge),
+            False,
+        )
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
+    safe = origin.scheme == "https" or (origin.scheme, origin.hostname) == ("http", "localhost")
+    return origin.hostname if good and safe else None
+
+
+def _good(cose: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature is that of the COSE_Key: ES256 on P-256, or EdDSA on Ed25519."""
+    if cose.startswith(_ED25519) and len(cose) == 42:
+        return verifies(cose[10:], message, signature)
+    if not cose.startswith(_P256) or len(cose) != 77 or cose[42:45] != _Y:
+        return False
+    try:
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + cose[10:42] + cose[45:])
+        key.verify(signature, message, ec.ECDSA(SHA256()))
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -1,0 +1,174 @@
+"""What can be found (README 10), canonical JSON (README 2), and the shapes of what is written in it (README 3, 7, 8).
+
+* A value has one spelling; bytes that are not the spelling of what they parse to are refused. That one comparison
+  refuses white space, other escapes and key orders, double keys and a byte order mark.
+* A shape names every member an object may have; `name?` may be absent, `check!` may be null. Nothing else may be there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NoReturn
+
+ENTRY = (re.compile(r"[a-z0-9_]{1,64}").fullmatch, 4096, 6, 65_535)  # keys, bytes in a string, depth, bytes
+PAYLOAD = (re.compile(r"[ -~]{1,128}").fullmatch, 65_536, 16, 4 * 1024 * 1024)
+
+
+class Refused(Exception):
+    """The input cannot be used. Exit 2."""
+
+    step, position, entry = "", None, None
+
+    def __init__(self, code: str, detail: object = "") -> None:
+        super().__init__(code, detail)
+        self.code, self.detail = code, str(detail)
+
+
+class Wrong(Refused):
+    """Something does not hold: a step and a class of README 10. Exit 1."""
+
+    def __init__(self, step: str, code: str, detail: object = "", position: Any = None, entry: Any = None) -> None:
+        super().__init__(code, detail)
+        self.step, self.position, self.entry = step, position, entry
+
+
+class Malformed(ValueError):
+    """The bytes are not a canonical value within the limits."""
+
+
+def _no_float(text: str) -> NoReturn:
+    raise Malformed(f"float {text[:40]}")
+
+
+_decode = json.JSONDecoder(parse_float=_no_float, parse_constant=_no_float).decode
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def parse(data: bytes, profile: tuple[Any, int, int, int] | None = None) -> Any:
+    """The value whose one spelling is `data`; raises Malformed. Without a profile only the spelling is looked at."""
+    try:
+        value = _decode(text := data.decode())
+        if _encode(value) != text or not unicodedata.is_normalized("NFC", text):
+            raise Malformed("not the one spelling")
+        if profile is not None:
+            _within(value, profile, 1)
+    except (ValueError, RecursionError) as err:
+        raise err if isinstance(err, Malformed) else Malformed(type(err).__name__) from err
+    if profile is not None and len(data) > profile[3]:
+        raise Malformed("too long")
+    return value
+
+
+def _within(value: Any, profile: tuple[Any, int, int, int], depth: int) -> None:
+    key, longest, deepest, _ = profile
+    if isinstance(value, dict | list):
+        if depth > deepest or (isinstance(value, dict) and not all(map(key, value))):
+            raise Malformed("too deep, or a key")
+        for item in value.values() if isinstance(value, dict) else value:
+            _within(item, profile, depth + 1)
+    elif isinstance(value, str) and len(value.encode()) > longest:
+        raise Malformed("string too long")
+    elif isinstance(value, int) and not -(2**53) < value < 2**53:
+        raise Malformed("integer too large")
+
+
+def instant(text: str) -> int:
+    """A time of the record in microseconds since 1970; raises ValueError when there is no such day."""
+    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+Check = Callable[[Any], bool]
+
+
+def _like(pattern: str) -> Check:
+    match = re.compile(pattern).fullmatch
+    return lambda value: type(value) is str and match(value) is not None
+
+
+_stamp = _like(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
+
+
+def _time(value: Any) -> bool:
+    try:
+        return _stamp(value) and datetime.fromisoformat(value) is not None
+    except ValueError:
+        return False
+
+
+CHECKS: dict[str, Check] = {
+    "one": lambda value: type(value) is int and value == 1,
+    "count": lambda value: type(value) is int and 0 <= value < 2**53,
+    "version": lambda value: value is None or (type(value) is int and 1 <= value < 2**53),
+    "flag": lambda value: type(value) is bool,
+    "string": lambda value: type(value) is str,
+    "texts": lambda value: type(value) is dict and all(type(each) is str for each in value.values()),
+    "text": lambda value: type(value) is str and 0 < len(value) <= 1024,
+    "time": _time,
+    "uuid": _like(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
+    "hash": _like(r"[0-9a-f]{64}"),
+    "code": _like(r"[A-Za-z0-9_.:@/-]{1,128}"),
+    "word": _like(r"[a-z0-9_]{1,64}"),
+    "type": _like(r"[a-z_]{1,64}\.[a-z_]{1,64}"),
+    "who": _like("user|device|service|model"),
+    "purpose": _like("treatment|safety|patient_request|operations|quality|research|audit|legal|break_glass"),
+    "outcome": _like("ok|denied|error"),
+    "client": _like("client"),
+    "bundle": _like("everything|patient|model|person|period|decision"),
+}
+
+
+def _check(name: str) -> Check:
+    inner = CHECKS[name.rstrip("![]")]
+    if name.endswith("!"):
+        return lambda value: value is None or inner(value)
+    return (lambda value: type(value) is list and all(map(inner, value))) if name.endswith("[]") else inner
+
+
+def _shape(said: str) -> Check:
+    pairs = [part.split(":") for part in said.split()]
+    every = {name.rstrip("?"): _check(check) for name, check in pairs}
+    must = frozenset(name for name, _ in pairs if not name.endswith("?"))
+
+    def fits(value: Any) -> bool:
+        fitting = type(value) is dict and must <= value.keys() <= every.keys()
+        return fitting and all(every[name](item) for name, item in value.items())
+
+    return fits
+
+
+for _name, _said in {
+    "actor": "kind:who id:text role?:code org?:text session?:hash amr?:code[] auth_time?:time key_id?:text",
+    "object": "type:word id:text version:version prev:hash!",
+    "software": "release:text image_sha256?:hash",
+    "behalf": "kind:client id:text",
+    "change": "fields:code[] before?:hash after?:hash",
+    "payload": "commit:hash ref:uuid alg?:code dek_id?:text",
+    "model": "id:text version:text artifact_sha256?:hash config_sha256?:hash data_snapshot?:text policy_version?:text",
+    "cap": "name:code asked:text given:text unit:text",
+    "limits": "caps:cap[] reasons:code[]",
+    "esign": "meaning:text record:hash method:code assertion_sha256?:hash key_id?:text name_shown?:text",
+    "req": "id?:text idem?:text route?:text ip_prefix?:text trace?:text",
+    "cause": "id:uuid",
+    "entry": "v:one id:uuid type:type occurred_at:time at:time actor:actor purpose:purpose object:object"
+    " outcome:outcome sw:software on_behalf_of?:behalf break_glass_id?:text subject?:hash reason_code?:code "
+    " change?:change payload?:payload model?:model limits?:limits esign?:esign req?:req cause?:cause",
+    "file": "name:string bytes:count sha256:hash",
+    "left": "what:string why:string n:count",
+    "shown": "included:count withheld:count shredded:count",
+    "maker": "kind:string id:string role?:string",
+    "manifest": "v:one format:string origin:string kind:bundle filter:texts made_at:time made_by:maker size:count"
+    " root:hash entries:count payloads:shown batches:count left_out:left[] complete_objects:flag files:file[]",
+    "checkpoints.jsonl": "size:count note:string timestamp?:string",
+    "rest.jsonl": "start:count end:count hash:hash",
+    "payloads.jsonl": "entry:uuid salt:hash body:string",
+    "batches.jsonl": "entry:uuid rows:string[]",
+    "assertions.jsonl": "entry:uuid record:string content:string! content_salt:hash! nonce:string client_data:string"
+    " authenticator_data:string signature:string public_key:string credential_id:string",
+    "thing": "type:word id:text version:version",
+    "record": "v:one type:type object:thing subject:hash! meaning:text account:text name_shown:text content:hash",
+}.items():
+    CHECKS[_name] = _shape(_said)

@@ -1,0 +1,354 @@
+"""One pass over a bundle, in the order of positions; the first thing that does not hold ends it (README 10, V1 to V15).
+
+* Entries and the hashes of what was left out grow one tree, which must have every checkpoint's root on its way.
+* Nothing is kept but 16 bytes per entry (its id), 56 per object (its newest version) and what signatures need.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import blake2b, sha256
+from typing import Any
+
+from audit.verify.archive import LINED, Archive
+from audit.verify.notes import COSIGNATURE, PLAIN, Key, NoteInvalid, Policy, open_note, read_head, stated, unb64
+from audit.verify.signatures import Signatures
+from audit.verify.spelling import CHECKS, ENTRY, PAYLOAD, Malformed, Refused, Wrong, instant, parse
+
+FAULTS = {0: "checkpoint-form", PLAIN: "checkpoint-signature", COSIGNATURE: "cosignature"}
+STRAY = (("payloads", "V12", "payload-stray"), ("batches", "V11", "batch-stray"), ("assertions", "V10", "esign-stray"))
+SECOND, SKEW, MERGE = (
+    1_000_000,
+    2_000_000,
+    60_000_000,
+)  # microseconds: clocks may differ, an entry may wait to be merged
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """RFC 6962 2.1: SHA-256(0x00 ‖ data)."""
+    return sha256(b"\x00" + data).digest()
+
+
+class Range:
+    """The roots of the perfect subtrees over the first `size` leaves, largest first: RFC 6962 in log2(size) hashes."""
+
+    def __init__(self) -> None:
+        self.size, self.hashes = 0, list[bytes]()
+
+    def add(self, node: bytes, width: int = 1) -> None:
+        """Add the root over the next `width` leaves, a power of two that divides the size."""
+        level = self.size // width
+        while level & 1:
+            node, level = sha256(b"\x01" + self.hashes.pop() + node).digest(), level >> 1
+        self.hashes.append(node)
+        self.size += width
+
+    def root(self) -> bytes:
+        """The root over all leaves so far."""
+        node = self.hashes[-1] if self.hashes else sha256(b"").digest()
+        for left in reversed(self.hashes[:-1]):
+            node = sha256(b"\x01" + left + node).digest()
+        return node
+
+
+def batch_root(rows: list[bytes]) -> bytes:
+    """The root of a batch of readings: 64 rows to a leaf, each row after its length in 4 bytes."""
+    tree, framed = Range(), [len(row).to_bytes(4, "big") + row for row in rows]
+    for start in range(0, len(framed), 64):
+        tree.add(leaf_hash(b"".join(framed[start : start + 64])))
+    return tree.root()
+
+
+class _Beside:
+    """The lines of a member that speak of entries, handed out as their entries come by."""
+
+    def __init__(self, lines: Iterator[dict[str, Any]]) -> None:
+        self._lines, self.next, self.taken = lines, next(lines, None), 0
+
+    def of(self, entry_id: str) -> dict[str, Any] | None:
+        if self.next is None or self.next["entry"] != entry_id:
+            return None
+        found, self.next = self.next, next(self._lines, None)
+        self.taken += 1
+        return found
+
+
+def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
+    """The manifest of a log of the policy, signed by its statement key (V14)."""
+    data = archive.small("manifest.json")
+    try:
+        said = parse(data, ENTRY)
+    except Malformed as err:
+        raise Refused("manifest-form", err) from err
+    if not isinstance(said, dict) or said.get("format") != "clinaiops/bundle/v1":
+        raise Refused("format-unknown")
+    if not CHECKS["manifest"](said) or [file["name"] for file in said["files"]] != LINED:
+        raise Refused("manifest-form", "not the members of a manifest")
+    origin, statements = said["origin"], [key for key in policy.statements if key.name == f"{said['origin']}/statement"]
+    if not any(key.name == origin for key in policy.logs) or not statements:
+        raise Refused("policy-statement" if any(key.name == origin for key in policy.logs) else "policy-log", origin)
+    root, digest = b64encode(bytes.fromhex(said["root"])).decode(), sha256(data).hexdigest()
+    expected = ("clinaiops/export-manifest/v1", origin, said["size"], root, said["entries"], digest)
+    try:
+        stated(archive.small("manifest.note"), statements, *expected)
+    except NoteInvalid as err:
+        raise Wrong("V14", "manifest-signature", err) from err
+    archive.listed = {file["name"]: file for file in said["files"]}
+    return said
+
+
+class Walk:
+    """The pass. `receipts`: leaf hash to (at, merged by). `seen`: size to root, of heads seen elsewhere. `stamped`: the
+    microsecond at which a timestamp token says that a text was there."""
+
+    def __init__(self, archive: Archive, policy: Policy, receipts: Mapping[bytes, tuple[str, str]]) -> None:
+        self.archive, self.policy, self.receipts = archive, policy, dict(receipts)
+        self.manifest = read_manifest(archive, policy)
+        self.seen: dict[int, bytes] = {}
+        self.stamped: Callable[[str, bytes], int] | None = None
+        self.keys = [key for key in policy.logs if key.name == self.manifest["origin"]]
+        self.frame = f"clinaiops/audit-entry/v1\n{self.manifest['origin']}\n".encode()
+        self.tree, self.signatures, self.covered = Range(), Signatures(), dict[str, Any]()
+        self.beside = {
+            name: _Beside(archive.objects(f"{name}.jsonl")) for name in ("payloads", "batches", "assertions")
+        }
+        self.strict = self.manifest["complete_objects"] or self.manifest["entries"] == self.manifest["size"]
+        self.ids, self.versions = set[bytes](), dict[bytes, bytes]()
+        self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
+        self.next_key: Key | None = None  # what those after it must be signed by
+            set[Key](),
+            None,
+        )  # what the next checkpoint must be signed by, and those after it
+        self.latest, self.floor = (
+            (0, -1),
+            0,
+        )  # microseconds: the latest `at` and where; the last covered checkpoint's time
+        self.shown = {"included": 0, "withheld": 0, "shredded": 0}
+        self.tally = {
+            "entries": 0,
+            "tail": 0,
+            "checkpoints": 0,
+            "tokens": 0,
+            "compared": 0,
+            "late": 0,
+            "out_of_order": 0,
+        }
+
+    def run(self) -> None:
+        """Everything; raises Wrong or Refused."""
+        self.shredded, self.destroyed = self._accounts()
+        entries, rest = self._entries(), self.archive.objects("rest.jsonl")
+        entry, gap = next(entries, None), next(rest, None)
+        for line in self.archive.objects("checkpoints.jsonl"):
+            if line["size"] <= self.tree.size:
+                raise Wrong("V2", "checkpoint-order", f"size {line['size']} after {self.tree.size}")
+            while (at := self.tree.size) < line["size"]:
+                if entry is not None and entry[0] == at:
+                    self._entry(*entry)
+                    entry = next(entries, None)
+                elif gap is not None and gap["start"] == at:
+                    width = gap["end"] - at
+                    if width < 1 or width & (width - 1) or at % width or gap["end"] > line["size"]:
+                        raise Wrong("V14", "tiling", f"[{at}, {gap['end']}) is not a subtree before {line['size']}", at)
+                    self.tree.add(bytes.fromhex(gap["hash"]), width)
+                    gap = next(rest, None)
+                else:
+                    raise Wrong("V14", "tiling", "neither an entry nor a hash for this position", at)
+                if (seen := self.seen.pop(self.tree.size, None)) is not None:
+                    self.tally["compared"] += 1
+                    self._agree(seen, "V7", "seen-root")
+            self._checkpoint(line, self.tree.size)
+        if entry is not None or gap is not None:
+            raise Wrong("V14", "tiling", "something stands beyond the last checkpoint", self.tree.size)
+        self._end()
+
+    def _entries(self) -> Iterator[tuple[int, bytes]]:
+        for line in self.archive.lines("entries.jsonl"):
+            position, _, encoded = line.partition(b" ")
+            if not re.fullmatch(b"0|[1-9][0-9]{0,15}", position):
+                raise Wrong("V1", "line-form", "entries.jsonl: no position", self.tree.size)
+            yield int(position), encoded
+
+    def _accounts(self) -> tuple[dict[str, int], dict[str, int]]:
+        """A first look through the entries for what says that payloads are gone: by reference, and by subject."""
+        by_ref, by_subject = dict[str, int](), dict[str, int]()
+        for line in self.archive.lines("entries.jsonl", check=False):
+            if b'"payload.shredded"' in line or b'"key.destroyed"' in line:
+                position, _, encoded = line.partition(b" ")
+                try:
+                    entry = parse(encoded)
+                    what = entry["outcome"], entry["type"], entry["object"]["type"]
+                    if what == ("ok", "payload.shredded", "payload"):
+                        by_ref[entry["object"]["id"]] = int(position)
+                    elif what == ("ok", "key.destroyed", "data_key"):
+                        by_subject[entry["subject"]] = int(position)
+                except (ValueError, TypeError, KeyError):
+                    continue  # the pass itself will come to it and say where
+        return by_ref, by_subject
+
+    # --- one entry ----------------------------------------------------------------------------------------------------
+
+    def _entry(self, position: int, encoded: bytes) -> None:
+        entry: dict[str, Any] = {}
+        try:
+            entry, leaf = self._read(encoded)
+            self.tree.add(leaf)
+            self.tally["entries"] += 1
+            self.tally["tail"] += 1
+            self._chain(entry["id"], entry["object"], leaf)
+            self._times(position, instant(entry["at"]))
+            body = self._payload(position, entry)
+            if entry["type"] in {"log.genesis", "log.key_rotated"} and entry["outcome"] == "ok":
+                self._log_key(entry["type"] == "log.genesis", body)
+            elif entry["type"].startswith("credential."):
+                self.signatures.learn(entry, body)
+            if batch := self.beside["batches"].of(entry["id"]):
+                _check_batch(entry, body, batch["rows"])
+            self.signatures.check(entry, self.beside["assertions"].of(entry["id"]))
+            if self.receipts.pop(leaf, (entry["at"],))[0] != entry["at"]:
+                raise Wrong("receipts", "receipt-at", "the receipt for this entry names another time")
+        except Wrong as err:
+            err.position, err.entry = position if err.position is None else err.position, entry.get("id")
+            raise
+
+    def _read(self, encoded: bytes) -> tuple[dict[str, Any], bytes]:
+        data = self.frame + encoded
+        if len(data) > 65_535:
+            raise Wrong("V4", "entry-size", f"{len(data)} bytes")
+        try:
+            entry = parse(encoded)
+        except Malformed as err:
+            raise Wrong("V4", "entry-spelling", err) from err
+        fits = CHECKS["entry"](entry)
+        if not fits or (entry["object"]["prev"] is None) != (entry["object"]["version"] in {None, 1}):
+            raise Wrong("V4", "entry-schema", "not the members of an entry")
+        return entry, leaf_hash(data)
+
+    def _chain(self, entry_id: str, place: Mapping[str, Any], leaf: bytes) -> None:
+        raw = bytes.fromhex(entry_id.replace("-", ""))
+        if raw in self.ids:
+            raise Wrong("V8", "duplicate-id")
+        self.ids.add(raw)
+        if (version := place["version"]) is None:
+            return
+        name = blake2b(f"{place['type']}\0{place['id']}".encode(), digest_size=16).digest()
+        before = self.versions.get(name, bytes(8))
+        known = int.from_bytes(before[:8], "big")
+        if version <= known or (version > known + 1 and self.strict):
+            raise Wrong(
+                "V8", "version-order" if version <= known else "version-gap", f"version {version} after {known}"
+            )
+        if version == known + 1 and (place["prev"] or "") != before[8:].hex():
+            raise Wrong("V8", "prev", "does not name the object's entry before it")
+        self.versions[name] = version.to_bytes(8, "big") + leaf
+
+    def _times(self, position: int, at: int) -> None:
+        if at < self.floor - SKEW - MERGE:
+            raise Wrong("V9", "time-before", "the entry says it is older than a checkpoint that does not hold it")
+        self.tally["late"] += at < self.floor - SKEW
+        self.tally["out_of_order"] += at < self.latest[0] - SKEW
+        self.latest = max(self.latest, (at, position))
+
+    def _payload(self, position: int, entry: Mapping[str, Any]) -> dict[str, Any]:
+        """The payload as an object, empty when it is not shown. A line for no payload is left over at the end."""
+        if (said := entry.get("payload")) is None:
+            return {}
+        line, subject = self.beside["payloads"].of(entry["id"]), entry.get("subject", "")
+        gone = position < max(self.shredded.get(said["ref"], -1), self.destroyed.get(subject, -1))
+        self.shown["included" if line else "shredded" if gone else "withheld"] += 1
+        if line is None:
+            return {}
+        plain = line["body"].encode()
+        if sha256(b"clinaiops/payload-commit/v1" + bytes.fromhex(line["salt"]) + plain).hexdigest() != said["commit"]:
+            raise Wrong("V12", "payload-commit", "the payload is not the one the entry commits to")
+        if gone:
+            raise Wrong("V12", "payload-shredded", "a payload that was shredded is shown")
+        try:
+            body = parse(plain, PAYLOAD)
+        except Malformed as err:
+            raise Wrong("V12", "payload-spelling", err) from err
+        return body if isinstance(body, dict) else {}
+
+    def _log_key(self, first: bool, body: Mapping[str, Any]) -> None:
+        code = "key-genesis" if first else "key-rotation"
+        try:
+            old, new = (Key.parse(body[name], PLAIN) for name in (("vkey", "vkey") if first else ("old", "new")))
+        except (KeyError, ValueError, AttributeError) as err:
+            raise Wrong("V13", code, "its payload is not shown, or names no key") from err
+        mine = self.next_key in {None, old} and (not first or body.get("origin") == self.manifest["origin"])
+        if not mine or not {old, new} <= set(self.keys):
+            raise Wrong("V13", code, "not a key of this log in the policy, or not the one in force")
+        self.in_force, self.next_key = self.in_force | {old, new}, new
+
+    # --- heads --------------------------------------------------------------------------------------------------------
+
+    def _checkpoint(self, line: Mapping[str, Any], size: int) -> None:
+        try:
+            text, signed = open_note(line["note"].encode(), [*self.keys, *self.policy.witnesses.values()])
+            origin, stated_size, root = read_head(text)
+        except NoteInvalid as err:
+            raise Wrong("V3" if err.type == COSIGNATURE else "V2", FAULTS[err.type], err) from err
+        if (origin, stated_size) != (self.manifest["origin"], size):
+            raise Wrong(
+                "V2", "checkpoint-origin" if stated_size == size else "checkpoint-form", f"{origin} {stated_size}"
+            )
+        logs = {key for key in signed if key.type == PLAIN}
+        if not logs:
+            raise Wrong("V2", "checkpoint-signature", f"the checkpoint of size {size} is not signed by the log")
+        self._agree(root, "V5", "root")
+        if not self.in_force <= logs:
+            raise Wrong("V13", "key-not-in-force", f"the checkpoint of size {size} is not signed by the key in force")
+        self.in_force = {self.next_key} if self.next_key else set()
+        self.tally["checkpoints"] += 1
+        covered, since = self.policy.judge(signed)
+        if covered:
+            by = sorted(name for name, key in self.policy.witnesses.items() if key in signed)
+            self.covered, self.tally["tail"] = {"size": size, "at": since, "by": by, "quorum": self.policy.quorum}, 0
+        if since is not None:
+            self._not_younger(since * SECOND, "V9", "time-after")
+            self.floor = max(self.floor, since * SECOND)
+        if "timestamp" in line:
+            self.tally["tokens"] += 1
+            if self.stamped is not None:
+                self._not_younger(self.stamped(line["timestamp"], text), "V15", "token-time")
+
+    def _not_younger(self, time: int, step: str, code: str) -> None:
+        if self.latest[0] > time + SKEW:
+            raise Wrong(step, code, "the entry says it is younger than what holds it", self.latest[1])
+
+    def _agree(self, root: bytes, step: str, code: str) -> None:
+        if self.tree.root() != root:
+            since = self.covered.get("size", 0)
+            raise Wrong(step, code, f"another tree of {self.tree.size} entries was stated; covered and agreed: {since}")
+
+    def _end(self) -> None:
+        said, tally = self.manifest, self.tally
+        if (self.tree.size, self.tree.root().hex()) != (said["size"], said["root"]) or not tally["checkpoints"]:
+            raise Wrong("V2", "checkpoint-order", "the last checkpoint is not the manifest's size and root")
+        for name, step, code in STRAY:
+            if (line := self.beside[name].next) is not None:
+                raise Wrong(step, code, "a line that belongs to no entry here, or is out of order", entry=line["entry"])
+        left = [sum(each["n"] for each in said["left_out"] if each["what"] == what) for what in ("entries", "payloads")]
+        counted = [tally["entries"], self.shown, self.beside["batches"].taken, [said["size"] - tally["entries"]]]
+        listed = [said["entries"], said["payloads"], said["batches"], left[:1]]
+        if counted != listed or left[1] != self.shown["withheld"] or (said["kind"] == "everything" and left[0]):
+            raise Wrong("V1", "manifest-count", f"counted {counted}, the manifest says {listed}")
+        if max(self.seen, default=0) > said["size"]:
+            raise Wrong("V7", "seen-longer", f"a log of {max(self.seen)} entries was seen, this has {said['size']}")
+        until = max(instant(said["made_at"]), self.floor)
+        for _, due in self.receipts.values():
+            if not left[0] and instant(due) <= until:
+                raise Wrong("receipts", "receipt-missing", f"an entry promised to be here by {due} is not")
+
+
+def _check_batch(entry: Mapping[str, Any], body: Mapping[str, Any], encoded: list[str]) -> None:
+    if entry["type"] != "observation.batch_accepted" or not body:
+        raise Wrong("V11", "batch-stray", "readings for an entry that is no batch, or whose payload is not shown")
+    try:
+        rows = [unb64(row) for row in encoded]
+    except ValueError as err:
+        raise Wrong("V1", "line-form", "batches.jsonl: base64") from err
+    if (body.get("root"), body.get("count")) != (batch_root(rows).hex(), len(rows)):
+        raise Wrong("V11", "batch-root", f"{len(rows)} readings do not answer to the batch's root and count")
