@@ -111,30 +111,14 @@ class Walk:
         self.keys = [key for key in policy.logs if key.name == self.manifest["origin"]]
         self.frame = f"clinaiops/audit-entry/v1\n{self.manifest['origin']}\n".encode()
         self.tree, self.signatures, self.covered = Range(), Signatures(), dict[str, Any]()
-        self.beside = {
-            name: _Beside(archive.objects(f"{name}.jsonl")) for name in ("payloads", "batches", "assertions")
-        }
+        self.beside = {name: _Beside(archive.objects(f"{name}.jsonl")) for name, *_ in STRAY}
         self.strict = self.manifest["complete_objects"] or self.manifest["entries"] == self.manifest["size"]
         self.ids, self.versions = set[bytes](), dict[bytes, bytes]()
         self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
-        self.next_key: Key | None = None  # what those after it must be signed by
-            set[Key](),
-            None,
-        )  # what the next checkpoint must be signed by, and those after it
-        self.latest, self.floor = (
-            (0, -1),
-            0,
-        )  # microseconds: the latest `at` and where; the last covered checkpoint's time
+        self.next_key: Key | None = None  # and those after it
+        self.latest, self.floor = (0, -1), 0  # microseconds: newest `at` and where; the last covered checkpoint's time
         self.shown = {"included": 0, "withheld": 0, "shredded": 0}
-        self.tally = {
-            "entries": 0,
-            "tail": 0,
-            "checkpoints": 0,
-            "tokens": 0,
-            "compared": 0,
-            "late": 0,
-            "out_of_order": 0,
-        }
+        self.tally = dict.fromkeys(("entries", "tail", "checkpoints", "tokens", "compared", "late", "out_of_order"), 0)
 
     def run(self) -> None:
         """Everything; raises Wrong or Refused."""
