@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from oauth2_provider.views import RevokeTokenView
 
 from governance.views.oauth import Authorize, Token
+from governance.views.second_factor import to_sign_in
 
 # Only what a phone needs of the OAuth server: no client is made, no token looked into, over the web.
 OAUTH = [
@@ -20,8 +21,8 @@ APPS_WITH_PAGES = ("edge_wearables", "care_loops", "models.registry", "governanc
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("admin/login/", to_sign_in),
     path("admin/", admin.site.urls),
-    path("accounts/", include("allauth.urls")),
     path("o/", include((OAUTH, "oauth2_provider"))),
     *(path("", include(f"{app}.urls")) for app in APPS_WITH_PAGES if find_spec(f"{app}.urls")),
 ]

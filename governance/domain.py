@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -105,11 +106,41 @@ class Permission(StrEnum):
     ENROL_PATIENT = "enrol_patient"
     MERGE_PATIENTS = "merge_patients"
     MANAGE_STAFF = "manage_staff"
+    CONFIRM_PEOPLE = "confirm_people"
     ENROL_DEVICE = "enrol_device"
     SET_POLICY = "set_policy"
     APPROVE_MODEL = "approve_model"
     VERIFY_RECORD = "verify_record"
     SEE_QUARANTINE = "see_quarantine"
+    EXPORT_AUDIT = "export_audit"
+    EXPORT_ACCESS_REPORT = "export_access_report"
+
+
+class Method(StrEnum):
+    """What a person shows besides a password."""
+
+    WEBAUTHN = "webauthn"
+    TOTP = "totp"
+    RECOVERY_CODES = "recovery_codes"
+
+
+class Amr(StrEnum):
+    """How a person was recognised, in the words that stand in an entry (`actor.amr`)."""
+
+    PASSWORD = "pwd"  # noqa: S105  (a word of RFC 8176)
+    PASSKEY = "webauthn"  # with user verification: possession and a second factor in one act
+    CODE = "otp"
+    RECOVERY = "recovery_code"
+    INVITATION = "invitation"  # the link that an invitation or a way back gave: it leads to enrolment, and no further
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """How somebody came in: the session or token by name, what they showed, and when."""
+
+    session: str
+    amr: tuple[str, ...]
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

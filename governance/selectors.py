@@ -41,6 +41,14 @@ def site_mode(*, now: datetime, pathway: str = "hypertension") -> str:
     return str(policy.body["mode"]) if policy else "off"
 
 
+def anybody_named(username: str) -> User:
+    """Whoever signs in, or ever signed in, as `username`: what they did stays theirs after they left."""
+    user = User.objects.filter(username=username).first()
+    if user is None:
+        raise NotFound(f"Nobody here signs in as {username!r}.")
+    return user
+
+
 def account_named(username: str) -> User:
     """The account that signs in as `username`; `NotFound` when nobody here does."""
     user = User.objects.filter(username=username, left_at__isnull=True).first()

@@ -49,7 +49,8 @@ from care_loops.services.predictors import put_to_work, register_protocols
 from governance.domain import Role
 from governance.models import User
 from governance.services import Acting, acting_device, acting_job, acting_person, set_policy
-from governance.services.accounts import NewAccount, accept_invitation, found_site, grant_role, invite
+from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
+from governance.services.roles import answer_role, ask_for_role
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)  # the Monday after summer time began in Europe
 ZONE = "Europe/Berlin"
@@ -89,8 +90,11 @@ class Hospital:
         return self.people[name]
 
     def also(self, name: str, role: Role) -> None:
-        """Give somebody one more role."""
-        grant_role(self.people[name].pk, role, by=self.acting("admin"), now=self.now)
+        """Give somebody one more role: the administrator asks, another one grants it."""
+        if "other_admin" not in self.people:
+            self.join("other_admin", Role.ADMINISTRATOR, now=self.now)
+        asked = ask_for_role(self.people[name].pk, role, reason="test", by=self.acting("admin"), now=self.now)
+        answer_role(asked.pk, grant=True, by=self.acting("other_admin"), now=self.now)
 
     def acting(self, name: str, *, now: datetime | None = None) -> Acting:
         """A person of the site, acting at `now`."""

@@ -26,6 +26,7 @@ from governance.domain import NotAllowed, NotFound, Permission, Role
 from governance.problems import CONTENT_TYPE
 from governance.services import Acting, acting_person
 from governance.services.tokens import PATIENT_SCOPE, STAFF_SCOPE
+from governance.views.presence import presence_of
 
 from ..models import Patient
 from ..selectors.access import patient_for
@@ -66,8 +67,7 @@ class Door(APIView):
         if token is not None and self.scope not in token.scopes:
             raise InsufficientScope(f"This needs a token with the scope {self.scope!r}.", scope=self.scope)
         client = token.application.client_id if token is not None and token.application else None
-        session = token.token_checksum if token is not None else request.session.session_key
-        self.acting = acting_person(request.user, now=self.now, client=client, session=session)
+        self.acting = acting_person(request.user, now=self.now, client=client, presence=presence_of(request))
         self.asked = read_query(self.query, request.query_params, now=self.now)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

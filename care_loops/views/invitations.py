@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django import forms
-from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -11,12 +10,11 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from governance.domain import Refusal
+from governance.domain import Amr, Refusal
 from governance.services.accounts import AccountUnusable, InvitationOver, NewAccount, open_invitation
+from governance.views.accounts import enter
 
 from ..services.joining import join_by_invitation
-
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class JoinForm(forms.Form):
@@ -60,7 +58,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
                 password=said["password"],
             )
             user = join_by_invitation(token, new, now=now)
-            login(request, user, backend=BACKEND)
+            enter(request, user, [Amr.INVITATION, Amr.PASSWORD])
             return redirect("/")
     except InvitationOver as over:
         return render(request, "care_loops/invitation_over.html", {"refusal": over}, status=over.status)

@@ -13,6 +13,7 @@ from rest_framework.views import APIView
 
 from governance.domain import BadInput
 from governance.services import acting_person
+from governance.views.presence import presence_of
 
 from ..presenters import refused_reading
 from ..services.looking import look_at_refused
@@ -35,7 +36,7 @@ class RefusedDoor(APIView):
     def get(self, request: Request) -> Response:
         """Newest first, a page of a hundred."""
         now = timezone.now()
-        by = acting_person(request.user, now=now)
+        by = acting_person(request.user, now=now, presence=presence_of(request))
         rows, more = look_at_refused(by=by, now=now, device_id=_device(request), page=_page(request), size=PAGE)
         return Response({"refused": [refused_reading(row) for row in rows], "more": more})
 

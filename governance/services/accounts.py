@@ -5,7 +5,9 @@ Rules
  * Staff are invited by an administrator; patients and carers by whoever enrols patients. An administrator cannot accept
    for somebody: the token is shown once, kept as its SHA-256, works once, and ends after `INVITATION_LIVES`.
  * A role is held from one instant to another; the row stays. The last administrator cannot be taken away.
- * Who leaves can do nothing from the same transaction on: roles end, tokens die, the account is inactive.
+ * A role more is given when one person asked for it and another granted it (`roles`); taken away it is at once.
+ * Who leaves can do nothing from the same transaction on: roles, tokens, credentials and sessions end, the account is
+   inactive. User names are never given again: the row stays.
  * Each of these is one entry on the account's own chain.
 """
 
@@ -27,10 +29,12 @@ from audit.domain import Event, ObjectRef, Person, Purpose
 from audit.selectors import next_version
 from audit.services import append
 
-from ..domain import STAFF_ROLES, BadInput, NotFound, Permission, Refusal, Relation, Role, Standing
-from ..models import Invitation, RoleHeld, User
+from ..domain import STAFF_ROLES, BadInput, NotAllowed, NotFound, Permission, Refusal, Relation, Role, Standing
+from ..models import Invitation, RoleAsked, RoleHeld, User
 from ..permissions import check
 from .acting import Acting, acting_job
+from .credentials import revoke_all
+from .sessions import end_sessions
 from .tokens import revoke_tokens_of
 
 INVITATION_LIVES = timedelta(days=7)
@@ -179,15 +183,13 @@ def acting_as(user: User, role: Role) -> Acting:
     return Acting(actor=Person(id=str(user.pk), role=role.value), standing=standing, user=user)
 
 
-def grant_role(user_id: uuid.UUID, role: Role, *, by: Acting, now: datetime) -> RoleHeld:
-    """Give a member of staff one more staff role, from `now`. Holding it already changes nothing."""
-    acted = by.under(check(Permission.MANAGE_STAFF, by.standing, _SITE))
-    if role not in STAFF_ROLES:
-        raise BadInput("Patients and carers join by invitation to a record.", field="role")
-    with transaction.atomic():
-        user = _locked(user_id)
-        held = RoleHeld.objects.filter(user=user, role=role, until__isnull=True).first()
-        return held or _hold(user, role, by=acted, now=now)
+def grant_role(asked: RoleAsked, *, by: Acting, now: datetime) -> RoleHeld:
+    """Give a member of staff the role that one asked for and `by` granted, from `now`. In the caller's transaction."""
+    if not asked.granted or asked.answered_by_id != by.person().pk:
+        raise NotAllowed("A role is given when another person has granted it.", missing="another_person")
+    user = _locked(asked.user_id)
+    held = RoleHeld.objects.filter(user=user, role=asked.role, until__isnull=True).first()
+    return held or _hold(user, Role(asked.role), by=by, now=now)
 
 
 def revoke_role(user_id: uuid.UUID, role: Role, *, by: Acting, now: datetime) -> None:
@@ -209,6 +211,8 @@ def leave(user_id: uuid.UUID, *, by: Acting, now: datetime) -> User:
         for held in RoleHeld.objects.filter(user=user, until__isnull=True):
             _end(held, by=acted, now=now)
         revoke_tokens_of(user, by=acted, now=now)
+        revoke_all(user, reason="left", by=acted, now=now)
+        end_sessions(user, by=acted, now=now, reason="left")
         user.left_at, user.is_active = now, False
         user.save(update_fields=["left_at", "is_active"])
         _record("staff.left", user, by=acted, now=now)

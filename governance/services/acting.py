@@ -2,6 +2,7 @@
 
 Rules
  * A door builds one `Acting` per request; a service takes it and never looks at the session.
+ * Staff act from a door only when they were recognised by two factors (SECURITY 2.3 A11); the entry says by which.
  * Roles are read afresh each time, so that a role taken away is gone at the next act.
  * A refused act is recorded too, in a transaction of its own, because the act's own rolls back (SECURITY 3.3).
    A flood of refusals is counted instead of written one by one.
@@ -12,14 +13,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q
 
 from audit.domain import Actor, Device, Event, Job, ObjectRef, OnBehalfOf, Outcome, Person
 from audit.services import append_denied
 
-from ..domain import NotAllowed, Refusal, Role, Standing
+from ..domain import NotAllowed, Presence, Refusal, Role, Standing
 from ..models import RoleHeld, User
+from ..policies import check_factors
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +66,34 @@ class Acting:
 
 
 def acting_person(
-    user: User | AnonymousUser, *, now: datetime, client: str | None = None, session: str | None = None
+    user: User | AnonymousUser | AbstractBaseUser | None,
+    *,
+    now: datetime,
+    client: str | None = None,
+    presence: Presence | None = None,
+    enrolling: bool = False,
 ) -> Acting:
-    """The signed-in person with the roles held at `now`. Anonymous, inactive and departed people are refused."""
+    """The person with the roles held at `now`. Anonymous, inactive and departed people are refused.
+
+    A door says how the person came in (`presence`): staff who came in with one factor are refused here, whatever the
+    door, but that on which the second is enrolled (`enrolling`). Without it the call comes from this server itself: a
+    command at its console, or a job that a person started.
+    """
     if not isinstance(user, User) or not user.is_active or user.left_at is not None:
         raise NotAllowed("Sign in first.", missing="account")
     held = RoleHeld.objects.filter(user=user, since__lte=now).filter(Q(until__isnull=True) | Q(until__gt=now))
     roles = frozenset(Role(r) for r in held.values_list("role", flat=True))
     role = min(roles).value if roles else "none"
+    if presence is not None and not enrolling:
+        check_factors(roles, presence.amr)
     return Acting(
-        actor=Person(id=str(user.pk), role=role, session=session),
+        actor=Person(
+            id=str(user.pk),
+            role=role,
+            session=presence.session if presence else None,
+            amr=presence.amr if presence else (),
+            auth_time=presence.since if presence else None,
+        ),
         standing=Standing(person_id=str(user.pk), roles=roles, name=user.printed_name),
         user=user,
         client=client,

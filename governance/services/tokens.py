@@ -4,12 +4,15 @@ Rules
  * One scope, one door: `patient` opens the patient's API, `staff` the clinician's, `device` uploads. A scope never
    gives more than the roles of the person behind it.
  * An access token lives an hour. A refresh token is used once; used twice, its whole family dies (RFC 9700 4.14).
+ * A token carries how its owner was recognised when it was given. Staff need two factors for one, and none outlives the
+   sign-in it came of (SECURITY 2.3 A11).
  * A token is never kept or recorded as text: the entry names its row.
 """
 
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -24,7 +27,9 @@ from oauth2_provider.models import (
 from audit.domain import Event, ObjectRef, OnBehalfOf, Person, Purpose
 from audit.services import append
 
-from ..models import User
+from ..domain import STAFF_ROLES, Amr, Presence, Role
+from ..models import RoleHeld, TokenUnder, User
+from ..policies import check_factors, check_not_over, limits_for
 from .acting import Acting, acting_person
 
 ACCESS_LIVES = timedelta(hours=1)
@@ -51,15 +56,13 @@ def phone_client(*, redirect_uris: tuple[str, ...]) -> AbstractApplication:
 
 
 def issue_patient_token(user: User, client: AbstractApplication, now: datetime) -> str:
-    """A bearer token for the patient's API, good for an hour: for a demonstration or a test."""
-    by = acting_person(user, now=now, client=client.client_id)
-    return _issue(by, user, client, PATIENT_SCOPE, now=now)
+    """A bearer token for the patient's API, good for an hour, as if a passkey was used: for demonstrations and tests."""
+    return _issue(user, client, PATIENT_SCOPE, amr=(Amr.PASSKEY,), now=now)
 
 
 def issue_staff_token(user: User, client: AbstractApplication, now: datetime) -> str:
     """The same for a member of staff and the clinician's API."""
-    by = acting_person(user, now=now, client=client.client_id)
-    return _issue(by, user, client, STAFF_SCOPE, now=now)
+    return _issue(user, client, STAFF_SCOPE, amr=(Amr.PASSKEY,), now=now)
 
 
 def revoke_tokens_of(user: User, *, by: Acting, now: datetime) -> int:
@@ -76,18 +79,45 @@ def revoke_tokens_of(user: User, *, by: Acting, now: datetime) -> int:
     return ended
 
 
-def record_issued(user: User, *, client_id: str, row: str, scope: str, now: datetime) -> None:
-    """Record that the OAuth server gave a token, in the transaction that stores it."""
+def record_issued(
+    user: User, *, client_id: str, row: str, scope: str, presence: Presence | None, now: datetime
+) -> None:
+    """Record that the OAuth server gave a token, and under what, in the transaction that stores it."""
     actor = Person(id=str(user.pk), role="none")
+    if presence is not None:
+        actor = replace(actor, amr=presence.amr, auth_time=presence.since)
+        keep_under("access", row, presence)
     append(_event("token.issued", actor, client_id, row, scope, now))
 
 
-def _issue(by: Acting, user: User, client: AbstractApplication, scope: str, *, now: datetime) -> str:
+def keep_under(kind: str, row: str, presence: Presence) -> None:
+    """Keep how the person behind this token was recognised, in the caller's transaction."""
+    TokenUnder.objects.create(kind=kind, row=row, amr=" ".join(presence.amr), since=presence.since)
+
+
+def given_under(kind: str, row: str, *, session: str = "") -> Presence | None:
+    """How the person behind this token was recognised when it was given; None when nobody said."""
+    found = TokenUnder.objects.filter(kind=kind, row=row).first()
+    return None if found is None else Presence(session=session, amr=tuple(found.amr.split()), since=found.since)
+
+
+def check_token(user: User, presence: Presence | None, *, now: datetime) -> None:
+    """Refuse a token of staff that was given under one factor, or under a sign-in that would be over by now."""
+    held = RoleHeld.objects.filter(user=user, since__lte=now, until__isnull=True)
+    roles = frozenset(Role(role) for role in held.values_list("role", flat=True))
+    check_factors(roles, presence.amr if presence else ())
+    if presence is not None and STAFF_ROLES & roles:
+        check_not_over(limits_for(roles), began=presence.since, seen=now, now=now)
+
+
+def _issue(user: User, client: AbstractApplication, scope: str, *, amr: tuple[Amr, ...], now: datetime) -> str:
+    by = acting_person(user, now=now, client=client.client_id)
     secret = secrets.token_urlsafe(32)
     with transaction.atomic():
         row = get_access_token_model()(user=user, application=client, scope=scope, expires=now + ACCESS_LIVES)
         set_token_value(row, secret)
         row.save(force_insert=True)
+        keep_under("access", str(row.pk), Presence(session="", amr=tuple(how.value for how in amr), since=now))
         append(_event("token.issued", by.actor, client.client_id, str(row.pk), scope, now))
     return secret
 

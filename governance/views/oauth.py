@@ -15,6 +15,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from oauth2_provider.models import get_application_model
 from oauth2_provider.views import AuthorizationView, TokenView
 
+from .presence import presence_of
+
 GRANTS = ("authorization_code", "refresh_token")
 
 
@@ -27,6 +29,13 @@ class Authorize(AuthorizationView):  # type: ignore[misc]
             return _invalid("invalid_request")
         made: HttpResponseBase = super().dispatch(request, *args, **kwargs)
         return made
+
+    def create_authorization_response(
+        self, request: HttpRequest, scopes: Any, credentials: dict[str, Any], allow: bool
+    ) -> Any:
+        """The code that comes of this remembers how its owner was recognised."""
+        said = credentials | {"presence": presence_of(request)}
+        return super().create_authorization_response(request, scopes, said, allow)
 
     def render_to_response(self, context: dict[str, Any], **kwargs: Any) -> HttpResponse:
         """The page, with leave for its form to end at the client's address, which the library has checked by now."""

@@ -34,6 +34,7 @@ from tests.edge_wearables.entrance import (
     pressure,
 )
 from tests.governance.people import account, founded, invited_to, staff
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -372,9 +373,7 @@ def a_person(role):
         user, _ = accept_invitation(token, account(), now=yesterday)
     else:
         user = staff(role, by=admin, at=yesterday)
-    client = Client()
-    client.force_login(user, backend="django.contrib.auth.backends.ModelBackend")
-    return client
+    return signed_in(user)
 
 
 def test_staff_who_may_see_what_was_refused_and_the_look_is_recorded():

@@ -22,12 +22,12 @@ from governance.services.accounts import (
     LastAdministrator,
     accept_invitation,
     found_site,
-    grant_role,
     invite,
     leave,
     open_invitation,
     revoke_role,
 )
+from governance.services.roles import answer_role, ask_for_role
 from governance.services.tokens import issue_patient_token, issue_staff_token, phone_client
 from tests.governance.people import PASSWORD, account, acting, founded, invited_to, now, staff
 
@@ -120,7 +120,7 @@ def test_only_administrators_invite_staff(role):
     with pytest.raises(NotAllowed):
         invite("x@example.org", Role.CLINICIAN, by=acting(user, now()), now=now())
     with pytest.raises(NotAllowed):
-        grant_role(user.pk, Role.ADMINISTRATOR, by=acting(user, now()), now=now())
+        ask_for_role(admin.pk, Role.AUDITOR, reason="r", by=acting(user, now()), now=now())
     assert acting(user, now()).standing.roles == {role}
 
 
@@ -159,8 +159,11 @@ def test_an_account_that_cannot_be_made_says_why_and_leaves_the_invitation_open(
 def test_a_role_given_and_taken_away_counts_from_that_moment():
     admin = founded(now())
     user = staff(Role.CLINICIAN, by=admin, at=now())
-    grant_role(user.pk, Role.AUDITOR, by=acting(admin, now()), now=now())
-    held = grant_role(user.pk, Role.AUDITOR, by=acting(admin, now()), now=now())
+    asked = ask_for_role(user.pk, Role.AUDITOR, reason="reviews", by=acting(admin, now()), now=now())
+    other = staff(Role.ADMINISTRATOR, by=admin, at=now())
+    assert acting(user, now()).standing.roles == {Role.CLINICIAN}
+    answer_role(asked.pk, grant=True, by=acting(other, now()), now=now())
+    held = RoleHeld.objects.get(user=user, role=Role.AUDITOR)
     assert acting(user, now()).standing.roles == {Role.CLINICIAN, Role.AUDITOR}
     revoke_role(user.pk, Role.AUDITOR, by=acting(admin, now()), now=now())
     assert acting(user, now()).standing.roles == {Role.CLINICIAN}
@@ -173,7 +176,7 @@ def test_a_role_given_and_taken_away_counts_from_that_moment():
 def test_roles_of_patients_are_not_handed_out():
     admin = founded(now())
     with pytest.raises(BadInput):
-        grant_role(admin.pk, Role.PATIENT, by=acting(admin, now()), now=now())
+        ask_for_role(admin.pk, Role.PATIENT, reason="r", by=acting(admin, now()), now=now())
 
 
 def test_the_last_administrator_stays():
@@ -199,7 +202,7 @@ def test_who_left_can_do_nothing_and_what_they_did_stays():
     assert RoleHeld.objects.filter(user=gone).exists()
     assert kinds_recorded()[-3:] == ["role.revoked", "token.revoked", "staff.left"]
     with pytest.raises(NotFound):
-        grant_role(user.pk, Role.CLINICIAN, by=acting(admin, now()), now=now())
+        ask_for_role(user.pk, Role.CLINICIAN, reason="r", by=acting(admin, now()), now=now())
 
 
 def test_nobody_who_left_gets_a_token():

@@ -12,6 +12,7 @@ from governance.domain import Role
 from governance.services.accounts import accept_invitation, leave
 from governance.services.tokens import phone_client
 from tests.governance.people import account, acting, founded, invited_to, now, staff
+from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db
 BACK = "https://phone.example.org/back"
@@ -36,9 +37,7 @@ def patient(admin):
 def browser(patient):
     """Mary's browser, signed in, with the phone's client registered."""
     phone_client(redirect_uris=(BACK,))
-    client = Client()
-    client.force_login(patient)
-    return client
+    return signed_in(patient)
 
 
 def request_of(**changes):

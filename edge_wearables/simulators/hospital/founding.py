@@ -5,14 +5,20 @@ The site's last word is a policy version whose reason is `PLAYED`: the weeks are
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b32encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from care_loops.services.predictors import put_to_work, register_protocols
-from governance.domain import Refusal, Role
+from governance.domain import Method, Refusal, Role
 from governance.models import PolicyVersion, RoleHeld, User
+from governance.policies import step_of
+from governance.selectors import site_mode
 from governance.services import Acting, acting_person, set_policy
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
+from governance.services.codes import code_at
+from governance.services.credentials import enrol_code, live
 
 from .cases import Staff, document, staff
 
@@ -56,6 +62,8 @@ def found(*, weeks: int, now: datetime) -> Site:
         raise NotOurs("This database holds a site already. Give the demonstration a home of its own: CLINAIOPS_HOME.")
     founded_at = begun or now - timedelta(weeks=weeks) - BEFORE
     people = {member.username: _joined(member, now=founded_at) for member in staff()}
+    for username, user in people.items():
+        _enrolled(username, user, now=founded_at if begun is None else now)
     starts_at = founded_at + BEFORE
     site = Site(starts_at=starts_at, ends_at=_end(starts_at, weeks, now), people=people)
     if not PolicyVersion.objects.filter(reason=OPENED).exists():
@@ -118,6 +126,26 @@ def _joined(member: Staff, *, now: datetime) -> User:
     return accept_invitation(invited.token, new, now=now)[0]
 
 
+def demonstration_secret(username: str) -> str:
+    """The secret of this person's code generator: everybody's to know, like the password."""
+    return b32encode(hashlib.sha256(f"clinaiops demonstration {username}".encode()).digest()[:20]).decode()
+
+
+def demonstration_code(username: str, *, now: datetime) -> str:
+    """The code that opens the second step for this member of staff now. Raises `NotOurs` outside the demonstration."""
+    if username not in {s.username for s in staff()} or _begun() is None or site_mode(now=now) != "simulation":
+        raise NotOurs("Codes are told for the staff of the demonstration only, while the site is in simulation.")
+    return code_at(demonstration_secret(username), step_of(now))
+
+
+def _enrolled(username: str, user: User, *, now: datetime) -> None:
+    """Everybody of the staff has a code generator whose secret is known here, as their password is."""
+    if live(user, Method.TOTP).exists():
+        return
+    secret = demonstration_secret(username)
+    enrol_code(secret, code_at(secret, step_of(now)), by=acting_person(user, now=now), now=now)
+
+
 def _set_mode(site: Site, *, reason: str, now: datetime) -> None:
     body = {"mode": "simulation", "patient_directed": True, "stopped": False, "daily_patient_quota": 20}
     by = site.acting(site.one(Role.ADMINISTRATOR), now=now)
@@ -132,7 +160,8 @@ def _predictor(site: Site, *, now: datetime) -> None:
 
 def where_to_sign_in() -> str:
     """Who can sign in, as what, for people who have just started the demonstration."""
-    lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}", ""]
+    lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}"]
+    lines += ["Staff type a code at the second step: .venv/bin/python manage.py demo_code USERNAME", ""]
     lines += [f"  {s.username:15} {s.role.value.replace('_', ' '):16} {s.given} {s.family}" for s in staff()]
     patients = User.objects.filter(username__startswith="patient", roles_held__role=Role.PATIENT.value)
     first, last = patients.order_by("username").first(), patients.order_by("username").last()

@@ -10,7 +10,7 @@ from oauth2_provider.models import get_access_token_model
 
 from care_loops import api_urls
 from care_loops.models import CarerLink
-from care_loops.services import leave_care_team
+from care_loops.services import join_care_team, leave_care_team
 from governance.domain import STAFF_ROLES, Role
 from governance.services.accounts import leave
 from tests.care_loops.api.world import Phone, World, entries
@@ -176,7 +176,9 @@ def test_leaving_the_care_team_counts_from_the_next_request(world):
     tool = world.tool(world.clinician)
     assert tool.get(f"recommendations/{loop.pk}").status_code == 200
     by = acting(world.clinician, world.now)
-    leave_care_team(world.patient.pk, world.clinician.pk, by=by, now=datetime.now(UTC))
+    heir = staff(Role.CLINICIAN, by=world.admin, at=world.then)
+    join_care_team(world.patient.pk, heir.pk, responsible=False, by=by, now=world.now)
+    leave_care_team(world.patient.pk, world.clinician.pk, by=by, now=datetime.now(UTC), next_responsible=heir.pk)
     assert tool.get(f"recommendations/{loop.pk}").status_code == 404
 
 

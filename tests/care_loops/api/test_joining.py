@@ -16,6 +16,7 @@ from governance.models import Invitation, User
 from governance.services.accounts import invite
 from tests.care_loops.api.test_proposals import at_once
 from tests.governance.people import PASSWORD, acting, staff
+from tests.signing_in import signed_in
 
 FORM = {"username": "mary", "given_name": "Mary", "family_name": "Ward", "password": PASSWORD, "again": PASSWORD}
 
@@ -169,8 +170,7 @@ def test_the_commands_enrol_invite_and_hand_over(world, capsys):
 
 def test_the_patients_page_has_no_script_or_style_of_its_own_and_needs_signing_in(world):
     assert Client().get("/me/").status_code == 302
-    web = Client()
-    web.force_login(world.mary)
+    web = signed_in(world.mary)
     page = web.get("/me/")
     text = page.content.decode()
     assert page.status_code == 200

@@ -11,6 +11,7 @@ from django.db import connections
 from care_loops.domain.loops import LoopState
 from care_loops.models import BloodPressure, IntakeLog, Loop, Symptom
 from tests.care_loops.api.world import World
+from tests.signing_in import signed_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -21,11 +22,9 @@ def page(committed_world: World, live_server) -> Iterator:
     """Mary's browser, signed in, at her page; whatever the browser complains of is collected in `page.complaints`."""
     if CHROMIUM is None:
         pytest.skip("no Chromium is installed")
-    from django.test import Client
     from playwright.sync_api import sync_playwright
 
-    web = Client()
-    web.force_login(committed_world.mary)
+    web = signed_in(committed_world.mary)
     cookie = {"name": settings.SESSION_COOKIE_NAME, "value": web.cookies[settings.SESSION_COOKIE_NAME].value}
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # the test's own thread has playwright's loop, the server's has not
     with sync_playwright() as play:

@@ -6,6 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.factories import Hospital
+from tests.signing_in import sign_in
 
 
 @pytest.fixture
@@ -27,8 +28,6 @@ def signed_in(ward):
     """A function from a member of staff to a client signed in as them."""
 
     def client(username: str) -> Client:
-        made = Client(enforce_csrf_checks=False)
-        made.force_login(ward.people[username], backend="django.contrib.auth.backends.ModelBackend")
-        return made
+        return sign_in(Client(enforce_csrf_checks=False), ward.people[username])
 
     return client

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from care_loops.models import Decision
 from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
 from tests.factories import PASSWORD, Hospital
+from tests.signing_in import code_of
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
@@ -64,18 +65,22 @@ def page(request, browser, ward, live_server) -> Iterator[Page]:
     page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("requestfailed", lambda failed: complaints.append(failed.url))
-    sign_in(page)
+    sign_in(page, ward)
     yield page
     context.close()
     assert complaints == []
 
 
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, ward: Hospital) -> None:
+    code_of(ward.people["clinician"])  # a generator is enrolled
     page.goto("/")
     page.get_by_label("User name").focus()
     page.keyboard.type("clinician")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    page.get_by_label("Code from your app").focus()
+    page.keyboard.type(code_of(ward.people["clinician"]))
     page.keyboard.press("Enter")
     page.wait_for_url("**/worklist/")
 
@@ -152,7 +157,7 @@ def test_finding_a_patient_changes_the_list_and_the_address_without_a_new_page(p
 def test_it_works_without_any_script(browser, ward, live_server):
     context = browser.new_context(java_script_enabled=False, base_url=live_server.url)
     page = context.new_page()
-    sign_in(page)
+    sign_in(page, ward)
     page.locator("a.button[href^='/recommendations/']").click()
     page.get_by_role("radio", name="No change of medication now").check()
     page.get_by_label("Reason").select_option("side_effect")

@@ -1,0 +1,32 @@
+"""Every address of authority. Of the library's own doors only signing in and out are open: each way in is listed here.
+
+Absent on purpose: sign-up, password reset by mail, codes by mail, remembering a browser, the library's own pages for
+second factors, the admin's own sign-in. `tests/governance/test_ways_in.py` walks all of them.
+"""
+
+from __future__ import annotations
+
+from allauth.account import views as library
+from django.urls import path
+
+from .views import second_factor, security
+
+urlpatterns = [
+    path("accounts/login/", library.login, name="account_login"),
+    path("accounts/logout/", library.logout, name="account_logout"),
+    path("accounts/inactive/", library.account_inactive, name="account_inactive"),
+    path("accounts/second-step/", second_factor.second_step, name="mfa_authenticate"),
+    path("accounts/passkey/options/", second_factor.passkey_options, name="passkey-options"),
+    path("accounts/passkey/", second_factor.passkey_sign_in, name="passkey-sign-in"),
+    path("accounts/help/", second_factor.no_reset, name="sign-in-help"),
+    path("accounts/back/<str:token>/", security.way_back, name="way-back"),
+    path("security/", security.security, name="security"),
+    path("security/passkeys/options/", security.passkey_options, name="security-passkey-options"),
+    path("security/passkeys/", security.passkey, name="security-passkey"),
+    path("security/code/", security.code, name="security-code"),
+    path("security/recovery-codes/", security.recovery_codes, name="security-recovery-codes"),
+    path("security/credentials/<uuid:credential_id>/remove/", security.remove, name="security-remove"),
+    path("security/sessions/<uuid:session_id>/end/", security.end_session, name="security-end-session"),
+    path("security/sessions/end-others/", security.end_others, name="security-end-others"),
+    path("security/password/", security.password, name="security-password"),
+]

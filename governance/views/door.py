@@ -1,0 +1,125 @@
+"""What every page of staff shares: who comes in, at what time, and that a form sent twice acts once.
+
+Rules
+ * Signed in with two factors, and staff: a patient's own view is the phone's, built on the API.
+ * The clock is read once a request. Nothing of a record stays in a cache.
+ * A form acts once for its key; the answer the second time is the same (SECURITY 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import update_wrapper, wraps
+from hashlib import sha256
+from typing import Concatenate, ParamSpec
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils import timezone
+from django.utils.cache import add_never_cache_headers
+
+from audit.services import BodyDiffers, StillRunning, StoredResponse, idempotent
+
+from ..domain import STAFF_ROLES, BadInput, NotAllowed, Permission, Refusal
+from ..permissions import TABLE
+from ..services import Acting, acting_person
+from .presence import presence_of
+
+P = ParamSpec("P")
+
+
+class AtWork(Refusal):
+    """The same form is being carried out."""
+
+    code = "idempotency_running"
+
+
+class OtherForm(Refusal):
+    """This form was sent before with other content."""
+
+    code = "idempotency_body_differs"
+    status = 422
+
+
+class StaffRequest(HttpRequest):
+    """A request of a signed-in person, with the moment at which it came in."""
+
+    acting: Acting
+    now: datetime
+
+
+def own_page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page for whoever is signed in, about themself: sign-in, roles and the clock come before the view."""
+
+    @login_required
+    @wraps(view)
+    def door(request: StaffRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        request.now = timezone.now()
+        request.acting = acting_person(request.user, now=request.now, presence=presence_of(request), enrolling=True)
+        response = view(request, *args, **kwargs)
+        add_never_cache_headers(response)
+        response["Cache-Control"] = "no-store, private"
+        return response
+
+    return door
+
+
+def page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
+    """A page for staff, who have shown two factors."""
+
+    def door(request: StaffRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        request.acting = acting_person(request.user, now=request.now, presence=presence_of(request))
+        if not request.acting.standing.roles & STAFF_ROLES:
+            raise NotAllowed("These pages are for staff. Your own record is in your app.", missing="role")
+        return view(request, *args, **kwargs)
+
+    update_wrapper(door, view)
+    return own_page(door)
+
+
+def require(request: StaffRequest, permission: Permission) -> None:
+    """Refuse who holds no role with which this can ever be done."""
+    if not may(request, permission):
+        raise NotAllowed("Your role does not open this page.", permission=permission.value, missing="role")
+
+
+def may(request: StaffRequest, permission: Permission) -> bool:
+    """Whether any role of this person allows it in their own care team: what a button asks."""
+    return any((permission, role) in TABLE for role in request.acting.standing.roles)
+
+
+def once(request: StaffRequest, work: Callable[[], str], *, said: str) -> HttpResponse:
+    """Do `work` once for the form's key, say what was done, and go where `work` says."""
+    sent = request.POST.copy()
+    sent.pop("csrfmiddlewaretoken", None)
+    try:
+        stored = idempotent(
+            request.acting.actor,
+            key=request.POST["key"],
+            route=f"POST {request.path}"[:255],
+            body_sha256=sha256(sent.urlencode().encode()).digest(),
+            work=lambda: StoredResponse(status=303, body=work().encode(), content_type="text/uri-list"),
+        )
+    except StillRunning as running:
+        raise AtWork("What you sent is being carried out. Look again in a moment.") from running
+    except BodyDiffers as differs:
+        raise OtherForm("This form was already sent with other content. Open the page again.") from differs
+    messages.success(request, said)
+    answer = HttpResponseRedirect(stored.body.decode())
+    answer.status_code = stored.status
+    return answer
+
+
+def submitted(request: StaffRequest, form: forms.Form, work: Callable[[], str], *, said: str) -> HttpResponse | None:
+    """Carry out a form that is valid. None when it has to be shown again, with what is wrong beside each field."""
+    if not form.is_valid():
+        return None
+    try:
+        return once(request, work, said=said)
+    except BadInput as refusal:
+        field = str(refusal.extra.get("field", ""))
+        form.add_error(field if field in form.fields else None, refusal.detail)
+        return None
