@@ -51,6 +51,12 @@ class IdentifierTaken(Refusal):
     code = "identifier_taken"
 
 
+class NobodyResponsible(Refusal):
+    """After this, nobody would be responsible for the patient: the one who takes over is named first."""
+
+    code = "nobody_responsible"
+
+
 class LimitStops(Refusal):
     """A hard rule stops this change; the rules that spoke are in `extra`."""
 

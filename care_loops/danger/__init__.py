@@ -5,7 +5,8 @@ No model, no database, no clock: they run in the transaction that stores the eve
 The rules
  * They run per component and before plausibility drops anything. A known device sentinel says nothing here.
  * By time of measurement: up to 24 h as the row says; up to 14 days it pages nobody, makes a same-day clinician item
-   ("measure now") and bars what the row bars; older is historic. An uncertain clock, or a time to come, is recent.
+   ("measure now") and bars what the row bars; older is historic. An uncertain clock counts from receipt, a time to
+   come as now.
  * One reading in the crisis range locks and is urgent; a repeat or a symptom makes it critical. It is unverified until
    repeated. A value that contradicts itself, or was disturbed by movement, does not lock: it bars, and asks to repeat
    now.
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 from .assess import assess, assess_average, assess_record, counted_as
 from .bars import bars, scopes
-from .evidence import Context, Event
+from .evidence import Context, Event, when_taken
 from .personal import LimitName, as_rows, crossed, loosened, narrowed, site_limit
+from .pressure import pulse_beyond
 from .reference import reference_rows
 from .table import (
     Component,
@@ -54,7 +56,9 @@ __all__ = [
     "escalation",
     "loosened",
     "narrowed",
+    "pulse_beyond",
     "reference_rows",
     "scopes",
     "site_limit",
+    "when_taken",
 ]

@@ -2,7 +2,8 @@
 
 Rules
  * Everything arrives in the call: the event, what is known of the person, and when it was received. No clock.
- * A measurement whose clock is uncertain, or that lies in the future, counts as received now.
+ * A measurement whose clock is uncertain counts as taken when it was received, where that is known, else as received
+   now: it bars for the danger window, no shorter and no longer. One that lies in the future counts as received now.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ def when_taken(event: Event, received_at: datetime) -> datetime:
     """When it was measured, as far as that can be believed."""
     match event:
         case Reading():
-            at = received_at if Flag.CLOCK_UNCERTAIN in event.flags else event.taken_at
+            at = (event.received_at or received_at) if Flag.CLOCK_UNCERTAIN in event.flags else event.taken_at
         case Lab():
             at = event.taken_at
         case SymptomReport():

@@ -39,6 +39,13 @@ def matching(reading: Reading, context: Context, table: DangerTable) -> frozense
     return frozenset(r.rule for r in table.of(When.READING) if applies(r, context) and _meets(r, reading, values))
 
 
+def pulse_beyond(value: Decimal, table: DangerTable) -> bool:
+    """Whether any rule of one reading would speak of this heart rate for anybody: what is not need not be asked."""
+    tests = [rule.boundary for rule in table.of(When.READING)]
+    tests += [rule.test for rule in table.of(When.READING_WITH_SYMPTOM) if rule.test is not None]
+    return any(test.component is Component.PULSE and test.holds(value) for test in tests)
+
+
 def with_symptom(
     reading: Reading,
     symptom: SymptomReport,

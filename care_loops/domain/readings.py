@@ -81,7 +81,8 @@ class Implausible(StrEnum):
 class Reading:
     """One measurement of blood pressure (and perhaps pulse).
 
-    `reading_id` names it for ever; `quarantined` is set when plausibility holds it back.
+    `reading_id` names it for ever; `quarantined` is set when plausibility holds it back. `received_at` is when
+    one whose clock is uncertain reached us: the only time of it that can be believed.
     """
 
     reading_id: str
@@ -99,6 +100,7 @@ class Reading:
     device_id: str | None = None
     session: str | None = None
     quarantined: Implausible | None = None
+    received_at: datetime | None = None
 
 
 class NotUsed(StrEnum):

@@ -88,6 +88,8 @@ def evidence_words(evidence: AlertEvidence | None) -> str:
         return f"{name} {format(evidence.value.normalize(), 'f')} {unit}"
     if evidence.symptom is not None:
         return words.symptom(evidence.symptom)
+    if evidence.systolic is None and evidence.diastolic is None and evidence.pulse is not None:
+        return f"heart rate {pressure(evidence.pulse)} a minute"
     both = f"{pressure(evidence.systolic) or '–'}/{pressure(evidence.diastolic) or '–'} mmHg"
     return f"{both}, pulse {pressure(evidence.pulse)}" if evidence.pulse is not None else both
 

@@ -19,6 +19,7 @@ from datetime import timedelta
 from governance.tiers import Tier
 
 from ..candidates import assess, list_candidates
+from ..danger import when_taken
 from ..domain.changes import STAY, Candidate, Change, Prediction, Spoken
 from ..domain.evidence import Evidence, Outcome
 from ..domain.readings import NotUsed
@@ -131,7 +132,7 @@ def _lowest(evidence: Evidence, rules: Rules) -> MmHg | None:
     recent = [
         r
         for r in evidence.readings
-        if since <= r.taken_at <= evidence.as_of and Place.SYSTOLIC not in sentinel_places(r, rules.danger.sentinels)
+        if since <= when_taken(r, evidence.as_of) and Place.SYSTOLIC not in sentinel_places(r, rules.danger.sentinels)
     ]
     return min((r.systolic for r in recent if r.systolic is not None), default=None)
 

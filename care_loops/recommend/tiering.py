@@ -14,6 +14,7 @@ from decimal import Decimal
 from governance.tier_policy import shipped
 from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, TierFacts, Tiering, assign
 
+from ..danger import when_taken
 from ..domain.alerts import Scope
 from ..domain.changes import Change, ChangeKind, Prediction, Severity, Spoken
 from ..domain.evidence import Evidence
@@ -125,7 +126,7 @@ def _days(start: datetime, end: datetime) -> Decimal:
 def _recent_values(seen: Seen) -> tuple[list[Decimal], list[Decimal]]:
     """Every systolic and diastolic value of the danger window, whatever became of the reading. Sentinels are none."""
     since = seen.evidence.as_of - timedelta(days=float(seen.rules.danger.windows.bar_days))
-    recent = [r for r in seen.evidence.readings if r.taken_at >= since]
+    recent = [r for r in seen.evidence.readings if when_taken(r, seen.evidence.as_of) >= since]
 
     def values(place: Place, of: str) -> list[Decimal]:
         found = []

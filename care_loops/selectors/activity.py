@@ -3,21 +3,26 @@
 Rules
  * A sample over an interval is its rate at points along it, no further apart than `EVERY`, so that a reading in the
    middle of a long walk finds it. No sample is no point: a gap stays absent.
+ * A heart rate of a wearable is a reading that has no pressure and was taken without a cuff; in effort, or within half
+   an hour after it, it says so.
  * An interval without length tells no rate. Recorded exercise counts as effort whatever the steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from ..alignment import ActivitySample, AlignmentRule
-from ..models import SensorSample
+from ..alignment import ActivitySample, AlignmentRule, align
+from ..domain.readings import Method, Reading, Setting
+from ..domain.units import Bpm
+from ..models import Patient, SensorSample
+from ..pathways.hypertension.tables_readings import alignment_rule
 
 EVERY = timedelta(minutes=5)
-STEPS, EXERCISE = "steps", "exercise"
+STEPS, EXERCISE, HEART_RATE = "steps", "exercise", "heart_rate"
 LONGEST = timedelta(hours=12)
 
 
@@ -42,3 +47,32 @@ def _points(row: SensorSample, rule: AlignmentRule) -> Iterator[ActivitySample]:
         yield ActivitySample(at, rate)
         at += EVERY
     yield ActivitySample(row.ends_at, rate)
+
+
+def rates_at_rest(patient: Patient, samples: Sequence[SensorSample]) -> list[Reading]:
+    """Heart rates as danger rules read them, those of effort marked as such."""
+    rule, readings = alignment_rule(), [_rate(row, patient.zone) for row in samples]
+    times = [one.taken_at for one in readings]
+    moved = activity_around(patient.pk, first=min(times), last=max(times), rule=rule) if times else ()
+    return [one.reading for one in align(readings, moved, (), rule=rule)]
+
+
+def pulse_of(reading: Reading) -> Decimal:
+    """The heart rate of a reading that has one."""
+    if reading.pulse is None:
+        raise ValueError(f"{reading.reading_id} has no heart rate")
+    return reading.pulse.value
+
+
+def _rate(row: SensorSample, zone: str) -> Reading:
+    return Reading(
+        reading_id=str(row.pk),
+        taken_at=row.ends_at,
+        zone=zone,
+        systolic=None,
+        diastolic=None,
+        pulse=Bpm(row.value),
+        method=Method.CUFFLESS,
+        setting=Setting.UNKNOWN,
+        device_validated=False,
+    )

@@ -9,12 +9,12 @@ from decimal import Decimal
 from uuid import UUID
 
 from ..domain.record import LabKind, SymptomKind
-from ..models import Alert, BloodPressure, Lab, Symptom
+from ..models import Alert, BloodPressure, Lab, SensorSample, Symptom
 
 
 @dataclass(frozen=True, slots=True)
 class AlertEvidence:
-    """A reading, a laboratory result or a symptom; what it is not stays None."""
+    """A reading, a wearable's heart rate, a laboratory result or a symptom; what it is not stays None."""
 
     at: datetime
     systolic: Decimal | None = None
@@ -26,7 +26,7 @@ class AlertEvidence:
 
 
 def newest_evidence(alerts: Iterable[Alert]) -> dict[UUID, AlertEvidence]:
-    """For each alert (events fetched before) the evidence of its newest event that has one. Three queries."""
+    """For each alert (events fetched before) the evidence of its newest event that has one. Four queries."""
     wanted: dict[UUID, UUID] = {}
     for alert in alerts:
         for event in sorted(alert.events.all(), key=lambda e: (e.at, e.pk), reverse=True):
@@ -43,6 +43,7 @@ def _lookup(ids: set[UUID]) -> dict[UUID, AlertEvidence]:
         row.pk: AlertEvidence(at=row.taken_at, systolic=row.systolic, diastolic=row.diastolic, pulse=row.pulse)
         for row in BloodPressure.objects.filter(pk__in=ids)
     }
+    known |= {row.pk: AlertEvidence(at=row.ends_at, pulse=row.value) for row in SensorSample.objects.filter(pk__in=ids)}
     known |= {
         row.pk: AlertEvidence(at=row.taken_at, lab=LabKind(row.kind), value=row.value)
         for row in Lab.objects.filter(pk__in=ids)

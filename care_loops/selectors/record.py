@@ -88,6 +88,7 @@ def reading_of(row: BloodPressure) -> Reading:
         device_id=row.device or None,
         session=row.session or None,
         quarantined=Implausible(row.quarantined) if row.quarantined else None,
+        received_at=row.received_at if Flag.CLOCK_UNCERTAIN.value in row.flags else None,
     )
 
 

@@ -19,6 +19,9 @@ from ..domain.units import Milligrams
 from ..models import Patient, RegimenEntry
 from .record import record_ids
 
+CONFLICT = "conflicting_content"
+"""Why a line is not known that stands under the identifier of another one."""
+
 # A stop counts from the patient's yes, unless it was taken back before it was begun.
 _STANDS = (LoopState.ACCEPTED.value, LoopState.DONE.value)
 
@@ -52,17 +55,20 @@ def regimen_of(counting: tuple[Line, ...]) -> Regimen:
     """The regimen that the lines leave standing."""
     newest: dict[str, Line] = {}
     unknown: dict[str, str] = {}
+    doubtful: dict[str, datetime] = {}  # since when two contents stand under one identifier, until a later word
     for line in counting:
         row = line.row
         key = row.ingredient or f"{row.code_system}|{row.code}|{row.name}"
         before = newest.get(key)
         if before is not None and _disagrees(before.row, row):
             unknown[key] = f"record_disagrees: {row.name}"
-        else:
+        elif key not in doubtful or row.received_at > doubtful[key]:
             unknown.pop(key, None)
         newest[key] = line
         if not row.known and row.status == RegimenEntry.ACTIVE:
             unknown[key] = f"{row.unknown_reason}: {row.name}"
+            if row.unknown_reason == CONFLICT:
+                doubtful[key] = row.received_at
         if row.status == RegimenEntry.STOPPED:
             unknown.pop(key, None)
     taken = tuple(

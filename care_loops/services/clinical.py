@@ -1,8 +1,10 @@
 """Labs, symptoms, conditions, allergies and lines of the regimen come into the record.
 
 Rules
- * What arrives twice under the same source id is kept once; another result of a laboratory under a known id is kept
-   beside it, and an id that stands in another person's record is refused by name (N9).
+ * What arrives twice under the same source id is kept once. Other content under a known id is a conflict: it is kept
+   beside the first, speaks to the rules like it, and its entry and the answer say so. An id that stands in another
+   person's record is refused by name (N9).
+ * A line of the regimen in conflict makes the regimen not fully known: which of the two is taken is not guessed.
  * A lab and a symptom run the danger rules in the same transaction (CLINICAL 1.3); so does what may mean pregnancy.
  * A side effect blamed on a drug pauses automation for that drug from this moment: the proposal reads it as open.
  * After each, an open recommendation is looked at again; the caller's transaction carries the note to do so.
@@ -11,10 +13,11 @@ Rules
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -27,6 +30,7 @@ from ..models import Allergy, Condition, Lab, Patient, RegimenEntry, Symptom, Sy
 from ..policies import IdentifierTaken
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.record import record_ids
+from ..selectors.regimen import CONFLICT
 from .again import look_again
 from .danger import Seen, danger_of_lab, danger_of_state, danger_of_symptom
 from .events import note, text
@@ -108,11 +112,15 @@ class NewRegimenEntry:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What became of one piece of evidence: its row, whether it is new, what danger rules said."""
+    """What became of one piece of evidence: its row, whether it is new, what danger rules said.
+
+    `conflict`: something else stood under its source id, and stays; this is kept beside it.
+    """
 
     row_id: UUID
     new: bool
     seen: Seen
+    conflict: bool = False
 
 
 _Known = TypeVar("_Known", Lab, Symptom, Condition, Allergy, RegimenEntry)
@@ -128,24 +136,56 @@ def _known(
     return found
 
 
-def _beside(new: NewLab) -> str:
-    """Where another result under a known source id is kept: a laboratory corrects what it sent."""
-    said = f"{new.kind.value}|{text(new.value.normalize())}|{new.taken_at.astimezone(UTC).isoformat()}"
-    return f"{new.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
+_Said = tuple[object, ...]
+_New = TypeVar("_New", NewLab, NewCondition, NewAllergy, NewRegimenEntry)
+
+
+def _place(
+    table: type[_Known], new: _New, patient: Patient, *, say: Callable[[Any], _Said]
+) -> tuple[_Known | None, _New, bool]:
+    """What is known already with this very content; where new content goes; whether it is in conflict with other."""
+    known = _known(table, new, patient)
+    if known is None or say(known) == say(new):
+        return known, new, False
+    digest = hashlib.sha256(repr(say(new)).encode()).hexdigest()[:8]
+    new = replace(new, source_id=f"{new.source_id[:180]}#{digest}")
+    return _known(table, new, patient), new, True
+
+
+def _lab_says(one: Lab | NewLab) -> _Said:
+    return (str(one.kind), text(one.value.normalize()), one.taken_at.astimezone(UTC).isoformat())
+
+
+def _condition_says(one: Condition | NewCondition) -> _Said:
+    ends = (at.astimezone(UTC).isoformat() if at else "" for at in (one.onset_at, one.abated_at))
+    return (str(one.kind or ""), one.code_system, one.code, one.pregnancy, one.active, *ends)
+
+
+def _allergy_says(one: Allergy | NewAllergy) -> _Said:
+    return (one.ingredient, one.code_system, one.code, one.active)
+
+
+def _line_says(one: RegimenEntry | NewRegimenEntry) -> _Said:
+    stopped = one.stopped if isinstance(one, NewRegimenEntry) else one.status == RegimenEntry.STOPPED
+    dose = text(one.daily_dose_mg.normalize()) if one.daily_dose_mg is not None else ""
+    return (one.ingredient, one.product, dose, stopped, one.starts_at.astimezone(UTC).isoformat(), one.code)
+
+
+def _named(conflict: bool, source_id: str) -> dict[str, Any]:
+    """What an entry says of a conflict; nothing where there is none."""
+    return {"problem": CONFLICT, "beside": source_id.partition("#")[0]} if conflict else {}
 
 
 def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> Recorded:
     """Store one laboratory result and run the danger rules on it."""
     with transaction.atomic():
         patient = locked_record(patient_id)
-        known = _known(Lab, new, patient)
-        if known is not None and (known.kind, known.value, known.taken_at) != (new.kind.value, new.value, new.taken_at):
-            new = replace(new, source_id=_beside(new))
-            known = _known(Lab, new, patient)
+        known, new, conflict = _place(Lab, new, patient, say=_lab_says)
         if known is not None:
-            return Recorded(known.pk, new=False, seen=Seen())
+            return Recorded(known.pk, new=False, seen=Seen(), conflict=conflict)
         row_id = uuid4()
         payload = {"kind": new.kind.value, "value": text(new.value), "sent": f"{new.sent_value} {new.sent_unit}"}
+        payload |= _named(conflict, new.source_id)
         entry = note("lab.recorded", of=("lab", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload)
         row = Lab.objects.create(
             id=row_id,
@@ -162,7 +202,7 @@ def record_lab(patient_id: UUID, new: NewLab, *, by: Acting, now: datetime) -> R
         )
         seen = danger_of_lab(patient, row, by=by, now=now)
         look_again(patient.pk)
-        return Recorded(row.pk, new=True, seen=seen)
+        return Recorded(row.pk, new=True, seen=seen, conflict=conflict)
 
 
 def record_symptom(patient_id: UUID, new: NewSymptom, *, by: Acting, now: datetime) -> Recorded:
@@ -237,11 +277,12 @@ def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: da
     """Store a condition. Pregnancy runs the danger rules at once."""
     with transaction.atomic():
         patient = locked_record(patient_id)
-        known = _known(Condition, new, patient)
+        known, new, conflict = _place(Condition, new, patient, say=_condition_says)
         if known is not None:
-            return Recorded(known.pk, new=False, seen=Seen())
+            return Recorded(known.pk, new=False, seen=Seen(), conflict=conflict)
         row_id = uuid4()
         payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "active": new.active}
+        payload |= _named(conflict, new.source_id)
         entry = note(
             "condition.recorded", of=("condition", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
@@ -263,18 +304,19 @@ def record_condition(patient_id: UUID, new: NewCondition, *, by: Acting, now: da
         )
         seen = danger_of_state(patient, by=by, now=now)
         look_again(patient.pk)
-        return Recorded(row_id, new=True, seen=seen)
+        return Recorded(row_id, new=True, seen=seen, conflict=conflict)
 
 
 def record_allergy(patient_id: UUID, new: NewAllergy, *, by: Acting, now: datetime) -> Recorded:
     """Store an allergy or intolerance."""
     with transaction.atomic():
         patient = locked_record(patient_id)
-        known = _known(Allergy, new, patient)
+        known, new, conflict = _place(Allergy, new, patient, say=_allergy_says)
         if known is not None:
-            return Recorded(known.pk, new=False, seen=Seen())
+            return Recorded(known.pk, new=False, seen=Seen(), conflict=conflict)
         row_id = uuid4()
         payload = {"code": f"{new.code_system}|{new.code}", "display": new.display, "ingredient": new.ingredient}
+        payload |= _named(conflict, new.source_id)
         entry = note(
             "allergy.recorded", of=("allergy", row_id, 1), by=by, now=now, patient_id=patient.pk, payload=payload
         )
@@ -292,16 +334,17 @@ def record_allergy(patient_id: UUID, new: NewAllergy, *, by: Acting, now: dateti
             entry=entry.entry_id,
         )
         look_again(patient.pk)
-        return Recorded(row_id, new=True, seen=Seen())
+        return Recorded(row_id, new=True, seen=Seen(), conflict=conflict)
 
 
 def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, now: datetime) -> Recorded:
     """Store a dated line of the regimen from outside. One that pregnancy forbids raises its alert at once."""
     with transaction.atomic():
         patient = locked_record(patient_id)
-        known = _known(RegimenEntry, new, patient)
+        known, new, conflict = _place(RegimenEntry, new, patient, say=_line_says)
         if known is not None:
-            return Recorded(known.pk, new=False, seen=Seen())
+            return Recorded(known.pk, new=False, seen=Seen(), conflict=conflict)
+        new = replace(new, unknown_reason=new.unknown_reason or CONFLICT) if conflict else new
         row = regimen_row(patient.pk, new, now=now)
         payload = {
             "code": f"{new.code_system}|{new.code}",
@@ -309,6 +352,7 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
             "daily_dose_mg": text(new.daily_dose_mg),
             "unknown_reason": new.unknown_reason,
             "stopped": new.stopped,
+            **_named(conflict, new.source_id),
         }
         entry = note(
             "regimen.imported", of=("regimen_entry", row.pk, 1), by=by, now=now, patient_id=patient.pk, payload=payload
@@ -317,7 +361,7 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
         row.save(force_insert=True)
         seen = danger_of_state(patient, by=by, now=now)
         look_again(patient.pk)
-        return Recorded(row.pk, new=True, seen=seen)
+        return Recorded(row.pk, new=True, seen=seen, conflict=conflict)
 
 
 def regimen_row(patient_id: UUID, new: NewRegimenEntry, *, now: datetime) -> RegimenEntry:

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from governance.services import Acting
 
-from ..danger import Context, assess, assess_average, assess_record
+from ..danger import Context, assess, assess_average, assess_record, pulse_beyond
 from ..domain.alerts import AlertKind, Finding
-from ..domain.readings import Average
+from ..domain.readings import Average, Flag
 from ..domain.record import Lab, LabKind, SymptomKind, SymptomReport
-from ..models import BloodPressure, Patient
+from ..models import BloodPressure, Patient, SensorSample
 from ..models import Lab as LabRow
 from ..models import Symptom as SymptomRow
+from ..selectors.activity import HEART_RATE, pulse_of, rates_at_rest
 from ..selectors.danger import danger_context, danger_table_of
 from ..selectors.record import reading_of
 from .alerts import raise_findings
@@ -49,6 +50,24 @@ def danger_of_readings(
         found = assess(reading_of(row), context, received_at=now, table=table)
         seen.append(_raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at))
     return tuple(seen)
+
+
+def danger_of_rates(
+    patient: Patient, samples: Sequence[SensorSample], *, by: Acting, now: datetime, received_at: datetime
+) -> Seen:
+    """Run the rules of heart rate (C12) on a wearable's samples: on the slowest, and on the fastest at rest."""
+    table = danger_table_of(patient, now=now)
+    since = now - timedelta(days=float(table.windows.bar_days))
+    beyond = [s for s in samples if s.kind == HEART_RATE and s.ends_at >= since and pulse_beyond(s.value, table)]
+    if not beyond:
+        return Seen()
+    rates = rates_at_rest(patient, beyond)
+    resting = [one for one in rates if Flag.POST_EXERCISE not in one.flags]
+    asked = {min(rates, key=pulse_of), *([max(resting, key=pulse_of)] if resting else [])}
+    context = danger_context(patient, now=now, table=table)
+    found = [f for one in asked for f in assess(one, context, received_at=now, table=table)]
+    measured_at = min(max(one.taken_at for one in asked), received_at)
+    return _raise(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at)
 
 
 def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -> Seen:

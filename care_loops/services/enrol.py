@@ -2,7 +2,8 @@
 
 Rules
  * The same source enrols the same patient once.
- * A care team has at most one responsible clinician at a time; nothing is deleted when a person leaves.
+ * A care team has at most one responsible clinician at a time, and who is responsible does not go without naming the
+   next one; nothing is deleted when a person leaves.
  * A merge is an entry: rows stay where they were written, and reading goes through both records.
 """
 
@@ -13,15 +14,17 @@ from datetime import date, datetime
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from audit.domain import Purpose
-from governance.domain import BadInput, NotFound, Permission, Relation
-from governance.models import User
+from governance.domain import BadInput, NotFound, Permission, Relation, Role
+from governance.models import RoleHeld, User
 from governance.permissions import check
 from governance.services import Acting
 
 from ..domain.record import Sex
 from ..models import CarerLink, CareTeamMember, Consent, Merge, Patient, sealed_identity
+from ..policies import NobodyResponsible
 from ..selectors.access import patient_for, role_for
 from .again import look_again
 from .events import note
@@ -108,24 +111,46 @@ def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Ac
         )
 
 
-def leave_care_team(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) -> None:
-    """End a person's membership. Their next act on this record is refused."""
+def leave_care_team(
+    patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime, next_responsible: UUID | None = None
+) -> None:
+    """End a person's membership. Their next act on this record is refused.
+
+    Who is responsible goes only when another clinician of the team is named to be it from now on.
+    """
     if by.user is not None:
         by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
     with transaction.atomic():
-        ended = CareTeamMember.objects.filter(patient_id=patient_id, user_id=user_id, until__isnull=True).update(
-            until=now
+        team = CareTeamMember.objects.select_for_update().filter(patient_id=patient_id, until__isnull=True)
+        leaver = team.filter(user_id=user_id).first()
+        if leaver is None:
+            return
+        heir = _heir(team.exclude(user_id=user_id), next_responsible) if leaver.responsible else None
+        note(
+            "care_team.left",
+            of=("care_team", uuid4(), 1),
+            by=by,
+            now=now,
+            patient_id=patient_id,
+            payload={"user": str(user_id), "next_responsible": str(heir.user_id) if heir else None},
+            purpose=Purpose.OPERATIONS,
         )
-        if ended:
-            note(
-                "care_team.left",
-                of=("care_team", uuid4(), 1),
-                by=by,
-                now=now,
-                patient_id=patient_id,
-                payload={"user": str(user_id)},
-                purpose=Purpose.OPERATIONS,
-            )
+        CareTeamMember.objects.filter(pk=leaver.pk).update(until=now)
+        if heir is not None:
+            CareTeamMember.objects.filter(pk=heir.pk).update(responsible=True)
+
+
+def _heir(team: QuerySet[CareTeamMember], named: UUID | None) -> CareTeamMember:
+    """Who of the team is responsible from now on."""
+    heir = team.filter(user_id=named).first() if named is not None else None
+    if heir is None:
+        raise NobodyResponsible(
+            "This person is responsible for the patient: name a clinician of the team who is from now on.",
+            field="next_responsible",
+        )
+    if not RoleHeld.objects.filter(user=heir.user_id, role=Role.CLINICIAN.value, until__isnull=True).exists():
+        raise BadInput("Only a clinician can be responsible for a patient.", field="next_responsible")
+    return heir
 
 
 def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:

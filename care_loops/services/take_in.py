@@ -33,7 +33,7 @@ from ..plausibility import check as implausible
 from ..selectors.batches import canonical_row, content
 from ..selectors.record import record_ids
 from .again import look_again
-from .danger import danger_of_readings
+from .danger import danger_of_rates, danger_of_readings
 from .events import note
 from .whose import locked_record
 
@@ -300,9 +300,12 @@ def _once(samples: Sequence[Sample]) -> list[Sample]:
 def take_in_samples(
     patient_id: UUID, samples: Sequence[Sample], *, by: Acting, now: datetime, received_at: datetime
 ) -> int:
-    """Store wearable samples; those already known change nothing. Returns how many are new."""
+    """Store wearable samples and run the danger rules on heart rates among them; those already known change nothing.
+
+    Returns how many are new.
+    """
     with transaction.atomic():
-        patient_id = locked_record(patient_id).pk
+        patient = locked_record(patient_id)
         systems = {s.source_system for s in samples}
         ids = {s.source_id for s in samples}
         stored = SensorSample.objects.filter(source_system__in=systems, source_id__in=ids)
@@ -315,13 +318,13 @@ def take_in_samples(
             of=("sample_batch", uuid4(), 1),
             by=by,
             now=now,
-            patient_id=patient_id,
+            patient_id=patient.pk,
             payload={"count": len(fresh), "kinds": sorted({s.kind for s in fresh})},
             purpose=Purpose.TREATMENT,
         )
-        SensorSample.objects.bulk_create(
+        rows = [
             SensorSample(
-                patient_id=patient_id,
+                patient=patient,
                 source_system=s.source_system,
                 source_id=s.source_id,
                 received_at=received_at,
@@ -334,5 +337,8 @@ def take_in_samples(
                 entry=entry.entry_id,
             )
             for s in fresh
-        )
+        ]
+        SensorSample.objects.bulk_create(rows)
+        if danger_of_rates(patient, rows, by=by, now=now, received_at=received_at).alerts:
+            look_again(patient.pk)
         return len(fresh)

@@ -116,6 +116,13 @@ def test_a_clock_nobody_can_trust_bars_whatever_it_shows():
     assert scopes(bars(context([lost]), now=NOW, table=TABLE)) >= BOTH
 
 
+@pytest.mark.parametrize(("age", "barred"), [(days(14), True), (days(14) + timedelta(minutes=1), False)])
+def test_a_clock_nobody_can_trust_bars_from_receipt_and_as_long_as_any(age, barred):
+    for shown in (NOW, NOW - days(20000), NOW + days(20000)):
+        lost = reading(185, 80, at=shown, flags=(Flag.CLOCK_UNCERTAIN,), received_at=NOW - age)
+        assert (Scope.PATIENT_FACING in scopes(bars(context([lost]), now=NOW, table=TABLE))) is barred
+
+
 def test_a_symptom_bars_until_a_clinician_has_dealt_with_it():
     told = symptom(SymptomKind.DIZZINESS, at=NOW - days(3))
     open_, dealt = (

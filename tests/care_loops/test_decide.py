@@ -24,6 +24,7 @@ from care_loops.services import (
     decide,
     deliver,
     expire_loops,
+    join_care_team,
     leave_care_team,
     log_intake,
     order_candidates,
@@ -113,7 +114,9 @@ def test_nobody_but_a_clinician_of_the_team_decides(hospital, waiting):  # noqa:
 
 def test_who_has_left_or_lost_the_role_or_the_team_is_refused_at_the_next_act(hospital, waiting):  # noqa: F811
     admin, clinician = hospital.acting("admin"), hospital.people["clinician"]
-    leave_care_team(waiting.patient_id, clinician.pk, by=admin, now=NOW)
+    heir = hospital.people["other_clinician"].pk
+    join_care_team(waiting.patient_id, heir, responsible=False, by=admin, now=NOW)
+    leave_care_team(waiting.patient_id, clinician.pk, by=admin, now=NOW, next_responsible=heir)
     with pytest.raises(NotFound):
         decide(waiting.pk, APPROVE, by=hospital.acting("clinician", now=SOON), now=SOON)
     revoke_role(clinician.pk, Role.CLINICIAN, by=admin, now=NOW)

@@ -26,6 +26,7 @@ class Command(BaseCommand):
         parser.add_argument("patient", type=UUID)
         parser.add_argument("--member", required=True, help="user name of who joins or leaves")
         parser.add_argument("--by", required=True, help="user name of who does it")
+        parser.add_argument("--next", help="user name of who is responsible when the responsible one leaves")
         parser.add_argument("--json", action="store_true", dest="as_json")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,7 +37,8 @@ class Command(BaseCommand):
             if options["act"] == "join":
                 join_care_team(patient, member.pk, responsible=False, by=by, now=now)
             else:
-                leave_care_team(patient, member.pk, by=by, now=now)
+                heir = account_named(options["next"]).pk if options["next"] else None
+                leave_care_team(patient, member.pk, by=by, now=now, next_responsible=heir)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
         if options["as_json"]:
