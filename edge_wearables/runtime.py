@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS reading (seq INTEGER PRIMARY KEY, content TEXT NOT NU
 CREATE TABLE IF NOT EXISTS outgoing (
     one INTEGER PRIMARY KEY CHECK (one = 1), headers TEXT NOT NULL, body BLOB NOT NULL
 );
+CREATE TABLE IF NOT EXISTS receipt (entry_id TEXT PRIMARY KEY, note TEXT NOT NULL);
 """
 
 
@@ -202,7 +203,14 @@ class DeviceRuntime:
             for low, high in answer["missing_ranges"]:
                 self.db.execute("UPDATE reading SET done = 0 WHERE seq BETWEEN ? AND ?", [low, high])
             self.db.execute("DELETE FROM outgoing")
+            if promised := answer.get("receipt"):
+                kept = [promised["entry_id"], promised.get("note", "")]
+                self.db.execute("INSERT OR IGNORE INTO receipt (entry_id, note) VALUES (?, ?)", kept)
         return answer
+
+    def receipts(self) -> dict[str, str]:
+        """The promises the server has signed for what this device sent, by entry: evidence against a log without it."""
+        return dict(self.db.execute("SELECT entry_id, note FROM receipt ORDER BY rowid"))
 
     def _failed(self) -> None:
         """Nothing to do: the message stays on disk as it is and is sent again as it is."""

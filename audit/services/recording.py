@@ -14,6 +14,9 @@ The rules
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import lru_cache
 from importlib import metadata
@@ -29,6 +32,9 @@ from audit.services import data_keys, keys
 from audit.services.payloads import SEALED, SealedPayload, seal_payload
 
 OUTLIVES_THE_KEY = frozenset({"payload.shredded", "key.destroyed"})
+
+
+_COLLECTED: ContextVar[list[tuple[str, Appended]] | None] = ContextVar("collected", default=None)
 
 
 class NotInTransaction(Exception):
@@ -73,7 +79,21 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
         leaf = entries.leaf_data(entry, origin=keys.origin())
         leaf_hash = entries.leaf_hash(leaf)
         _write(cursor, event, entry_id, leaf, leaf_hash, prev, kept)
-    return Appended(entry_id=entry_id, leaf_hash=leaf_hash, at=at, payload_id=kept.id if kept else None)
+    done = Appended(entry_id=entry_id, leaf_hash=leaf_hash, at=at, payload_id=kept.id if kept else None)
+    if (collected := _COLLECTED.get()) is not None:
+        collected.append((event.type, done))
+    return done
+
+
+@contextmanager
+def collecting() -> Iterator[list[tuple[str, Appended]]]:
+    """What is appended inside, in order, each with its kind: for doors that hand out a receipt for what was done."""
+    found: list[tuple[str, Appended]] = []
+    token = _COLLECTED.set(found)
+    try:
+        yield found
+    finally:
+        _COLLECTED.reset(token)
 
 
 def _key_owner(event: Event) -> str | None:

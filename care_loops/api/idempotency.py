@@ -3,6 +3,7 @@
 Rules
  * The key belongs to a person and an address. With another body it is refused (422); while the first is at work, 409.
  * What answers a command is stored in the transaction of its effect. A refusal stores nothing and may be sent again.
+ * Who changed something gets a receipt: member `receipt`, a signed note about the entry that records the act.
  * Where a key is needed and none came, the command is refused before anything happens (400).
 """
 
@@ -18,11 +19,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 
 from audit.services.commands import BodyDiffers, KeyUnusable, StillRunning, StoredResponse, idempotent
+from audit.services.receipts import receipt_for
+from audit.services.recording import collecting
 from governance.domain import BadInput, Refusal
 
 from .base import Door
 
 HEADER = "Idempotency-Key"
+SIGNATURE = "signature.made"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -51,7 +55,7 @@ def once(
     """Do `work` once for this key and answer with what it returned, as JSON; the same bytes from then on."""
     key = request.headers.get(HEADER)
     if key is None and not key_needed:
-        return _answer(StoredResponse(status=status, body=JSONRenderer().render(work())))
+        return _answer(StoredResponse(status=status, body=_with_receipt(work)))
     if key is None or not _KEY.fullmatch(key):
         raise KeyRefused(f"Send {HEADER}: 1 to 255 printable signs, the same again when you repeat the command.")
     try:
@@ -60,7 +64,7 @@ def once(
             key=key,
             route=f"{request.method} {request.get_full_path()}"[:255],
             body_sha256=sha256(door.sent).digest(),
-            work=lambda: StoredResponse(status=status, body=JSONRenderer().render(work())),
+            work=lambda: StoredResponse(status=status, body=_with_receipt(work)),
         )
     except StillRunning as running:
         raise KeyAtWork("The same command is being carried out. Send it again in a second.", retry_after=1) from running
@@ -69,6 +73,16 @@ def once(
     except KeyUnusable as unusable:
         raise KeyRefused(f"This {HEADER} cannot be used.") from unusable
     return _answer(stored)
+
+
+def _with_receipt(work: Callable[[], Any]) -> bytes:
+    """What `work` answers, with the receipt of the act: the first entry it wrote beside the signature under it."""
+    with collecting() as written:
+        said = work()
+    acts = [done for kind, done in written if kind != SIGNATURE]
+    if acts and isinstance(said, dict):
+        said = {**said, "receipt": receipt_for(acts[0]).decode()}
+    return bytes(JSONRenderer().render(said))
 
 
 def _answer(stored: StoredResponse) -> HttpResponse:

@@ -80,6 +80,7 @@ class DecidedOut(_Out[Any]):
     decided_by = _text()
     decided_at = serializers.DateTimeField()
     signature = serializers.UUIDField()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class OrderedOut(_Out[Any]):
@@ -88,6 +89,7 @@ class OrderedOut(_Out[Any]):
     recommendation = serializers.UUIDField()
     state = _text()
     version = serializers.IntegerField()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class AlertLimitsOut(_Out[Any]):
@@ -99,6 +101,7 @@ class AlertLimitsOut(_Out[Any]):
     signed_by = _text()
     signed_at = serializers.DateTimeField()
     signature = serializers.UUIDField()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class RecordedVisitOut(_Out[Any]):
@@ -108,6 +111,7 @@ class RecordedVisitOut(_Out[Any]):
     outcome = _text()
     on_day = serializers.DateField()
     recorded_at = serializers.DateTimeField()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class AlertStateOut(_Out[Any]):
@@ -116,3 +120,4 @@ class AlertStateOut(_Out[Any]):
     id = serializers.UUIDField()
     acknowledged_at = serializers.DateTimeField(allow_null=True)
     disposed_at = serializers.DateTimeField(allow_null=True)
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")

@@ -57,6 +57,7 @@ class AnsweredOut(_Out[Any]):
     answer = _text()
     in_words = _text()
     answered_at = serializers.DateTimeField()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class ReadingOut(_Out[Any]):
@@ -88,6 +89,7 @@ class TakenOut(_Out[Any]):
     outcome = serializers.ChoiceField(choices=["stored", "duplicate", "quarantined"])
     code = _text(allow_blank=True)
     what_to_do_now = serializers.ListField(child=_text())
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class SymptomTakenOut(_Out[Any]):
@@ -99,6 +101,7 @@ class SymptomTakenOut(_Out[Any]):
     paused_for = serializers.ListField(child=_text())
     what_to_do_now = serializers.ListField(child=_text())
     how_to_get_a_person = _text()
+    receipt = _text(required=False, help_text="Signed promise that the act stands in the record; keep it.")
 
 
 class SymptomOut(_Out[Any]):

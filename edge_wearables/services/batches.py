@@ -15,14 +15,17 @@ import hashlib
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, OperationalError, transaction
 
+from audit.domain import Appended
 from audit.services import ObjectVersionTaken
+from audit.services.receipts import receipt_for
+from audit.services.recording import collecting
 from care_loops.services.take_in import ArrivalOutcome, BatchProof, TakenIn, take_in, take_in_samples
 from governance.domain import Refusal
 from governance.services import Acting, acting_device
@@ -129,10 +132,12 @@ def _take(trusted: _Trusted, body: BatchBody, *, now: datetime) -> Answer:
         ),
     )
     by = acting_device(str(device.pk), key_id=trusted.key.key_id)
-    taken = _inward(items, trusted, by=by, now=now)
+    with collecting() as written:
+        taken = _inward(items, trusted, by=by, now=now)
     mark = mark.taking(item.entry.seq for item in items if item.code != JUMP)
     BootMark.objects.filter(pk=row.pk).update(high_water=mark.high_water, gaps=[list(gap) for gap in mark.gaps])
-    return _keep(items, taken, mark, trusted, body, by=by, now=now)
+    promised = {done.entry_id: done for _, done in written}
+    return _keep(items, taken, promised, mark, trusted, body, by=by, now=now)
 
 
 def _locked_mark(device_id: UUID, boot_id: str) -> BootMark:
@@ -190,6 +195,7 @@ def _without_repeats(items: list[Sorted]) -> list[list[Sorted]]:
 def _keep(
     items: Sequence[Sorted],
     taken: Sequence[TakenIn],
+    promised: Mapping[UUID, Appended],
     mark: Mark,
     trusted: _Trusted,
     body: BatchBody,
@@ -205,7 +211,8 @@ def _keep(
     held = [item for item in items if item.outcome in (Outcome.REJECTED, Outcome.QUARANTINED)]
     noted = keep_readings([_refused(item, trusted, now=now) for item in held], by=by, batch_id=batch_id, now=now)
     entries = [done for done in taken if done.entry_id is not None]
-    answer = _answer(items, mark, trusted, entries[0] if entries else None)
+    first = entries[0].entry_id if entries else None
+    answer = _answer(items, mark, trusted, promised[first] if first else None)
     batch = Batch.objects.create(
         id=batch_id,
         device=trusted.key.device,
@@ -257,7 +264,7 @@ def _refused(item: Sorted, trusted: _Trusted, *, now: datetime) -> RefusedReadin
     )
 
 
-def _answer(items: Sequence[Sorted], mark: Mark, trusted: _Trusted, first: TakenIn | None) -> bytes:
+def _answer(items: Sequence[Sorted], mark: Mark, trusted: _Trusted, first: Appended | None) -> bytes:
     def seqs(outcome: Outcome) -> list[int]:
         return sorted({item.entry.seq for item in items if item.outcome is outcome})
 
@@ -266,8 +273,9 @@ def _answer(items: Sequence[Sorted], mark: Mark, trusted: _Trusted, first: Taken
         return [{"seq": seq, "code": code} for seq, code in sorted(found)]
 
     receipt = None
-    if first is not None and first.leaf_hash is not None:
+    if first is not None:
         receipt = {"entry_id": str(first.entry_id), "leaf_hash": first.leaf_hash.hex()}
+        receipt["note"] = receipt_for(first).decode()
     body = {
         "device_id": trusted.signed.head.device_id,
         "boot_id": trusted.signed.head.boot_id,

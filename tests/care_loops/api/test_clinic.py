@@ -4,6 +4,10 @@ from uuid import uuid4
 
 import pytest
 
+from audit import receipts
+from audit.entries import read_leaf
+from audit.models import Pending
+from audit.services import keys
 from care_loops.domain.loops import LoopState
 from care_loops.models import Alert, Decision, Loop
 from care_loops.services import join_care_team
@@ -29,6 +33,9 @@ def test_a_proposal_is_shown_and_approved_with_a_signature(world):
     done = tool.post(f"recommendations/{loop.pk}/decision", body, key="k-1")
     assert done.status_code == 200
     assert done.json()["decided_by"] == world.clinician.printed_name
+    promise = receipts.check(done.json()["receipt"].encode(), keys=[keys.statement_vkey()])
+    kept = bytes(Pending.objects.get(leaf_hash=promise.leaf_hash).leaf)
+    assert read_leaf(kept, origin=keys.origin())["type"] == "recommendation.approved"
     assert tool.post(f"recommendations/{loop.pk}/decision", body, key="k-1").content == done.content
     assert Loop.objects.get(pk=loop.pk).state == LoopState.APPROVED
     [entry] = entries("recommendation.approved")

@@ -6,7 +6,10 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from audit.models import IdempotencyKey
+from audit import receipts
+from audit.entries import read_leaf
+from audit.models import IdempotencyKey, Pending
+from audit.services import keys
 from care_loops.domain.loops import DecisionKind, LoopState
 from care_loops.domain.record import SymptomKind
 from care_loops.models import Loop, RegimenEntry
@@ -99,6 +102,10 @@ def test_accepting_writes_the_line_that_counts_from_the_first_dose(world):
     loop = world.delivered()
     said = world.marys.post(path(loop, "accept"), key="k-1").json()
     assert said["answer"] == "accept"
+    promise = receipts.check(said["receipt"].encode(), keys=[keys.statement_vkey()], origin=keys.origin())
+    kept = bytes(Pending.objects.get(leaf_hash=promise.leaf_hash).leaf)
+    assert read_leaf(kept, origin=keys.origin())["type"] == "recommendation.accepted"
+    assert world.marys.post(path(loop, "accept"), key="k-1").json() == said
     assert state_of(loop) == LoopState.ACCEPTED
     shown = world.marys.get("me/today").json()["medicines"][0]
     assert shown["total_daily_dose"] == "5 mg"
