@@ -19,10 +19,16 @@ from django.utils import timezone
 from governance.services import Acting, acting_job
 
 from . import services
+from .services import exports
 
 
 def _as(name: str) -> Acting:
     return acting_job(name, str(uuid4()))
+
+
+# A long export may take this many seconds of a worker; it must end before the broker takes its task for lost.
+EXPORT_LIMIT = 800
+EXPORTS, EXPIRE_EXPORTS = 5.0, 3600.0  # seconds between two rounds
 
 
 @shared_task
@@ -67,6 +73,27 @@ def remind() -> int:
 ESCALATE, EXPIRE, WINDOWS, LOOK_AGAIN, REMIND = 20.0, 60.0, 300.0, 900.0, 900.0  # seconds between two rounds
 
 
+@shared_task(time_limit=EXPORT_LIMIT, soft_time_limit=EXPORT_LIMIT - 30)
+def write_export(export_id: str) -> bool:
+    """Write one export that was asked for. Returns whether it is there now."""
+    return exports.run_export(UUID(export_id), now=timezone.now())
+
+
+@shared_task
+def write_waiting_exports() -> int:
+    """Hand out every export that waits, those of killed workers among them. Returns how many."""
+    waiting = exports.waiting_exports()
+    for export_id in waiting:
+        write_export.apply_async([str(export_id)], queue="report", expires=EXPORTS)
+    return len(waiting)
+
+
+@shared_task
+def expire_exports() -> int:
+    """Take away the files of exports whose time is over. Returns how many."""
+    return exports.expire_exports(now=timezone.now())
+
+
 def _every(seconds: float, task: Any) -> dict[str, Any]:
     return {"task": task.name, "schedule": seconds, "options": {"expires": seconds}}
 
@@ -76,5 +103,7 @@ SCHEDULE = {
     "expire-loops": _every(EXPIRE, expire),
     "close-due-windows": _every(WINDOWS, close_due_windows),
     "look-again": _every(LOOK_AGAIN, look_again),
+    "write-waiting-exports": _every(EXPORTS, write_waiting_exports),
+    "expire-exports": _every(EXPIRE_EXPORTS, expire_exports),
     "remind": _every(REMIND, remind),
 }

@@ -4,7 +4,8 @@ The rules
  * Members in the order of their names, dated 1980-01-01, deflated at zlib's usual level; no comment, no extra field.
  * The lines of every member are spooled beside the target and hashed on the way, because the manifest, which names
    each member's digest, comes before some of them.
- * The target appears whole or not at all: it is written under another name, synced, and renamed at the end.
+ * The target appears whole or not at all, for its owner only: it is written under another name, synced, and renamed at
+   the end.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ class BundleWriter:
         (spool / MANIFEST).write_bytes(encoded)
         (spool / NOTE).write_bytes(sign(done.statement(sha256(encoded).hexdigest())))
         draft = spool / "bundle"
-        with draft.open("xb") as out:
+        with private(draft) as out:
             write_zip(out, [spool / name for name in sorted((*LISTED, MANIFEST, NOTE))])
             out.flush()
             os.fsync(out.fileno())
@@ -154,6 +155,11 @@ def write_zip(out: BinaryIO, files: Sequence[Path]) -> None:
             info.file_size = path.stat().st_size
             with path.open("rb") as source, target.open(info, "w") as member:
                 shutil.copyfileobj(source, member, CHUNK)
+
+
+def private(path: Path) -> BinaryIO:
+    """A new file that only its owner may read. Raises FileExistsError."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
 
 
 def file_sha256(path: Path) -> str:

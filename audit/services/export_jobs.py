@@ -3,7 +3,7 @@
 The rules
  * Asking is an act and is recorded; making, handing out and disclosing are recorded where they happen.
  * Who writes holds a lock of its database session, which dies with it: an export whose writer is gone is begun again,
-   at most `MAX_ATTEMPTS` times. Two workers never write the same one.
+   at most `MAX_ATTEMPTS` times. One is written at a time, so that exports never hold more than one worker.
  * Progress is written beside the unmoving view in which the export reads, at most once a second.
  * The file lies in `exports/` under the state home, readable by this program only, and goes when it expires; the row
    that says that it was there stays. What is handed out is hashed before, and is what was made or nothing.
@@ -36,7 +36,7 @@ from audit.services.recording import append
 LIVES = timedelta(days=7)
 MAX_ATTEMPTS = 3
 TELL_EVERY_S = 1.0
-_LOCK_SPACE = 0x6578706F  # "expo": the first half of the lock's name, apart from other locks
+WRITER_LOCK = 0x636C696E6578706F  # "clinexpo"
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,12 +174,11 @@ class Work:
 
 @contextmanager
 def at_work(export_id: UUID, *, now: datetime) -> Iterator[Work | None]:
-    """The work on an export, or None when somebody is at it or it has ended."""
+    """The work on an export, or None when it has ended, or when this or another one is being written."""
     beside = connections.create_connection(DEFAULT_DB_ALIAS)
-    name = [_LOCK_SPACE, int.from_bytes(export_id.bytes[:4], "big", signed=True)]
     try:
         with beside.cursor() as cursor:
-            cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", name)
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [WRITER_LOCK])
             if not cursor.fetchone()[0]:
                 yield None
                 return
@@ -187,7 +186,7 @@ def at_work(export_id: UUID, *, now: datetime) -> Iterator[Work | None]:
             yield _begin(export_id, beside, now)
         finally:
             with beside.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", name)
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [WRITER_LOCK])
     finally:
         beside.close()
 

@@ -12,7 +12,7 @@ from governance.services import Acting
 
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import LoopState, Origin
-from ..freeze import digest, freeze
+from ..freeze import digest, freeze, pack
 from ..models import Boundary, Decision, Loop, Patient, Step
 from ..policies import AlreadyDecided, NotNow, check_can_enter
 from ..transitions import check_move
@@ -115,7 +115,7 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         now=now,
         patient_id=loop.patient_id,
         reason=why.reason or None,
-        payload=why.payload if why.payload is not None else {"state": state.value},
+        payload=_payload(loop, state, why, first=before is None),
         esign=why.esign,
         model=why.model,
         limits=why.limits,
@@ -144,6 +144,12 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
     )
     _move_head(loop, state, seq, why.reason, now)
     return step
+
+
+def _payload(loop: Loop, state: LoopState, why: Why, *, first: bool) -> dict[str, Any]:
+    """What the entry says. The first one holds the frozen evidence and outcome: an export can be replayed from it."""
+    said = why.payload if why.payload is not None else {"state": state.value}
+    return {**said, "evidence": pack(loop.evidence), "outcome": pack(loop.outcome)} if first else said
 
 
 def _move_head(loop: Loop, state: LoopState, seq: int, reason: str, now: datetime) -> None:

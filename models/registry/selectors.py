@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models import Q
+
 from .models import Example, ModelVersion
 
 APPROVERS_NEEDED = 2
@@ -18,6 +20,13 @@ def serving(pathway: str) -> ModelVersion | None:
         return None
     approvers = version.approvals.filter(digest=version.digest).exclude(approver=version.registered_by)
     return version if approvers.values("approver").distinct().count() >= APPROVERS_NEEDED else None
+
+
+def version_named(text: str) -> ModelVersion | None:
+    """The version written as `name@version`, or by its digest; None when there is none."""
+    name, _, version = text.rpartition("@")
+    named = Q(name=name, version=version) if name else Q(digest=text)
+    return ModelVersion.objects.filter(named).order_by("pk").first()
 
 
 def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:

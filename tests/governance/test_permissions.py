@@ -39,6 +39,8 @@ set_policy           |     .     |     .      |    .    |   .   |       s       
 approve_model        |     s     |     s      |    .    |   .   |       .       | ml_engineer responsible_ai_lead
 verify_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer
 see_quarantine       |     s     |     .      |    .    |   .   |       s       | data_engineer
+export_audit         |     t     |     .      |    .    |   .   |       .       | auditor compliance_officer
+export_access_report |     .     |     .      |    o    |   .   |       .       | auditor compliance_officer
 """
 LETTER = {"t": Relation.CARE_TEAM, "o": Relation.OWN, "c": Relation.CARER_OF, "s": Relation.SITE}
 

@@ -1,4 +1,7 @@
-"""`manage.py replay LOOP_ID`: compute a past recommendation again from what was kept; exit 0 only when identical."""
+"""`manage.py replay LOOP_ID`: compute a past recommendation again from what was kept; exit 0 only when identical.
+
+With `--bundle` from an exported bundle alone, once it verifies under the policy file; the database is not read.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,13 @@ import json
 import sys
 from argparse import ArgumentParser
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from care_loops.services import replay
+from care_loops.services.replay import ReplayResult, replay, replay_bundle
 from governance.domain import Refusal
 
 
@@ -23,12 +27,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which one."""
         parser.add_argument("loop_id", metavar="LOOP_ID", type=_identifier)
+        parser.add_argument("--bundle", type=Path, help="an exported bundle, instead of the record here")
+        parser.add_argument("--policy", type=Path, help="your own policy file, under which the bundle is verified")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Exit 0 when identical, 1 when not, 2 when there is no such recommendation."""
         try:
-            result = replay(options["loop_id"])
+            result = _replayed(options)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}", returncode=2) from refusal
         if options["json"]:
@@ -42,6 +48,13 @@ class Command(BaseCommand):
             )
         if not result.identical:
             sys.exit(1)
+
+
+def _replayed(options: dict[str, Any]) -> ReplayResult:
+    bundle, policy = options["bundle"], options["policy"]
+    if (bundle is None) != (policy is None):
+        raise CommandError("A bundle is replayed under a policy file: give both --bundle and --policy.", returncode=2)
+    return replay(options["loop_id"]) if bundle is None else replay_bundle(options["loop_id"], bundle, policy=policy)
 
 
 def _identifier(text: str) -> UUID:
