@@ -123,6 +123,7 @@ def _pdf(file: BinaryIO, policy: Policy, options: argparse.Namespace, report: di
         except NoteInvalid as err:
             raise Wrong("V16", "pdf-note", err) from err
         report["pages"] = pdf.check_pages(listing, bundle_sha256=digest)
+        report["signed"] = pdf.check_signature(bundle)
 
 
 def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:
@@ -145,7 +146,8 @@ def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:
         }
         report |= kind | {"failure": named}
     except BROKEN as err:
-        report["failure"] = {"step": "", "class": "file-unreadable", "detail": f"{type(err).__name__}: {err}"[:300]}
+        code = "file-unreadable" if isinstance(err, OSError) else "zip-damaged"
+        report["failure"] = {"step": "", "class": code, "detail": f"{type(err).__name__}: {err}"[:300]}
     except Exception as err:  # noqa: BLE001  (a fault of ours must not look like a verdict, nor be a traceback)
         report["failure"] = {"step": "", "class": "verifier-fault", "detail": f"{type(err).__name__}: {err}"[:300]}
 

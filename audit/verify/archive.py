@@ -43,7 +43,7 @@ class Archive:
                 if bad:
                     raise Refused(code, info.filename)
             end += 30 + sum(lengths) + packed
-        if end != self._zip.start_dir or sum(info.file_size for info in infos) > 64 << 30:
+        if end != self._zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
             raise Refused("zip-overlap" if end != self._zip.start_dir else "zip-size", f"{end} bytes")
 
     def small(self, name: str) -> bytes:

@@ -21,7 +21,9 @@ PAYLOAD = (re.compile(r"[ -~]{1,128}").fullmatch, 65_536, 16, 4 * 1024 * 1024)
 class Refused(Exception):
     """The input cannot be used. Exit 2."""
 
-    step, position, entry = "", None, None
+    step: str = ""
+    position: int | None = None
+    entry: str | None = None
 
     def __init__(self, code: str, detail: object = "") -> None:
         super().__init__(code, detail)

@@ -14,9 +14,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 ORIGIN = "log.example/clinic"
+CONTEXT = b"clinaiops/esign/v1"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 JSONL = ("assertions", "batches", "checkpoints", "entries", "payloads", "rest")
 
@@ -328,3 +331,119 @@ def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
             info.compress_type = compression
             target.writestr(info, data)
     return out.getvalue()
+
+
+@dataclass
+class Passkey:
+    """An authenticator of one person. `kind` is "es256" or "eddsa"."""
+
+    account: str = "17"
+    kind: str = "es256"
+    site: str = "clinic.example"
+
+    def __post_init__(self) -> None:
+        self.credential = sha256(f"{self.account}{self.kind}".encode()).digest()
+        if self.kind == "eddsa":
+            self.private = Ed25519PrivateKey.from_private_bytes(b"\x21" * 32)
+            self.cose = bytes.fromhex("a4010103272006215820") + self.private.public_key().public_bytes_raw()
+        else:
+            self.private = ec.derive_private_key(int.from_bytes(b"\x22" * 32, "big"), ec.SECP256R1())
+            at = self.private.public_key().public_numbers()
+            x, y = (value.to_bytes(32, "big") for value in (at.x, at.y))
+            self.cose = bytes.fromhex("a5010203262001215820") + x + bytes.fromhex("225820") + y
+
+    def enrol(self, log: Log, *, confirmed_by: str | None = "18") -> None:
+        """Enrolled by its owner, confirmed by somebody else."""
+        said = {"user": self.account, "credential_id": b64url(self.credential), "public_key": b64url(self.cose)}
+        said |= {"method": "webauthn", "aaguid": ""}
+        thing = ("credential", sha256(self.credential).hexdigest())
+        log.add("credential.enrolled", thing, payload=said, actor={"kind": "user", "id": self.account})
+        if confirmed_by:
+            log.add("credential.confirmed", thing, payload=said, actor={"kind": "user", "id": confirmed_by})
+
+    def revoke(self, log: Log) -> None:
+        said = {"user": self.account, "credential_id": b64url(self.credential), "method": "webauthn"}
+        log.add(
+            "credential.revoked", ("credential", sha256(self.credential).hexdigest()), payload=said, reason_code="lost"
+        )
+
+    def sign(
+        self,
+        log: Log,
+        thing: tuple[str, str] = ("loop", "l-1"),
+        *,
+        kind: str = "recommendation.approved",
+        subject: str = "patient-7",
+        flags: int = 5,
+        origin: str = "https://desk.clinic.example",
+        ceremony: str = "webauthn.get",
+        record: dict | None = None,
+        shown: bool = True,
+        nonce: bytes = b"n" * 32,
+        esign: dict | None = None,
+        line: dict | None = None,
+    ) -> int:
+        """Approve something with this passkey; the keywords are what a liar would change."""
+        content, salt = spell({"dose": "5 mg"}), b"s" * 32
+        version = log.versions.get(thing, (0, ""))[0] + 1
+        said = {
+            "v": 1,
+            "type": kind,
+            "object": {"type": thing[0], "id": thing[1], "version": version},
+            "subject": sha256(subject.encode()).hexdigest(),
+            "meaning": "approval",
+            "account": self.account,
+            "name_shown": "Dr Lee",
+            "content": sha256(b"clinaiops/esign-content/v1" + salt + content).hexdigest(),
+        } | (record or {})
+        record_hash = sha256(CONTEXT + spell(said)).digest()
+        challenge = b64url(sha256(CONTEXT + record_hash + nonce).digest())
+        client = spell({"type": ceremony, "challenge": challenge, "origin": origin, "crossOrigin": False})
+        authenticator = sha256(self.site.encode()).digest() + bytes([flags, 0, 0, 0, 7])
+        message = authenticator + sha256(client).digest()
+        signature = (
+            self.private.sign(message) if self.kind == "eddsa" else self.private.sign(message, ec.ECDSA(SHA256()))
+        )
+        framed = b"".join(struct.pack(">I", len(part)) + part for part in (client, authenticator, signature))
+        names = {
+            "meaning": "approval",
+            "record": record_hash.hex(),
+            "method": "webauthn",
+            "name_shown": "Dr Lee",
+            "assertion_sha256": sha256(CONTEXT + framed).hexdigest(),
+            "key_id": sha256(self.credential).hexdigest(),
+        } | (esign or {})
+        position = log.add(kind, thing, subject=subject, esign=names, actor={"kind": "user", "id": self.account})
+        log.evidence[position] = {
+            "record": spell(said).decode(),
+            "content": content.decode() if shown else None,
+            "content_salt": salt.hex() if shown else None,
+            "nonce": b64(nonce),
+            "client_data": b64(client),
+            "authenticator_data": b64(authenticator),
+            "signature": b64(signature),
+            "public_key": b64(self.cose),
+            "credential_id": b64(self.credential),
+        } | (line or {})
+        return position
+
+
+def usual(**how) -> Log:
+    """A small log with most of what can be in one: 10 entries under 3 checkpoints."""
+    log = Log(**how)
+    log.add("consent.given", ("consent", "c-1"), subject="patient-7")
+    for n in range(3):
+        log.add("window.closed", ("loop", "l-1"), subject="patient-7", payload={"mean": f"13{n} mm[Hg]"})
+    log.checkpoint()
+    log.now += timedelta(seconds=5)
+    log.add(
+        "observation.batch_accepted", ("batch", "b-1"), subject="patient-7", rows=[b"row %d" % n for n in range(130)]
+    )
+    log.add("access.read", ("patient", "p-7"), subject="patient-7", chained=False, actor={"kind": "user", "id": "17"})
+    log.add("window.closed", ("loop", "l-2"), subject="patient-8", payload={"mean": "121 mm[Hg]"})
+    log.shred(2)
+    log.checkpoint()
+    log.now += timedelta(seconds=5)
+    log.add("window.closed", ("loop", "l-2"), subject="patient-8", payload={"mean": "122 mm[Hg]"})
+    log.checkpoint("w1", "w3")
+    return log
