@@ -12,7 +12,18 @@ from django.core.management import CommandError, call_command
 from audit.selectors import count_entries
 from care_loops.domain.record import ConditionKind, Pregnancy
 from care_loops.fhir_r4.documents import documents
-from care_loops.models import Alert, Allergy, BloodPressure, Condition, ImportRefusal, Lab, Patient, RegimenEntry
+from care_loops.models import (
+    Alert,
+    Allergy,
+    BloodPressure,
+    Condition,
+    ImportRefusal,
+    ImportRun,
+    ImportStage,
+    Lab,
+    Patient,
+    RegimenEntry,
+)
 from care_loops.models.people import source_index
 from care_loops.selectors.batches import content
 from care_loops.selectors.record import facts
@@ -482,8 +493,8 @@ def test_an_import_that_breaks_off_leaves_whole_patients_and_can_be_run_again(tm
             with path.open("rb") as stream:
                 yield from documents(path.name, stream)
 
-    def broken(done, _):
-        if done == 2:
+    def broken(stage, done, _):
+        if (stage, done) == ("patient", 2):
             raise KeyboardInterrupt
 
     how, by = Import(source_system="fhir"), acting_job("import_fhir", "1")
@@ -491,10 +502,52 @@ def test_an_import_that_breaks_off_leaves_whole_patients_and_can_be_run_again(tm
         import_fhir(read, how, by=by, now=LATER, progress=broken)
     assert (Patient.objects.count(), BloodPressure.objects.count()) == (2, 2)
     counts = import_fhir(read, how, by=by, now=LATER, progress=lambda *_: None)
-    assert (counts.patients, counts.stored, counts.unchanged) == (2, 2, 4)
+    assert (counts.patients, counts.stored, counts.unchanged) == (4, 4, 0)  # of the whole run, as if never broken
+    assert ImportRun.objects.count() == 1
+    stages = list(ImportStage.objects.order_by("pk").values_list("stage", "place"))
+    assert stages == [
+        *(("read", 0), ("mapped", 0), ("quarantined", 0)),
+        *(("patient", 1), ("patient", 2), ("patient", 3), ("patient", 4), ("finished", 0)),
+    ]
     in_one_go = Import(source_system="in one go")
     import_fhir(read, in_one_go, by=by, now=LATER, progress=lambda *_: None)
     assert content_of("fhir") == content_of("in one go")
+    once, other = ImportStage.objects.filter(stage="finished").values_list("counts", flat=True)
+    assert once == other  # counts and the digest of the content
+    again = import_fhir(read, how, by=by, now=LATER, progress=lambda *_: None)
+    assert (again.patients, again.unchanged, ImportRun.objects.count()) == (0, 8, 3)
+    changed = bundle(patient("p0"), panel("o0", 121, 80, who="Patient/p0"))
+    write(tmp_path, "0.json", changed)
+    import_fhir(read, how, by=by, now=LATER, progress=lambda *_: None)
+    newest = ImportStage.objects.filter(stage="finished").order_by("-pk").first()
+    assert newest.counts["content"] != once["content"]
+
+
+class BrokenPipe(StringIO):
+    """A terminal that goes away once, in the middle of an import."""
+
+    gone = False
+
+    def write(self, text: str) -> int:
+        if "1 of 3" in text and not self.gone:
+            self.gone = True
+            raise BrokenPipeError
+        return super().write(text)
+
+
+def test_a_broken_import_says_at_which_stage_and_where_it_goes_on(tmp_path):
+    people = [bundle(patient(f"p{n}"), panel(f"o{n}", 120, 80, who=f"Patient/p{n}")) for n in range(3)]
+    paths = [str(write(tmp_path, f"{n}.json", each)) for n, each in enumerate(people)]
+    said = BrokenPipe()
+    with pytest.raises(BrokenPipeError):
+        call_command("import_fhir", *paths, stdout=StringIO(), stderr=said, progress=True)
+    assert "Mapped: 3 patients" in said.getvalue()
+    assert "after patient 1 of 3. Run it again: it goes on with patient 2." in said.getvalue()
+    assert (Patient.objects.count(), ImportStage.objects.filter(stage="finished").exists()) == (1, False)
+    call_command("import_fhir", *paths, stdout=StringIO(), stderr=said)
+    places = ImportStage.objects.filter(stage="patient").values_list("place", flat=True)
+    assert (sorted(places), ImportRun.objects.count(), Patient.objects.count()) == ([1, 2, 3], 1, 3)
+    assert ImportStage.objects.filter(stage="finished").count() == 1
 
 
 def content_of(source: str) -> str:
@@ -515,8 +568,8 @@ def test_there_is_one_entry_for_a_patient_and_a_kind_of_evidence(imported):
             *[condition(f"c{n}", SNOMED, "38341003") for n in range(20)],
         )
     )
-    started, enrolled, conditions, lines, readings, finished = range(6)
-    assert count_entries() - before == len((started, enrolled, conditions, lines, readings, finished))
+    started, enrolled, conditions, lines, readings, done, finished = range(7)
+    assert count_entries() - before == len((started, enrolled, conditions, lines, readings, done, finished))
 
 
 def test_two_systems_may_use_the_same_ids(imported):

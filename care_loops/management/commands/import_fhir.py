@@ -31,6 +31,13 @@ from care_loops.services.imports import Import, ImportCounts, import_fhir
 from governance.services.acting import acting_job
 
 WRONG_INPUT = 2
+_STAGES = {
+    "read": "Read: {done} resources",
+    "mapped": "Mapped: {done} patients",
+    "quarantined": "Set aside and kept: {done}",
+    "patient": "Stored and looked at by the danger rules: {done} of {of} patients",
+    "finished": "Finished: {done} patients",
+}
 READ_IN_FOLDERS = (".json", ".ndjson", ".jsonl")
 
 
@@ -64,23 +71,33 @@ class Command(BaseCommand):
             zone=_zone(options["zone"]),
             synthetic=True if options["synthetic"] else None,
         )
-        loud = options["progress"] or sys.stderr.isatty()
-        counts = import_fhir(
-            lambda: _read(files),
-            how,
-            by=acting_job("import_fhir", str(uuid4())),
-            now=timezone.now(),
-            progress=self._say if loud else _silent,
-        )
+        self.loud = options["progress"] or sys.stderr.isatty()
+        self.came = ("read", 0, 0)
+        by = acting_job("import_fhir", str(uuid4()))
+        try:
+            counts = import_fhir(lambda: _read(files), how, by=by, now=timezone.now(), progress=self._say)
+        except BaseException:
+            self.stderr.write("\n" + where_it_broke(self.came))
+            raise
         self.stdout.write(json.dumps(counts.as_json()) if options["json"] else in_words(counts))
 
-    def _say(self, done: int, of: int) -> None:
-        self.stderr.write(f"\r{done} of {of} patients", ending="\n" if done == of else "")
-        self.stderr.flush()
+    def _say(self, stage: str, done: int, of: int) -> None:
+        self.came = (stage, done, of)
+        if self.loud:
+            self.stderr.write(f"\r{_STAGES[stage].format(done=done, of=of)}", ending="\n" if done == of else "")
+            self.stderr.flush()
 
 
-def _silent(_done: int, _of: int) -> None:
-    pass
+def where_it_broke(came: tuple[str, int, int]) -> str:
+    """At which stage an import broke off, and where the same command goes on."""
+    stage, done, of = came
+    if stage in ("patient", "quarantined"):
+        last = f"after patient {done} of {of}" if stage == "patient" else "before the first patient"
+        following = done + 1 if stage == "patient" else 1
+        return f"The import broke off at stage patient, {last}. Run it again: it goes on with patient {following}."
+    if stage == "finished":
+        return "The import had finished."
+    return f"The import broke off after stage {stage}; no patient was written. Run it again: it begins anew."
 
 
 def _files(paths: list[str]) -> list[Path]:

@@ -3,7 +3,8 @@
 Rules
  * Importing twice changes nothing: what is held already is counted as unchanged.
  * What could not be taken is kept with its name (`ImportRefusal`) before anything else is written.
- * One transaction for each patient. A run that breaks off leaves whole patients, and running it again completes it.
+ * One transaction for each patient. A run that breaks off leaves whole patients, says at which stage it stopped, and
+   running it again goes on there (DAT-03).
  * History pages nobody: only what is recent as of the patient's latest record (or `as_of`) raises an alert.
 """
 
@@ -12,77 +13,102 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
-from uuid import uuid4
+from typing import Any
 
 from django.db import transaction
 
-from audit.domain import Purpose
 from governance.services import Acting
 
 from ...fhir_r4.values import Context
-from ...models import ImportRefusal
+from ...models import ImportRefusal, ImportRun, ImportStage
 from ...pathways.hypertension.tables_interchange import codebook
-from ..events import note
 from ..refused import MAX_KEPT
-from .collect import Collected, Read, SetAside, collect
+from . import stages
+from .collect import Collected, Gathered, Read, SetAside, collect
 from .counts import ImportCounts
 from .writing import Import, write_patient
 
-Progress = Callable[[int, int], None]
+Progress = Callable[[str, int, int], None]
 
 
 def import_fhir(read: Read, how: Import, *, by: Acting, now: datetime, progress: Progress) -> ImportCounts:
-    """Take in all that `read` gives (it is called twice). `progress` hears patients done and patients in all."""
+    """Take in all that `read` gives (it is called twice). `progress` hears the stage, how
+    much of it is done, and of how much.
+
+    A run of the same input that broke off is taken up where it stopped.
+    """
     context = Context(book=codebook(), zone=how.zone)
     found = collect(read, context, source_system=how.source_system)
-    run = uuid4()
-    _begin(run, found, how, by=by, now=now)
-    counts = ImportCounts(refused=found.refused.copy())
+    progress("read", found.items, found.items)
     patients = [found.patients[key] for key in sorted(found.patients)]
-    for done, gathered in enumerate(patients, start=1):
-        counts.add(write_patient(gathered, found.known, how, by=by, now=now))
-        progress(done, len(patients))
+    run = _begun(found, how, by=by, now=now, progress=progress)
+    before = stages.patients_done(run)
+    counts, contents = ImportCounts(refused=found.refused.copy()), []
+    for place, gathered in enumerate(patients, start=1):
+        if place not in before:
+            before[place] = _one(run, place, gathered, found, how, by=by, now=now)
+        counts.add(ImportCounts.thaw(before[place].counts))
+        contents.append(before[place].content)
+        progress("patient", place, len(patients))
     with transaction.atomic():
-        payload = {"run": str(run), "counts": counts.as_json()}
-        note("import.finished", of=("import", run, 2), by=by, now=now, payload=payload, purpose=Purpose.OPERATIONS)
+        said = {"counts": counts.as_json(), "content": stages.of_all(contents)}
+        stages.done(run, ImportStage.FINISHED, said, by=by, now=now)
+    progress("finished", len(patients), len(patients))
     return counts
 
 
-def _begin(run: object, found: Collected, how: Import, *, by: Acting, now: datetime) -> None:
-    """The entry that says an import began, and all that was set aside."""
-    kept = {_digest(aside, how): aside for aside in found.aside}
+def _one(
+    run: ImportRun, place: int, gathered: Gathered, found: Collected, how: Import, *, by: Acting, now: datetime
+) -> stages.Done:
+    """One patient, stored and looked at by the danger rules, and the word that this is done."""
     with transaction.atomic():
-        entry = note(
-            "import.started",
-            of=("import", run, 1),
-            by=by,
-            now=now,
-            payload={
-                "source": how.source_system,
-                "patients": len(found.patients),
-                "replay": how.replay,
-                "refused": dict(sorted(found.refused.items())),
-            },
-            purpose=Purpose.OPERATIONS,
-        )
-        ImportRefusal.objects.bulk_create(
-            [
-                ImportRefusal(
-                    source_system=how.source_system,
-                    source_id=aside.source_id[:200],
-                    resource_type=aside.resource_type,
-                    reason=aside.reason[:60],
-                    detail=_plain(f"{aside.where}: {aside.detail}".removesuffix(": "))[:2000],
-                    body=_plain(aside.body.decode("utf-8", "backslashreplace"))[:MAX_KEPT],
-                    body_sha256=digest,
-                    refused_at=now,
-                    entry=entry.entry_id,
-                )
-                for digest, aside in kept.items()
-            ],
-            ignore_conflicts=True,  # the same body was kept by an earlier run
-            batch_size=500,
-        )
+        counts = write_patient(gathered, found.known, how, by=by, now=now)
+        one = stages.Done(counts.freeze(), stages.content_of(how.source_system, gathered.source_id))
+        said = {"counts": one.counts, "content": one.content}
+        stages.done(run, ImportStage.PATIENT, said, by=by, now=now, place=place)
+        return one
+
+
+def _begun(found: Collected, how: Import, *, by: Acting, now: datetime, progress: Progress) -> ImportRun:
+    """The run that broke off over this input; else a new one, with all that was set aside."""
+    same_input = hashlib.sha256(f"{how!r}{found.input_sha256}".encode()).hexdigest()
+    with transaction.atomic():
+        run = stages.unfinished(how.source_system, same_input)
+        if run is not None:
+            return run
+        aside = {_digest(each, how): each for each in found.aside}
+        said: dict[str, dict[str, Any]] = {
+            ImportStage.READ: {"items": found.items},
+            ImportStage.MAPPED: {"patients": len(found.patients), "pieces": found.kinds()},
+            ImportStage.QUARANTINED: {"refused": dict(sorted(found.refused.items())), "kept": len(aside)},
+        }
+        run = stages.start(how.source_system, same_input, said, by=by, now=now, replay=how.replay)
+        _keep(aside, how, run)
+    progress("mapped", len(found.patients), len(found.patients))
+    progress("quarantined", len(aside), len(aside))
+    return run
+
+
+def _keep(aside: dict[str, SetAside], how: Import, run: ImportRun) -> None:
+    """Keep all that was set aside, each body once."""
+    ImportRefusal.objects.bulk_create(
+        [
+            ImportRefusal(
+                source_system=how.source_system,
+                source_id=each.source_id[:200],
+                resource_type=each.resource_type,
+                reason=each.reason[:60],
+                detail=_plain(f"{each.where}: {each.detail}".removesuffix(": "))[:2000],
+                body=_plain(each.body.decode("utf-8", "backslashreplace"))[:MAX_KEPT],
+                body_sha256=digest,
+                refused_at=run.started_at,
+                entry=run.entry,
+            )
+            for digest, each in aside.items()
+        ],
+        ignore_conflicts=True,  # the same body was kept by an earlier run
+        batch_size=500,
+    )
 
 
 def _digest(aside: SetAside, how: Import) -> str:

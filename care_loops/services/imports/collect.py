@@ -9,6 +9,7 @@ Rules
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -93,6 +94,13 @@ class Collected:
     patients: dict[str, Gathered] = field(default_factory=dict)
     aside: list[SetAside] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
+    items: int = 0
+    input_sha256: str = ""
+
+    def kinds(self) -> dict[str, int]:
+        """How many pieces of each kind of evidence were mapped."""
+        counted = Counter(type(piece).__name__ for each in self.patients.values() for piece in each.pieces)
+        return dict(sorted(counted.items()))
 
 
 def collect(read: Read, context: Context, *, source_system: str) -> Collected:
@@ -100,13 +108,17 @@ def collect(read: Read, context: Context, *, source_system: str) -> Collected:
     found = Collected(known=index(read(), context))
     found.patients = {key: Gathered(key, who) for key, who in found.known.patients.items()}
     on_record: dict[str, str | None] = {}
+    digest = hashlib.sha256()
     for item in read():
+        found.items += 1
+        digest.update(item.body if isinstance(item, Unreadable) else dump(item.resource))
         if isinstance(item, Unreadable):
             _set_aside(found, SetAside(item.where, "", "", item.reason, item.detail, item.body))
         elif item.resource["resourceType"] == "Patient":
             _compare_patient(found, item, context)
         elif item.resource["resourceType"] in EVIDENCE:
             _take(found, item, context, on_record, source_system)
+    found.input_sha256 = digest.hexdigest()
     return found
 
 

@@ -11,7 +11,7 @@ Rules
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...domain.alerts import AlertKind
@@ -64,6 +64,15 @@ class ImportCounts:
         for name in ("crisis", "low", "historic", "unchanged"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.refused += other.refused
+
+    def freeze(self) -> dict[str, Any]:
+        """All numbers by name, to be kept with the stage they are of."""
+        return asdict(self) | {"refused": dict(self.refused)}
+
+    @classmethod
+    def thaw(cls, kept: dict[str, Any]) -> ImportCounts:
+        """The numbers of a stage as they were kept."""
+        return cls(**(kept | {"refused": Counter(kept["refused"])}))
 
     def as_json(self) -> dict[str, Any]:
         """The object that is printed."""

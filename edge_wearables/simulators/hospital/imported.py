@@ -68,7 +68,7 @@ def _read(files: tuple[Path, ...]) -> Iterator[Item]:
             yield from documents(str(path), stream)
 
 
-def _silent(_done: int, _of: int) -> None:
+def _silent(_stage: str, _done: int, _of: int) -> None:
     """Progress is said by the play."""
 
 
