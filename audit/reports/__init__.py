@@ -11,6 +11,7 @@ The rules
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -23,6 +24,8 @@ from audit.reports.body import Progress, draw_body
 from audit.reports.sheets import Book, Foot
 from audit.reports.survey import survey
 
+PAGES_CONTEXT = "clinaiops/report-pages/v1"
+Sign = Callable[[bytes], bytes]
 SIMULATION = "SIMULATION · SYNTHETIC PEOPLE"
 
 
@@ -36,11 +39,17 @@ class Drawn:
     made_at: datetime
 
 
-def draw(bundle: Path | BinaryIO, out: BinaryIO, *, progress: Progress | None = None) -> Drawn:
-    """Draw the report of a bundle into `out`. `progress` is told (acts drawn, acts in all) from time to time."""
+def draw(
+    bundle: Path | BinaryIO, out: BinaryIO, *, sign: Sign | None = None, progress: Progress | None = None
+) -> Drawn:
+    """Draw the report of a bundle into `out`.
+
+    `sign` turns the statement about the pages into a signed note that travels with them (audit/README.md 9); a report
+    without one is for looking at, not for handing out. `progress` is told (acts drawn, acts in all) from time to time.
+    """
     if isinstance(bundle, Path):
         with bundle.open("rb") as source:
-            return draw(source, out, progress=progress)
+            return draw(source, out, sign=sign, progress=progress)
     digest = _digest(bundle)
     with Bundle.open(bundle) as opened:
         manifest, at = opened.manifest, _moment(opened.manifest.made_at)
@@ -53,10 +62,21 @@ def draw(bundle: Path | BinaryIO, out: BinaryIO, *, progress: Progress | None = 
             closing.draw_left_out(book, manifest, proof)
             closing.draw_words(book, found)
             closing.draw_sheet(book, manifest, proof, digest)
-            texts = book.save(out, bundle=bundle, subject=f"{manifest.origin} {manifest.size} {manifest.root.hex()}")
+            texts = book.save(
+                out,
+                bundle=bundle,
+                subject=f"{manifest.origin} {manifest.size} {manifest.root.hex()}",
+                note=None if sign is None else lambda listing: sign(statement(manifest.origin, digest, listing)),
+            )
         finally:
             book.close()
     return Drawn(len(texts), texts, digest, at)
+
+
+def statement(origin: str, bundle_sha256: str, listing: bytes) -> bytes:
+    """The text that the statement key signs about a report: which pages were drawn from which bundle."""
+    lines = (PAGES_CONTEXT, origin, bundle_sha256, sha256(listing).hexdigest())
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def _digest(bundle: BinaryIO) -> str:

@@ -37,6 +37,8 @@ def draw_body(book: Book, bundle: Bundle, found: Survey, *, progress: Progress |
     rest = (act for act in acts(bundle) if not act.about_keys and not in_table(act))
     _blocks(book, told(rest), found, "History" if in_table is _none else "Other acts in this report")
     _signatures(book, bundle, found)
+    if in_table is not _none:
+        _particulars(book, (act for act in acts(bundle) if in_table(act)), found)
     _blocks(
         book, told(act for act in acts(bundle) if act.about_keys), found, "The record itself: its keys and witnesses"
     )
@@ -71,7 +73,7 @@ def _blocks(book: Book, some: Iterator[Act], found: Survey, title: str) -> None:
     first = next(some, None)
     if first is None:
         return
-    book.heading(title, keep=110)
+    book.heading(title, keep=175)
     for act in chain((first,), some):
         draw_act(book, act, found)
 

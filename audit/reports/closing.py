@@ -59,7 +59,6 @@ def _cosigners(checkpoint: Checkpoint | None, origin: str) -> tuple[str, ...]:
 def draw_left_out(book: Book, manifest: Manifest, proof: Proof) -> None:
     """What is not in this report, and why anybody can check that nothing else is missing."""
     book.heading("What was left out, and the proof of it", keep=120)
-    shown = manifest.payloads
     missing = manifest.size - manifest.entries
     here = (
         f"{manifest.entries:,} of them are in this report and {missing:,} are not; those are represented by hashes "
@@ -78,14 +77,11 @@ def draw_left_out(book: Book, manifest: Manifest, proof: Proof) -> None:
         for each in manifest.left_out
         if each.n
     ]
-    rows.append((f"{shown.withheld:,}", "contents of included entries", "the reader may not see them"))
-    rows.append(
-        (
-            f"{shown.shredded:,}",
-            "contents of included entries",
-            "destroyed for good, on a legal basis the record states",
-        )
-    )
+    shredded = manifest.payloads.shredded
+    if shredded and not any(each.why == "shredded" for each in manifest.left_out):
+        rows.append((f"{shredded:,}", words.of("left_out", "payloads"), words.of("left_out", "shredded")))
+    if not rows:
+        book.paragraph("Nothing was left out.")
     for count, what, why in rows:
         _line(book, count, f"{what}: {why}")
     complete = (
@@ -123,8 +119,9 @@ def draw_words(book: Book, found: Survey) -> None:
     book.paragraph(
         "No.: the place of an entry in the log, counted from 0. Leaf: SHA-256 of the entry as the log holds it. "
         "Commitment: a salted digest that binds the log to content kept apart from it. …: the end of a long "
-        "identifier, whole in the particulars. [U+202E]: a character that is invisible, changes the direction of writing or is not "
-        "in this document's typeface stands as its number; the bundle inside has it as it was written. Times are UTC.",
+        "identifier, whole in the particulars. [U+202E]: a character that is invisible, changes the direction of "
+        "writing or is not in this document's typeface stands as its number; the bundle inside has it as it was "
+        "written. Times are UTC.",
         size=8,
         colour=QUIET,
     )

@@ -4,8 +4,8 @@ The rules
  * Every face is embedded (DejaVu Sans, its bold and its mono, free licence, shipped with a library this project locks):
    a report looks the same wherever it is opened, and names keep their diacritics.
  * Nothing is lost silently: control characters, marks of direction, invisible characters, scripts written from right to
-   left and whatever the faces lack stand as their number in brackets, `[U+202E]` (SECURITY B9, B12). Free text is
-   otherwise drawn literally: there is no markup in a report.
+   left, what the faces lack and what lies beyond 16 bits (which readers copy in different ways) stand as their number
+   in brackets, `[U+202E]` (SECURITY B9, B12). Free text is otherwise drawn literally: there is no markup in a report.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class _Visible(dict[int, str | int]):
         if code == 0xA0:
             shown: str | int = " "
         else:
-            drawable = all(code in face for face in self._faces)
+            drawable = code <= 0xFFFF and all(code in face for face in self._faces)
             unseen = unicodedata.category(char) in _UNSEEN or unicodedata.bidirectional(char) in _RIGHT_TO_LEFT
             shown = f"[U+{code:04X}]" if unseen or not drawable else code
         self[code] = shown

@@ -113,7 +113,9 @@ def _why(act: Act) -> Iterator[Row]:
             )
             yield from _labelled("Limit applied", said)
         if limits["reasons"]:
-            yield from _labelled("Limits, because", "; ".join(words.code(reason) for reason in limits["reasons"]))
+            yield from _labelled(
+                "Limits, because", "; ".join(f"{words.code(reason)} ({reason})" for reason in limits["reasons"])
+            )
 
 
 def _labelled(label: str, said: str) -> Iterator[Row]:

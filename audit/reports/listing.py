@@ -8,7 +8,8 @@ The rules
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from audit.reports import words
 from audit.reports.acts import Act, day, moment
@@ -18,7 +19,7 @@ from audit.reports.sheets import ALARM, BOTTOM, INK, LEFT, QUIET, RIGHT, RULE, T
 from audit.reports.survey import Survey
 
 Column = tuple[str, float]
-LOOKS: tuple[Column, ...] = (("No.", 36), ("When", 108), ("Who", 130), ("What", 100), ("Why", 78), ("Ended", 47))
+LOOKS: tuple[Column, ...] = (("No.", 36), ("When (UTC)", 98), ("Who", 140), ("What", 100), ("Why", 78), ("Ended", 47))
 DISCLOSED: tuple[Column, ...] = (("No.", 36), ("Date", 62), ("To whom", 150), ("What", 140), ("Purpose", 111))
 _SIZE, _LEAD = 7.5, 9.6
 
@@ -29,8 +30,8 @@ def is_look(act: Act) -> bool:
 
 
 def is_disclosure(act: Act) -> bool:
-    """Whether content left the house to a named recipient."""
-    return act.kind.startswith("disclosure.") or (act.kind == "export.made" and "recipient" in (act.said or {}))
+    """Whether content left the house."""
+    return act.kind in ("export.made", "export.disclosed", "export.handed_out")
 
 
 class Table:
@@ -90,7 +91,7 @@ def look(table: Table, act: Act, found: Survey) -> None:
     urgent = act.kind == "access.break_glass"
     ended = words.of("outcomes", entry["outcome"])
     table.row(
-        [f"{act.position:,}", moment(entry["occurred_at"]), who, what, why, ended],
+        [f"{act.position:,}", moment(entry["occurred_at"]).removesuffix(" UTC"), who, what, why, ended],
         alarm=entry["outcome"] != "ok" or urgent,
     )
 
@@ -99,9 +100,17 @@ def disclosure(table: Table, act: Act) -> None:
     """The row of a disclosure."""
     said = act.said or {}
     to = ", ".join(str(said[name]) for name in ("recipient", "address") if said.get(name)) or "not shown to this reader"
-    what = str(said.get("description") or said.get("what") or words.kind(act.kind))
+    what = str(said.get("description") or _described(said) or words.kind(act.kind))
     purpose = str(said.get("purpose") or words.of("purposes", act.entry["purpose"]))
     table.row([f"{act.position:,}", day(act.entry["occurred_at"]), to, what, purpose])
+
+
+def _described(said: Mapping[str, Any]) -> str:
+    """A brief description from what an export says of itself (45 CFR 164.528(b)(2)(iii))."""
+    if "report" not in said:
+        return ""
+    counts = [f"{said[name]} {of}" for name, of in (("entries", "acts"), ("payloads", "contents")) if name in said]
+    return ", ".join([words.of("reports", str(said["report"])), *counts])
 
 
 def draw_particulars(book: Book, act: Act, found: Survey) -> None:

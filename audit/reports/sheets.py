@@ -4,8 +4,8 @@ The rules
  * Same bundle, same bytes: no clock, no random names; the time in the file is the one handed in.
  * Pages are laid aside on disk as they fill, and the file is written object by object: memory does not grow with what
    is on the pages. "Page x of y" and the bundle's digest are added when the number of pages is known.
- * The text of a page is every string in the order it is drawn, a line each; its SHA-256 goes into `pages.json`, which
-   with the bundle travels inside the file. The verifier reads the same strings back (audit/README.md).
+ * The text of a page is every string in the order it is drawn, without white space; its SHA-256 goes into `pages.json`,
+   which with a signed note and the bundle travels inside the file (audit/README.md 9).
  * reportlab lays out fonts and objects. Content streams are written here, because a text object per line is what makes
    reportlab's own canvas slow.
 """
@@ -16,10 +16,11 @@ import json
 import re
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import IO, Any, BinaryIO
 
@@ -34,8 +35,14 @@ INK, QUIET, RULE, BRAND = "0.09 0.14 0.18", "0.32 0.38 0.42", "0.85 0.88 0.9", "
 SOFT, TINT, ALARM, MARK, GOOD = "0.96 0.97 0.98", "0.9 0.95 0.96", "0.63 0.11 0.07", "0.36 0.25 0.55", "0.14 0.4 0.25"
 MARK_SOFT, ALARM_SOFT, WHITE, BAND = "0.94 0.92 0.97", "0.99 0.92 0.92", "1 1 1", "0.89 0.95 0.91"
 _SPECIAL = re.compile(r"[()\\]")
-_KEPT_IN_MEMORY = 8 * 1024 * 1024
+_KEPT_IN_MEMORY = 1024 * 1024
 _COMPRESSION = 6
+_CARRIED = {
+    "bundle.zip": "The record this report is drawn from",
+    "pages.json": "SHA-256 of the text of each page",
+    "pages.note": "Who says that these pages were drawn from that bundle",
+}
+Note = Callable[[bytes], bytes]
 
 
 class _Moment:
@@ -227,7 +234,7 @@ class Book:
         self.line([(LEFT, 797), (RIGHT, 797)])
 
     def _lay_aside(self) -> None:
-        said = sha256("".join(f"{line}\n" for line in self._texts).encode())
+        said = sha256("".join("".join(self._texts).split()).encode())
         body = "\n".join(self._ops).encode("latin-1")
         at = self._spool.tell()
         self._spool.write(body)
@@ -237,14 +244,20 @@ class Book:
 
     # -- writing ------------------------------------------------------------------------------------------------------
 
-    def save(self, out: BinaryIO, *, bundle: BinaryIO, subject: str) -> tuple[str, ...]:
-        """Write the file with the bundle and the page digests inside; returns the digest of each page's text."""
+    def save(self, out: BinaryIO, *, bundle: BinaryIO, subject: str, note: Note | None) -> tuple[str, ...]:
+        """Write the file with the bundle and the page digests inside; returns the digest of each page's text.
+
+        `note` turns `pages.json` into the signed note that travels with it; without one the file carries none.
+        """
         self._lay_aside()
         digests = tuple(self._finish(number) for number in range(len(self._sheets)))
         doc = self._doc
         kept = {"bundle_sha256": self._foot.bundle_sha256, "pages": list(digests)}
         listing = json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()
-        _attach(doc, bundle, listing)
+        carried = [("bundle.zip", bundle, "application#2Fzip"), ("pages.json", BytesIO(listing), "application#2Fjson")]
+        if note is not None:
+            carried.append(("pages.note", BytesIO(note(listing)), "text#2Fplain"))
+        _attach(doc, carried)
         _outline(doc, self._marks, [sheet[3] for sheet in self._sheets])
         info = doc.info
         info.title, info.author, info.creator = self._foot.title, "ClinAIOps", "ClinAIOps audit.reports"
@@ -252,8 +265,8 @@ class Book:
         for font in doc.delayedFonts:
             font.addObjects(doc)
         info.invariant = 1
-        info.digest(doc.signature)
-        doc.updateSignature(self._foot.bundle_sha256)
+        known = f"<{self._foot.bundle_sha256[:32]}>"
+        doc._ID = f"[{known}{known}]".encode()  # noqa: SLF001  (reportlab's own would follow the environment)
         _write(doc, out)
         return digests
 
@@ -273,7 +286,7 @@ class Book:
             f"BT 1 0 0 1 {LEFT:.2f} 35.00 Tm ({digest}) Tj ET\n{small} 7.5 Tf\n"
             f"BT 1 0 0 1 {x:.2f} 35.00 Tm ({number}) Tj ET\n"
         )
-        said.update(f"{digest}\n{number}\n".encode())
+        said.update("".join(f"{digest}{number}".split()).encode())
         page["Contents"] = self._doc.Reference(_LaidAside(self._spool, at, length, foot.encode("latin-1")))
         return str(said.hexdigest())
 
@@ -307,24 +320,18 @@ class _Carried(PDFStream):  # type: ignore[misc]
         return said.encode() + b"\nstream\n"
 
 
-def _attach(doc: Any, bundle: BinaryIO, pages: bytes) -> None:
-    import io
-
+def _attach(doc: Any, carried: Sequence[tuple[str, BinaryIO, str]]) -> None:
     names, files = [], []
-    parts = (
-        ("bundle.zip", _Carried(bundle, "application#2Fzip"), "Source", "The record this report is drawn from"),
-        ("pages.json", _Carried(io.BytesIO(pages), "application#2Fjson"), "Data", "SHA-256 of the text of each page"),
-    )
-    for name, carried, relation, words in parts:
-        inside = doc.Reference(carried, f"carried:{name}")
+    for name, source, kind in carried:
+        inside = doc.Reference(_Carried(source, kind), f"carried:{name}")
         spec = PDFDictionary(
             {
                 "Type": PDFName("Filespec"),
                 "F": PDFString(name),
                 "UF": PDFString(name),
                 "EF": PDFDictionary({"F": inside, "UF": inside}),
-                "AFRelationship": PDFName(relation),
-                "Desc": PDFString(words),
+                "AFRelationship": PDFName("Source" if name == "bundle.zip" else "Supplement"),
+                "Desc": PDFString(_CARRIED[name]),
             }
         )
         names.append(PDFString(name))

@@ -1,7 +1,8 @@
-"""The log's first words: its name, the key its checkpoints are signed with, the key of receipts and manifests.
+"""The log's first words: its name, the key its checkpoints are signed with, the key of receipts and manifests, and the
+certificate of its reports.
 
-A site whose log began before it made statements, or whose statement key was made anew, names that key in an entry of
-its own, so that what it signs can be held against the log.
+A site whose log began before it had these, or that made one anew, names it in an entry of its own, so that what is
+signed with it can be held against the log.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from audit.domain import Event, Job, ObjectRef, Purpose
 from audit.selectors import next_version, payload_of
-from audit.services import keys, signing
+from audit.services import certificates, keys, signing
 from audit.services.recording import ObjectVersionTaken, append
 
 
@@ -22,6 +23,7 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
     origin = keys.origin()
     if next_version("log", origin, using=using) > 1:
         name_statement_key(by=by, now=now, using=using)
+        name_report_certificate(by=by, now=now, using=using)
         return False
     event = Event(
         type="log.genesis",
@@ -33,6 +35,7 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
             "origin": origin,
             "vkey": str(signing.first_key()),
             "statement_vkey": str(keys.statement_vkey()),
+            "report_certificate_sha256": certificates.fingerprint(certificates.report_certificate(now=now)),
         },
     )
     try:
@@ -45,9 +48,21 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
 
 def name_statement_key(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
     """Record the public half of the statement key unless the log names it already; whether this call did it."""
-    origin, vkey = keys.origin(), str(keys.statement_vkey())
+    return _name({"use": "statement", "vkey": str(keys.statement_vkey())}, "vkey", by=by, now=now, using=using)
+
+
+def name_report_certificate(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
+    """Record the certificate that signs reports unless the log names it already; whether this call did it."""
+    digest = certificates.fingerprint(certificates.report_certificate(now=now))
+    said = {"use": "report", "certificate_sha256": digest}
+    return _name(said, "certificate_sha256", by=by, now=now, using=using)
+
+
+def _name(said: Mapping[str, str], member: str, *, by: Job, now: datetime, using: str) -> bool:
+    """Record a public key of ours, known by `member`, unless an entry of the log has it already."""
+    origin = keys.origin()
     version = next_version("log", origin, using=using)
-    if version == 1 or vkey in _named(origin, using):
+    if version == 1 or said[member] in _named(origin, said["use"], member, using):
         return False
     event = Event(
         type="key.created",
@@ -55,7 +70,7 @@ def name_statement_key(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS)
         actor=by,
         object=ObjectRef("log", origin, version),
         purpose=Purpose.AUDIT,
-        payload={"use": "statement", "vkey": vkey},
+        payload=dict(said),
     )
     try:
         with transaction.atomic(using=using):
@@ -65,14 +80,14 @@ def name_statement_key(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS)
     return True
 
 
-def _named(origin: str, using: str) -> set[object]:
-    """The statement keys that the log's own entries name."""
+def _named(origin: str, use: str, member: str, using: str) -> set[object]:
+    """The keys of that use that the log's own entries name."""
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT entry_id FROM audit_objectversion WHERE object_type = 'log' AND object_id = %s", [origin]
         )
         said = [payload_of(entry_id, using=using) for (entry_id,) in cursor.fetchall()]
     kept = [payload for payload in said if isinstance(payload, Mapping)]
-    return {payload.get("statement_vkey") for payload in kept} | {
-        payload.get("vkey") for payload in kept if payload.get("use") == "statement"
+    return {payload.get(f"{use}_{member}") for payload in kept} | {
+        payload.get(member) for payload in kept if payload.get("use") == use
     }

@@ -14,7 +14,7 @@ from audit.bundles.selecting import Report, Selection
 from audit.domain import Device, Event, Job, ObjectRef, Person, Purpose
 from audit.models import Checkpoint, Entry
 from audit.selectors import payload_of
-from audit.services import append, keys
+from audit.services import append, certificates, keys
 from audit.services.export_reading import pseudonym
 from audit.services.exporting import ExportRefused, Handing, export_bundle
 from audit.services.genesis import found_log
@@ -371,7 +371,7 @@ def test_the_manifest_is_signed_by_the_statement_key(history, tmp_path):
         assert note.text == bundle.manifest.statement(exported.manifest_sha256)
 
 
-def test_a_log_that_began_without_the_statement_key_names_it_once():
+def test_a_log_that_began_without_the_statement_key_or_the_certificate_of_reports_names_each_once():
     """A site from before bundles: its genesis names the log's key only."""
     said = {"origin": keys.origin(), "vkey": "of-the-log"}
     record(Event("log.genesis", NOON, JOB, ObjectRef("log", keys.origin(), 1), payload=said))
@@ -379,8 +379,10 @@ def test_a_log_that_began_without_the_statement_key_names_it_once():
         assert found_log(by=JOB, now=NOON) is False
         number()
     created = [e for _, e in decoded() if e["type"] == "key.created"]
-    assert [(e["object"]["type"], e["object"]["version"]) for e in created] == [("log", 2)]
+    assert [(e["object"]["type"], e["object"]["version"]) for e in created] == [("log", 2), ("log", 3)]
     assert payload_of(UUID(created[0]["id"]))["vkey"] == str(keys.statement_vkey())
+    certificate = certificates.report_certificate(now=NOON)
+    assert payload_of(UUID(created[1]["id"]))["certificate_sha256"] == certificates.fingerprint(certificate)
 
 
 def test_a_job_may_make_an_export_too(history, tmp_path):

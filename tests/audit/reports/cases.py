@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from audit import canonical, entries, merkle, notes
@@ -30,6 +33,7 @@ from audit.domain import (
     Purpose,
     RequestRef,
 )
+from audit.services import certificates
 
 ORIGIN = "hospital.example/log/7"
 TENANT = b"t" * 32
@@ -49,12 +53,13 @@ HOME_BP = ModelRef("home_bp", "1.0", artifact_sha256="ab" * 32, policy_version="
 
 @dataclass(slots=True)
 class Case:
-    """Acts in order, each with what it says; `hidden` positions have a payload that the reader may not see."""
+    """Acts in order, each with what it says; of some the reader may not see it, of some it was destroyed."""
 
     acts: list[tuple[Event, dict[str, Any] | None]] = field(default_factory=list)
     rows: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     evidence: dict[int, dict[str, str]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
+    shredded: set[int] = field(default_factory=set)
     _versions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def add(
@@ -79,6 +84,25 @@ class Case:
         return len(self.acts) - 1
 
 
+REPORT_KEY = ec.derive_private_key(7, ec.SECP256R1())
+STATEMENT_VKEY = notes.VerifierKey(f"{ORIGIN}/statement", STATEMENT_KEY.public_key().public_bytes_raw())
+POLICY = f"""log {notes.VerifierKey(ORIGIN, LOG_KEY.public_key().public_bytes_raw())}
+statement {STATEMENT_VKEY}
+quorum none
+"""
+
+
+@cache
+def certificate() -> x509.Certificate:
+    """The hospital's certificate for reports."""
+    return x509.load_pem_x509_certificate(certificates._draw_certificate(REPORT_KEY, ORIGIN, NOON))
+
+
+def statement(text: bytes) -> bytes:
+    """Signed by the statement key."""
+    return notes.sign(text, name=STATEMENT_VKEY.name, key=STATEMENT_KEY)
+
+
 def signed(
     meaning: str = "approves this change",
     name: str = "Dr. Ana Šimić-Ångström",
@@ -92,8 +116,11 @@ def signed(
 def begin(case: Case) -> None:
     """The record's first entries: genesis and keys."""
     vkey = str(notes.VerifierKey(ORIGIN, LOG_KEY.public_key().public_bytes_raw()))
-    case.add("log.genesis", ("log", ORIGIN), Job("genesis", "1"), {"origin": ORIGIN, "vkey": vkey}, subject=None)
-    case.add("key.created", ("key", "statement"), Job("genesis", "1"), {"vkey": "x+00000000+AA=="}, subject=None)
+    digest = certificates.fingerprint(certificate())
+    said = {"origin": ORIGIN, "vkey": vkey, "report_certificate_sha256": digest}
+    case.add("log.genesis", ("log", ORIGIN), Job("genesis", "1"), said, subject=None)
+    said = {"use": "statement", "vkey": str(STATEMENT_VKEY)}
+    case.add("key.created", ("log", ORIGIN), Job("genesis", "1"), said, subject=None)
 
 
 def loop(case: Case, name: str, *, free_text: str = "Discussed on the phone.", start: int | None = None) -> None:
@@ -256,7 +283,8 @@ def patient_history(*, loops: int = 3, synthetic: bool = True, free_text: str = 
     gone = case.add(
         "symptom.reported", ("symptom", "s-2"), NURSE, {"kind": "syncope", "text": "forgotten words"}, minutes=last + 3
     )
-    case.hidden |= {hidden, gone}
+    case.hidden.add(hidden)
+    case.shredded.add(gone)
     case.add(
         "payload.shredded",
         ("payload", str(UUID(int=gone))),
@@ -364,7 +392,7 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
     note = notes.sign(notes.TreeHead(ORIGIN, size, root).text(), name=ORIGIN, key=LOG_KEY)
     text = note.rpartition(b"\n\n")[0] + b"\n"
     note += notes.sign(text, name="witness.example/ethics-board", key=WITNESS_KEY).rpartition(b"\n\n")[2]
-    counts = {"included": 0, "withheld": 0}
+    counts = {"included": 0, "withheld": 0, "shredded": 0}
     with BundleWriter(target) as writer:
         writer.checkpoint(size, note)
         for rest in rest_between(kept, size=size, splits=[size], subtree=merkle.subtree_of(leaves)):
@@ -372,7 +400,9 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
         for place in kept:
             encoded, _, plain, entry_id = built[place]
             writer.entry(place, encoded)
-            if plain is not None and place not in case.hidden:
+            if place in case.shredded:
+                counts["shredded"] += 1
+            elif plain is not None and place not in case.hidden:
                 writer.payload(entry_id, Body(*plain))
                 counts["included"] += 1
             elif plain is not None:
@@ -381,6 +411,11 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
                 writer.batch(entry_id, case.rows[place])
             if place in case.evidence:
                 writer.assertion(entry_id, case.evidence[place])
+
+        left_out = (
+            LeftOut("entries", "filter", size - len(kept)),
+            LeftOut("payloads", "permission", counts["withheld"]),
+        )
 
         def manifest(files: Any) -> Manifest:
             return Manifest(
@@ -392,12 +427,12 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
                 size=size,
                 root=root,
                 entries=len(kept),
-                payloads=PayloadCounts(counts["included"], counts["withheld"], 0),
+                payloads=PayloadCounts(**counts),
                 batches=len(case.rows),
-                left_out=(LeftOut("entries", "filter", size - len(kept)),) if size > len(kept) else (),
+                left_out=tuple(each for each in left_out if each.n),
                 complete_objects=True,
                 files=files,
             )
 
-        writer.finish(manifest, sign=lambda text: notes.sign(text, name=f"{ORIGIN}/statement", key=STATEMENT_KEY))
+        writer.finish(manifest, sign=statement)
     return target

@@ -75,6 +75,7 @@ def with_page(data: bytes, change) -> bytes:
     def do(writer):
         page = writer.root["/Pages"]["/Kids"][1]
         stream = page["/Contents"]
+        assert change(stream.data) != stream.data
         fresh = generic.StreamObject(stream_data=change(stream.data))
         page["/Contents"] = writer.add_object(fresh)
         writer.update_container(page)
@@ -103,8 +104,7 @@ def test_any_changed_byte_of_the_file_is_found(tmp_path):
 
 
 def test_other_words_on_a_page_are_found_even_under_a_fresh_signature_of_the_hospital_s(tmp_path):
-    forged = with_page(plain(), lambda body: body.replace(b"Acts by kind", b"Acts by kong", 1))
-    assert forged != plain()
+    forged = with_page(plain(), lambda body: body.replace(b"At a glance", b"At a glimpse", 1))
     assert found(signed(forged), tmp_path) == "pdf-page"
     assert verdict(signed(with_page(plain(), lambda body: body + b"\n")), tmp_path)["exit"] == 0
 
