@@ -32,6 +32,7 @@ __all__ = [
     "count_entries",
     "coverage",
     "holds",
+    "named_objects",
     "next_version",
     "payload_of",
     "record_state",
@@ -66,6 +67,13 @@ def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     with connections[using].cursor() as cursor:
         cursor.execute(f"SELECT {asked}")
         return bool(cursor.fetchone()[0])
+
+
+def named_objects(object_type: str, *, using: str = DEFAULT_DB_ALIAS) -> frozenset[str]:
+    """The ids of the objects of that type that have entries. For types of few objects."""
+    with connections[using].cursor() as cursor:
+        cursor.execute("SELECT DISTINCT object_id FROM audit_objectversion WHERE object_type = %s", [object_type])
+        return frozenset(object_id for (object_id,) in cursor.fetchall())
 
 
 def undelivered(topic: str, payloads: Iterable[Mapping[str, str]]) -> bool:

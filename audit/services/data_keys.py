@@ -3,7 +3,7 @@
 The rules (SECURITY 1.3)
  * One key per person is alive, under concurrency too: the second maker waits for the first and takes that key.
  * A key made in the caller's transaction goes with it when that is rolled back; nothing here remembers that it was.
- * The key is wrapped by the newest site key on disk.
+ * The key is wrapped by the newest site key that is named (`keys.wrapping_site_key`).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def key_for(cursor: Any, subject: str | None) -> OpenKey:
         cursor.execute(_FIND + (" IS NULL" if subject is None else " = %s"), [] if subject is None else [subject])
         if (row := cursor.fetchone()) and (found := opened(row)):
             return found
-        key, site = sealing.fresh_key(), keys.newest_site_key()
+        key, site = sealing.fresh_key(), keys.wrapping_site_key()
         stored = wrapped(keyring.DataKey(uuid.uuid4(), subject, site, b""), key, by=site)
         cursor.execute(_MAKE, [stored.id, stored.subject, stored.kek_id, stored.wrapped])
         if cursor.rowcount == 1:

@@ -20,7 +20,7 @@ from django.conf import settings
 from audit import keyring
 from audit.entries import check_origin
 from audit.notes import VerifierKey
-from audit.selectors import holds
+from audit.selectors import holds, named_objects
 
 KeyLost = keyring.KeyLost
 keys_dir = keyring.keys_dir
@@ -42,12 +42,17 @@ def pinned(name: str, draw: Callable[[], bytes]) -> bytes:
     return _kept(keys_dir(), name, draw, None)
 
 
-def newest_site_key() -> str:
-    """The name of the site key that wraps: the newest on disk; the first is drawn when nothing was ever wrapped."""
+def wrapping_site_key() -> str:
+    """The name of the site key that wraps: the newest on disk that an entry names, else the first. One that was only
+    drawn waits until it is on every machine and named. The first of all is drawn when nothing was ever wrapped.
+    """
     if not (names := keyring.site_key_names()):
         _kept.__wrapped__(keys_dir(), "site-1.kek", _draw_key, "audit_datakey")
         return "site-1"
-    return names[-1]
+    if len(names) == 1:
+        return names[0]
+    named = named_objects("site_key")
+    return next((name for name in reversed(names) if name in named), names[0])
 
 
 def draw_site_key(number: int) -> str:

@@ -5,6 +5,7 @@ The rules (SECURITY 1.3, 3.6)
    who reads meanwhile finds a row wrapped by the old key or by the new one, and both are on disk.
  * The new key is on disk before it is named by an entry `key.rotated`, and named before anything is wrapped by it. The
    database wraps a key anew only by a newer site key that an entry names.
+ * Where several machines serve, the new key is drawn first (`draw`), copied to all, and then named (`finish`).
  * Interrupted, it is taken up by asking again (`finish`): nothing is lost in between.
  * The old file stays where it is. When nothing is wrapped by it, an operator may take it away, with the backups of the
    database that need it.
@@ -21,7 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
 from audit import keyring
 from audit.domain import Actor, Event, ObjectRef, Purpose
-from audit.selectors import next_version
+from audit.selectors import named_objects, next_version
 from audit.services import keys
 from audit.services.data_keys import COLUMNS, wrapped
 from audit.services.recording import append
@@ -56,10 +57,7 @@ def rotate(
     in_use = [name for name, _ in wrapped_by(using=using)]
     for name in in_use:
         keyring.site_key(name)
-    newest = keys.newest_site_key()
-    if not finish:
-        numbers = map(keyring.site_key_number, {newest, *in_use, *_named(using)})
-        newest = keys.draw_site_key(max(numbers) + 1)
+    newest = _newest_on_disk() if finish else draw(using=using)
     _name_it(newest, in_use, by=by, now=now, using=using)
     done, total = 0, sum(n for name, n in wrapped_by(using=using) if name != newest)
     while moved := _batch(newest, batch, using):
@@ -67,6 +65,17 @@ def rotate(
         if progress:
             progress(done, max(total, done))
     return Rotated(newest, done, tuple(wrapped_by(using=using)))
+
+
+def draw(*, using: str = DEFAULT_DB_ALIAS) -> str:
+    """A new site key on disk, and nothing else: it wraps nothing until `rotate` with `finish` names it. Its name."""
+    known = {_newest_on_disk(), *(name for name, _ in wrapped_by(using=using)), *named_objects("site_key", using=using)}
+    return keys.draw_site_key(max(map(keyring.site_key_number, known)) + 1)
+
+
+def _newest_on_disk() -> str:
+    keys.wrapping_site_key()  # draws the very first
+    return keyring.site_key_names()[-1]
 
 
 def wrapped_by(*, using: str = DEFAULT_DB_ALIAS) -> list[tuple[str, int]]:
@@ -78,15 +87,9 @@ def wrapped_by(*, using: str = DEFAULT_DB_ALIAS) -> list[tuple[str, int]]:
         return [(name, int(count)) for name, count in cursor.fetchall()]
 
 
-def _named(using: str) -> list[str]:
-    with connections[using].cursor() as cursor:
-        cursor.execute("SELECT DISTINCT object_id FROM audit_objectversion WHERE object_type = 'site_key'")
-        return [name for (name,) in cursor.fetchall()]
-
-
 def _name_it(newest: str, before: list[str], *, by: Actor, now: datetime, using: str) -> None:
-    """The entry that names the new key, unless it stands; a first key that nothing came before needs none."""
-    if next_version("site_key", newest, using=using) > 1 or set(before) <= {newest}:
+    """The entry that names the new key, unless it stands; a key that nothing came before needs none."""
+    if next_version("site_key", newest, using=using) > 1 or keyring.site_key_names() == [newest]:
         return
     event = Event(
         type="key.rotated",

@@ -13,7 +13,7 @@ from audit.models import DataKey, Payload
 from audit.selectors import payload_of
 from audit.services import keys
 from audit.services.payloads import open_payloads
-from audit.services.rotation import rotate
+from audit.services.rotation import draw, rotate
 from audit.services.shredding import Lawful, shred_person
 from tests.audit.builders import JOB, NOON, event, first_bad, number, record
 
@@ -42,9 +42,9 @@ def test_a_new_site_key_wraps_every_data_key_and_nothing_sealed_is_touched(fresh
     before = {row.id: bytes(row.body) for row in Payload.objects.all()}
     progress = []
     report = rotate(batch=3, progress=lambda n, of: progress.append((n, of)), **HOW)
-    assert (report.site_key, report.rewrapped) == ("site-2", 7)
-    assert report.wrapped_by == (("site-2", 8),)  # the site's own came with the entry, under the new one
-    assert progress == [(3, 7), (6, 7), (7, 7)]
+    assert (report.site_key, report.rewrapped) == ("site-2", 8)  # seven people, and the site's own
+    assert report.wrapped_by == (("site-2", 8),)
+    assert progress == [(3, 8), (6, 8), (8, 8)]
     assert {row.id: bytes(row.body) for row in Payload.objects.filter(id__in=before)} == before
     assert [payload_of(each.entry_id) for each in done] == [{"n": n} for n in range(7)]
     (fresh_keys / "site-1.kek").unlink()
@@ -115,6 +115,18 @@ def test_readers_and_writers_go_on_while_keys_are_rotated():
     assert first_bad() is None
 
 
+def test_a_key_that_was_only_drawn_wraps_nothing_until_it_is_named(fresh_keys):
+    """It is copied to the other machines meanwhile; none of them could open what it wrapped."""
+    people(2)
+    assert draw() == "site-2"
+    record(event("new", subject="somebody-new"))
+    assert set(DataKey.objects.values_list("kek_id", flat=True)) == {"site-1"}
+    report = rotate(finish=True, **HOW)
+    assert (report.site_key, report.wrapped_by) == ("site-2", (("site-2", 4),))
+    record(event("newer", subject="somebody-newer"))
+    assert set(DataKey.objects.values_list("kek_id", flat=True)) == {"site-2"}
+
+
 def test_a_destroyed_key_is_not_wrapped_anew():
     people(2)
     shred_person("patient-0", lawful=Lawful("law-1", "a"), **HOW)
@@ -159,7 +171,7 @@ def test_the_command_says_what_is_in_force():
     people(2)
     out = StringIO()
     call_command("rotate_keys", "--json", stdout=out)
-    assert '"site_key": "site-2", "rewrapped": 2' in out.getvalue()
+    assert '"site_key": "site-2", "rewrapped": 3' in out.getvalue()
     with pytest.raises(CommandError, match="batch") as refused:
         call_command("rotate_keys", "--batch", "0")
     assert refused.value.returncode == 2

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from audit.domain import Job
 from audit.keyring import KeyLost, KeyUnsound
-from audit.services.rotation import BATCH, rotate
+from audit.services.rotation import BATCH, draw, rotate
 
 
 class Command(BaseCommand):
@@ -21,7 +21,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options."""
-        parser.add_argument("--finish", action="store_true", help="no new key: wrap by the newest what is not yet")
+        part = parser.add_mutually_exclusive_group()
+        part.add_argument("--draw", action="store_true", help="only draw the key, to be copied to every machine first")
+        part.add_argument("--finish", action="store_true", help="no new key: wrap by the newest what is not yet")
         parser.add_argument("--batch", type=int, default=BATCH, help="data keys per transaction")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -30,6 +32,10 @@ class Command(BaseCommand):
         if options["batch"] < 1:
             raise CommandError("--batch is a number from 1", returncode=2)
         quiet = options["json"]
+        if options["draw"]:
+            name = draw()
+            self.stdout.write(json.dumps({"drawn": name}) if quiet else f"{name} is drawn and wraps nothing yet.")
+            return
         try:
             done = rotate(
                 by=Job("rotate-keys", str(uuid.uuid4())),
