@@ -43,7 +43,11 @@ class BundleInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """How many of `what` (entries, payloads, batches) are not here, and `why`."""
+    """How many of `what` are not here, and `why`.
+
+    `entries` are those below the bundle's size, `later_entries` those beyond it; `payloads` and `batches` are of
+    entries that are here.
+    """
 
     what: str
     why: str

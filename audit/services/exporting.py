@@ -192,10 +192,9 @@ class _Export:
         counted = (
             LeftOut("batches", "permission", self.batches_withheld),
             LeftOut("entries", "filter", head.size - len(choice.positions)),
-            LeftOut("entries", "not-yet-numbered", choice.unnumbered),
-            LeftOut("entries", "not-yet-signed", choice.unsigned),
+            LeftOut("later_entries", "not-yet-numbered", choice.unnumbered),
+            LeftOut("later_entries", "not-yet-signed", choice.unsigned),
             LeftOut("payloads", "permission", self.withheld),
-            LeftOut("payloads", "shredded", self.shredded),
         )
         return Manifest(
             origin=keys.origin(),

@@ -1,6 +1,7 @@
 """An export has what was asked for, proves it, says what it left out, and is itself in the record."""
 
 import random
+import zipfile
 from collections import Counter
 from datetime import timedelta
 from uuid import UUID
@@ -19,6 +20,7 @@ from audit.services.export_reading import pseudonym
 from audit.services.exporting import ExportRefused, Handing, export_bundle
 from audit.services.genesis import found_log
 from tests.audit.builders import DR_LEE, JOB, NOON, denial, event, number, record
+from tests.audit.outside import verdict
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 AUDITOR = Person("44", "auditor")
@@ -187,6 +189,8 @@ def test_every_selection_has_exactly_what_it_means_and_proves_it(history, tmp_pa
         manifest, included, *_ = read(exported.path)
         assert [each.position for each in included] == expected, selection
         assert proves(exported.path) >= 1
+        status, said = verdict(exported.path)
+        assert status == 0, (selection, said["failure"])
         assert manifest.kind == selection.kind
         assert manifest.chosen("report") == selection.report.value
         left = {(each.what, each.why): each.n for each in manifest.left_out}
@@ -214,6 +218,26 @@ def test_each_entry_has_the_nearest_checkpoints_around_it(history, tmp_path):
         after = [size for size in every if size > entry.position]
         assert not before or max(before) in sizes
         assert not after or min(after) in sizes
+
+
+def test_the_offline_verifier_holds_a_bundle_and_finds_one_that_was_changed(history, tmp_path):
+    """One entry's words, one hash between, and one payload: each changed in a bundle that was good before."""
+    exported = export(Selection(Report.DECISION_HISTORY, subjects=(pseudonym("patient-1"),)), tmp_path)
+    assert verdict(exported.path)[0] == 0
+    for member, old, new in (
+        ("entries.jsonl", b'"outcome":"ok"', b'"outcome":"no"'),
+        ("rest.jsonl", b'"hash":"', b'"hash":"0'),
+        ("payloads.jsonl", b"135.5", b"120.0"),
+        ("manifest.json", b'"n":', b'"n":1'),
+    ):
+        damaged = tmp_path / f"{member}.zip"
+        with zipfile.ZipFile(exported.path) as before, zipfile.ZipFile(damaged, "w", zipfile.ZIP_DEFLATED) as after:
+            for name in before.namelist():
+                data = before.read(name)
+                after.writestr(name, data.replace(old, new, 1) if name == member else data)
+        status, report = verdict(damaged)
+        assert status in (1, 2), (member, report)
+        assert report["failure"]
 
 
 def test_a_long_log_is_tiled_from_few_hashes(tmp_path):
@@ -254,7 +278,7 @@ def test_what_is_not_signed_yet_is_left_out_and_counted(history, tmp_path):
     record(event("late", 1, subject="patient-1"))
     exported = export(Selection(Report.DECISION_HISTORY, subjects=(pseudonym("patient-1"),)), tmp_path)
     left = {(each.what, each.why): each.n for each in exported.manifest.left_out}
-    assert left[("entries", "not-yet-numbered")] == 1
+    assert left[("later_entries", "not-yet-numbered")] == 1
     number()
     later = export(Selection(Report.DECISION_HISTORY, subjects=(pseudonym("patient-1"),)), tmp_path)
     assert later.manifest.entries == exported.manifest.entries + 1
