@@ -26,6 +26,7 @@ from config.grants import connect_as_owner  # noqa: E402
 from tests.campaigns.crashing import crash_points, kill  # noqa: E402
 from tests.campaigns.figure import Figure  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
+from tests.campaigns.tampering import tamper  # noqa: E402
 from tests.real_database import create_copy, drop_copy, using_database  # noqa: E402
 
 OUT = Path("campaign.json")
@@ -42,6 +43,7 @@ CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "double_submit": (10_000, lambda n, seed, _db: double_submit(-(-n // WORKERS), seed=seed)),
     "crash_points": (10, lambda n, seed, _db: crash_points(n, seed=seed)),
     "kill": (1_000, lambda n, seed, _db: kill(n, seed=seed)),
+    "tamper": (10_000, lambda n, seed, _db: tamper(n, seed=seed)),
 }
 
 
