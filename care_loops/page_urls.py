@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, limits, lists, patients, recommendations
+from .views import acts, limits, lists, patients, people, recommendations
 
 urlpatterns = [
     path("", lists.start, name="start"),
     path("worklist/", lists.worklist_page, name="worklist"),
     path("alerts/", lists.alerts_page, name="alerts"),
     path("quarantine/", lists.quarantine_page, name="quarantine"),
+    path("patients/enrol/", people.enrol, name="enrol-patient"),
+    path("patients/invite/", people.invite_to_a_record, name="invite-to-record"),
+    path("people/<uuid:user_id>/leaves/", people.leaves, name="person-leaves"),
     path("patients/<uuid:patient_id>/", patients.patient_page, name="patient"),
     path("patients/<uuid:patient_id>/trend.svg", patients.trend_drawing, name="patient-trend"),
     path("patients/<uuid:patient_id>/target/", limits.target_page, name="patient-target"),

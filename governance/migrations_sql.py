@@ -86,3 +86,32 @@ def controls(grows: Sequence[str], moves: Mapping[str, Sequence[str]]) -> list[A
     operations += [no_deletion(table) for table in moves]
     operations += [entry_reference_trigger(table, "entry") for table in tables]
     return operations
+
+
+def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], of: str) -> migrations.RunSQL:
+    """Refuse, at commit, to move `columns` without an entry of the same transaction about this very object (N5).
+
+    The entry is of one of `kinds`, and its object is what the column `of` of the row says. Other columns move freely.
+    """
+    name = f"{table}_by_entry_{columns[0]}"
+    moved = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns)
+    listed = ", ".join(f"'{kind}'" for kind in kinds)
+    made: list[Any] = [
+        f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF ({moved}) AND NOT EXISTS (
+        SELECT 1 FROM audit_pending p,
+            LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\\n', 3)::jsonb AS said) entry
+        WHERE p.txid = pg_current_xact_id() AND said ->> 'type' IN ({listed})
+          AND said #>> '{{object,id}}' = NEW.{of}::text
+    ) THEN
+        RAISE EXCEPTION '% of %: {", ".join(columns)} moved without an entry', NEW.{of}, TG_TABLE_NAME
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$""",
+        f"CREATE CONSTRAINT TRIGGER {name} AFTER UPDATE OF {', '.join(columns)} ON {table} "
+        f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {name}()",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=f"DROP FUNCTION {name}() CASCADE")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .domain import NotFound
-from .models import PolicyVersion, User
+from .domain import STAFF_ROLES, NotFound
+from .models import PolicyVersion, RoleHeld, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +56,25 @@ def account_named(username: str) -> User:
     if user is None:
         raise NotFound(f"Nobody here signs in as {username!r}.")
     return user
+
+
+def staff_people() -> list[tuple[User, list[str]]]:
+    """Everybody who holds a staff role, by name, with the roles held."""
+    held = RoleHeld.objects.filter(until__isnull=True, role__in=[role.value for role in STAFF_ROLES])
+    found: dict[User, list[str]] = {}
+    for row in held.select_related("user").order_by("user__last_name", "user__username", "role"):
+        found.setdefault(row.user, []).append(row.role)
+    return list(found.items())
+
+
+def person_here(user_id: uuid.UUID) -> User:
+    """Somebody who has not left; `NotFound` otherwise."""
+    user = User.objects.filter(pk=user_id, left_at__isnull=True).first()
+    if user is None:
+        raise NotFound("There is no such person here.")
+    return user
+
+
+def roles_of(user: User) -> list[str]:
+    """The roles somebody holds."""
+    return list(RoleHeld.objects.filter(user=user, until__isnull=True).order_by("role").values_list("role", flat=True))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from allauth.account import views as library
 from django.urls import path
 
-from .views import second_factor, security
+from .views import people, second_factor, security
 
 urlpatterns = [
     path("accounts/login/", library.login, name="account_login"),
@@ -28,5 +28,14 @@ urlpatterns = [
     path("security/credentials/<uuid:credential_id>/remove/", security.remove, name="security-remove"),
     path("security/sessions/<uuid:session_id>/end/", security.end_session, name="security-end-session"),
     path("security/sessions/end-others/", security.end_others, name="security-end-others"),
+    path("people/", people.people, name="people"),
+    path("people/invite/", people.invite_page, name="people-invite"),
+    path("people/waiting/", people.waiting, name="people-waiting"),
+    path("people/waiting/credentials/<uuid:credential_id>/", people.confirm_credential, name="people-confirm"),
+    path("people/waiting/roles/<uuid:asked_id>/", people.answer_role_asked, name="people-answer-role"),
+    path("people/<uuid:user_id>/", people.person_page, name="person"),
+    path("people/<uuid:user_id>/roles/", people.role_page, name="person-roles"),
+    path("people/<uuid:user_id>/sessions/end/", people.end_all_sessions, name="person-end-sessions"),
+    path("people/<uuid:user_id>/way-back/", people.way_back_page, name="person-way-back"),
     path("security/password/", security.password, name="security-password"),
 ]

@@ -21,6 +21,7 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("worklist", "Worklist", Permission.SEE_WORKLIST),
     ("alerts", "Alerts", Permission.SEE_WORKLIST),
     ("quarantine", "Held back", Permission.SEE_QUARANTINE),
+    ("people", "People", Permission.CONFIRM_PEOPLE),
 )
 
 

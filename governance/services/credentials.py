@@ -122,7 +122,7 @@ def revoke(credential_id: uuid.UUID, *, by: Acting, now: datetime, reason: str =
     """The owner ends a credential. Staff keep one that lets them in."""
     owner = by.person()
     with transaction.atomic():
-        list(CredentialUse.objects.select_for_update().filter(credential__user=owner))
+        list(CredentialUse.objects.select_for_update(of=("self",)).filter(credential__user=owner))
         row = live(owner).filter(pk=credential_id).first()
         if row is None:
             raise NotFound("There is no such credential of yours.")

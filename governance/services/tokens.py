@@ -56,7 +56,7 @@ def phone_client(*, redirect_uris: tuple[str, ...]) -> AbstractApplication:
 
 
 def issue_patient_token(user: User, client: AbstractApplication, now: datetime) -> str:
-    """A bearer token for the patient's API, good for an hour, as if a passkey was used: for demonstrations and tests."""
+    """A bearer token for the patient's API, good for an hour, as if a passkey was used: for tests."""
     return _issue(user, client, PATIENT_SCOPE, amr=(Amr.PASSKEY,), now=now)
 
 

@@ -1,0 +1,142 @@
+"""Patients are enrolled, they and their carers are invited, and who leaves hands their patients over: pages for that.
+
+The rest of what happens to people stands in `governance.views.people`; here is what touches a patient's record.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+from zoneinfo import available_timezones
+
+from django import forms
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from governance.domain import BadInput, Permission, Role
+from governance.selectors import account_named, person_here
+
+from ..domain.record import Sex
+from ..services import NewPatient, enrol_patient, join_care_team
+from ..services.joining import hand_over, invite_to_record
+from .door import StaffRequest, page, require
+
+
+class EnrolForm(forms.Form):
+    """Who the patient is, who is responsible, and where the invitation goes."""
+
+    given_name = forms.CharField(max_length=100)
+    family_name = forms.CharField(max_length=100)
+    born_on = forms.DateField(label="Date of birth", widget=forms.DateInput({"type": "date"}), required=False)
+    sex = forms.ChoiceField(choices=[("", "Choose…"), *((sex.value, sex.value.capitalize()) for sex in Sex)])
+    zone = forms.CharField(label="Time zone", help_text="As in Europe/Berlin.", max_length=60)
+    responsible = forms.CharField(label="Responsible clinician’s user name", max_length=150)
+    email = forms.EmailField(label="The patient’s e-mail address, to invite them", required=False)
+
+    def clean_zone(self) -> str:
+        """A zone that clocks know."""
+        zone = str(self.cleaned_data["zone"])
+        if zone not in available_timezones():
+            raise forms.ValidationError("This is not a time zone.")
+        return zone
+
+
+class RecordInviteForm(forms.Form):
+    """To whose record, as what."""
+
+    patient = forms.UUIDField(label="Identifier of the record")
+    role = forms.ChoiceField(
+        label="As", choices=[("", "Choose…"), (Role.PATIENT.value, "Patient"), (Role.CARER.value, "Carer")]
+    )
+    email = forms.EmailField(label="E-mail address")
+
+
+class LeaveForm(forms.Form):
+    """Who takes over."""
+
+    to = forms.CharField(label="User name of whoever takes over their patients", max_length=150)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def enrol(request: StaffRequest) -> HttpResponse:
+    """Enrol a patient with a responsible clinician, and invite them."""
+    require(request, Permission.ENROL_PATIENT)
+    form = EnrolForm(request.POST or None)
+    link = ""
+    if form.is_valid():
+        try:
+            link = _enrolled(request, form)
+        except BadInput as refusal:
+            field = str(refusal.extra.get("field", ""))
+            form.add_error(field if field in form.fields else None, refusal.detail)
+        else:
+            messages.success(request, "The patient is enrolled.")
+            if not link:
+                return redirect("people")
+    return _form(request, form, link, title="Enrol a patient", action="Enrol")
+
+
+def _enrolled(request: StaffRequest, form: EnrolForm) -> str:
+    said = form.cleaned_data
+    new = NewPatient(
+        source_system="this site",
+        source_id=str(uuid4()),
+        given_name=said["given_name"],
+        family_name=said["family_name"],
+        born_on=said["born_on"],
+        sex=Sex(said["sex"]),
+        zone=said["zone"],
+        synthetic=False,
+    )
+    clinician = account_named(said["responsible"])
+    with transaction.atomic():
+        patient = enrol_patient(new, by=request.acting, now=request.now)
+        join_care_team(patient.pk, clinician.pk, responsible=True, by=request.acting, now=request.now)
+        if not said["email"]:
+            return ""
+        invited = invite_to_record(patient.pk, Role.PATIENT, email=said["email"], by=request.acting, now=request.now)
+    return request.build_absolute_uri(reverse("invitation", args=[invited.token]))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def invite_to_a_record(request: StaffRequest) -> HttpResponse:
+    """Invite a patient or a carer to a record; the link is shown here, once."""
+    require(request, Permission.ENROL_PATIENT)
+    form = RecordInviteForm(request.POST or None)
+    link = ""
+    if form.is_valid():
+        said = form.cleaned_data
+        invited = invite_to_record(
+            said["patient"], Role(said["role"]), email=said["email"], by=request.acting, now=request.now
+        )
+        link = request.build_absolute_uri(reverse("invitation", args=[invited.token]))
+    return _form(request, form, link, title="Invite to a record", action="Invite")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@page
+def leaves(request: StaffRequest, user_id: UUID) -> HttpResponse:
+    """Somebody leaves: their patients are handed over in the same act."""
+    require(request, Permission.MANAGE_STAFF)
+    leaver = person_here(user_id)
+    form = LeaveForm(request.POST or None)
+    if form.is_valid():
+        try:
+            handed = hand_over(leaver, account_named(form.cleaned_data["to"]), by=request.acting, now=request.now)
+        except BadInput as refusal:
+            form.add_error("to", refusal.detail)
+        else:
+            messages.success(request, f"{leaver.printed_name} has left; {handed} patients were handed over.")
+            return redirect("people")
+    title = f"{leaver.printed_name} leaves"
+    return _form(request, form, "", title=title, action="Hand over and end their access")
+
+
+def _form(request: StaffRequest, form: forms.Form, link: str, *, title: str, action: str) -> HttpResponse:
+    shown = {"form": form, "link": link, "title": title, "action": action}
+    return render(request, "governance/one_form.html", shown, status=422 if form.errors else 200)
