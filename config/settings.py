@@ -134,6 +134,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "care_loops.views.context.frame",
+                "care_loops.views.evidence.evidence",
             ]
         },
     }

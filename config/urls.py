@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from oauth2_provider.views import RevokeTokenView
 
+from config import health
 from governance.views.oauth import Authorize, Token
 from governance.views.second_factor import to_sign_in
 
@@ -19,6 +20,9 @@ OAUTH = [
 APPS_WITH_PAGES = ("edge_wearables", "care_loops", "models.registry", "governance")
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("health/live", health.live, name="health-live"),
+    path("health/ready", health.ready, name="health-ready"),
+    path("metrics", health.metrics, name="metrics"),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
     path("admin/login/", to_sign_in),

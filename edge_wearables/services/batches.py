@@ -205,14 +205,12 @@ def _keep(
 ) -> Answer:
     """Store what was refused, the numbers taken and the answer itself."""
     head, batch_id = trusted.signed.head, uuid4()
-    for item in items:
-        if item.code == EQUIVOCAL:
-            log.error("device %s sent two readings under number %s", head.device_id, item.entry.seq)
+    for seq in [item.entry.seq for item in items if item.code == EQUIVOCAL]:
+        log.error("device %s sent two readings under number %s", head.device_id, seq)
     held = [item for item in items if item.outcome in (Outcome.REJECTED, Outcome.QUARANTINED)]
     noted = keep_readings([_refused(item, trusted, now=now) for item in held], by=by, batch_id=batch_id, now=now)
-    entries = [done for done in taken if done.entry_id is not None]
-    first = entries[0].entry_id if entries else None
-    answer = _answer(items, mark, trusted, promised[first] if first else None)
+    entries = [done.entry_id for done in taken if done.entry_id is not None]
+    answer = _answer(items, mark, trusted, promised[entries[0]] if entries else None)
     batch = Batch.objects.create(
         id=batch_id,
         device=trusted.key.device,
@@ -226,8 +224,8 @@ def _keep(
         received_at=now,
         signature=trusted.signed.signature,
         response=answer,
-        entries=[done.entry_id for done in entries],
-        entry=entries[0].entry_id if entries else noted,
+        entries=entries,
+        entry=entries[0] if entries else noted,
     )
     Received.objects.bulk_create(
         Received(

@@ -1,0 +1,100 @@
+"""How the house is, for machines: `/health/live`, `/health/ready`, and `/metrics` in Prometheus text.
+
+The rules
+ * Nothing here names a patient, a person or an entry: counts, ages and states only.
+ * Ready means: the database answers. How far the record is, and how the witnesses stand, is told beside it and does not
+   take a server out of service: care goes on (SECURITY 3.2).
+"""
+
+import time
+from datetime import datetime
+from typing import Any
+
+from django.db import DatabaseError
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from audit.selectors import WitnessStanding, record_state, witness_state
+from audit.services import drift
+from audit.witness_policy import PolicyInvalid
+
+Row = tuple[str, str, str, list[tuple[str, float]]]
+"""A metric: name, type, help, and its samples as (labels, value)."""
+
+
+@require_safe
+@never_cache
+def live(_request: HttpRequest) -> HttpResponse:
+    """The process answers."""
+    return HttpResponse("live\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def ready(_request: HttpRequest) -> HttpResponse:
+    """Whether this server can work, and how far the record is."""
+    try:
+        record = record_state()
+    except DatabaseError:
+        return JsonResponse({"ready": False, "database": "unreachable"}, status=503)
+    standing, behind_since = _witnesses()
+    return JsonResponse(
+        {
+            "ready": True,
+            "database": "answers",
+            "record": {
+                "entries": record.entries,
+                "pending": record.pending,
+                "unsigned": record.entries - record.signed,
+                "witnesses": standing,
+                "witnesses_behind_since": behind_since,
+                "guards_changed": len(drift.last_seen()),
+            },
+        }
+    )
+
+
+@require_safe
+@never_cache
+def metrics(_request: HttpRequest) -> HttpResponse:
+    """The same as numbers over time."""
+    began = time.monotonic()
+    try:
+        rows = _rows(timezone.now())
+    except DatabaseError:
+        rows = [("clinaiops_database_up", "gauge", "Whether the database answers.", [("", 0.0)])]
+    took = [("", time.monotonic() - began)]
+    rows.append(("clinaiops_metrics_seconds", "gauge", "How long these figures took to collect.", took))
+    lines = []
+    for name, kind, told, samples in rows:
+        lines += [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
+        lines += [f"{name}{{{labels}}} {value:g}" if labels else f"{name} {value:g}" for labels, value in samples]
+    return HttpResponse("\n".join([*lines, ""]), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+def _rows(now: datetime) -> list[Row]:
+    record = record_state()
+    standing, _ = _witnesses()
+    waiting = (now - record.waiting_since).total_seconds() if record.waiting_since else 0.0
+    states = [(f'state="{each}"', float(each == standing)) for each in (*WitnessStanding, "unknown")]
+    found: list[tuple[str, str, float]] = [
+        ("clinaiops_database_up", "Whether the database answers.", 1.0),
+        ("clinaiops_audit_entries", "Entries with a place in the record.", record.entries),
+        ("clinaiops_audit_pending_entries", "Entries written and not yet numbered.", record.pending),
+        ("clinaiops_audit_pending_oldest_seconds", "Age of the oldest of those.", waiting),
+        ("clinaiops_audit_unsigned_entries", "Entries beyond the last checkpoint.", record.entries - record.signed),
+        ("clinaiops_audit_guards_changed", "Guards that differ from what was installed.", len(drift.last_seen())),
+    ]
+    rows: list[Row] = [(name, "gauge", told, [("", float(value))]) for name, told, value in found]
+    return [*rows, ("clinaiops_witness_state", "gauge", "How the witnesses stand; one of these is 1.", states)]
+
+
+def _witnesses() -> tuple[str, Any]:
+    """How the witnesses stand, and since when an entry waits for them."""
+    try:
+        found = witness_state()
+    except (OSError, PolicyInvalid):
+        return "unknown", None
+    return found.state.value, found.behind_since
