@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from pathlib import Path
 
 from audit.notes import NoteInvalid, VerifierKey
@@ -27,16 +28,16 @@ def main(argv: list[str] | None = None) -> int:
         address, logs, store = _address(asked.listen), [_log(text) for text in asked.log], Store(asked.db)
         name, key = identity(asked.key, name=asked.name, store=store)
         witness = Witness(name=name, key=key, logs=logs, store=store)
-        server = Server(address, witness)
+        server = Server(address, witness, clock=lambda: int(time.time()))
     except (IdentityRefused, NoteInvalid, OSError, OverflowError, sqlite3.Error, ValueError) as err:
         sys.stderr.write(f"refused: {err}\n")
         return 2
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     host, port = server.server_address[:2]
     said = host.decode() if isinstance(host, bytes | bytearray) else host
     sys.stdout.write(f"witness {name} {witness.vkey} http://{f'[{said}]' if ':' in said else said}:{port}/\n")
     sys.stdout.flush()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
     server.serve_forever(poll_interval=0.2)
     server.server_close()
     return 0

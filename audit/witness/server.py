@@ -15,6 +15,7 @@ import sqlite3
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -46,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(404, b"not found\n")
             return
         try:
-            line = self.server.witness.add_checkpoint(body, now=int(time.time()))
+            line = self.server.witness.add_checkpoint(body, now=self.server.clock())
         except Refused as refusal:
             self._refuse(refusal)
         except sqlite3.Error:
@@ -110,10 +111,10 @@ class Handler(BaseHTTPRequestHandler):
         return "witness"
 
     def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        """One line an answer: the status, and which of our routes."""
-        route = self.path if getattr(self, "path", "") in {"/add-checkpoint", "/health"} else "other"
-        if route != "/health":
-            sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {int(code)} {route}\n")
+        """One line for each answer but 200: the POSIX second, the status, and which of our routes."""
+        if int(code) != 200:
+            route = self.path if getattr(self, "path", "") == "/add-checkpoint" else "other"
+            sys.stderr.write(f"{self.server.clock()} {int(code)} {route}\n")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the standard library's name
         """The rest of the standard library's chatter is not kept."""
@@ -126,10 +127,10 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 128
 
-    def __init__(self, address: tuple[str, int], witness: Witness) -> None:
+    def __init__(self, address: tuple[str, int], witness: Witness, *, clock: Callable[[], int]) -> None:
         if ":" in address[0]:
             self.address_family = socket.AF_INET6
-        self.witness = witness
+        self.witness, self.clock = witness, clock
         self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
         self._since: dict[int, float] = {}
         super().__init__(address, Handler)
