@@ -10,3 +10,7 @@ class GovernanceConfig(AppConfig):
 
     name = "governance"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register the checks that refuse unsafe settings of a site."""
+        from . import checks  # noqa: F401  (registration by import, as Django's check framework asks)

@@ -145,11 +145,11 @@ def test_an_administrator_reads_no_record(ward, signed_in):
 
 
 def test_reading_a_record_is_recorded_each_time(ward, signed_in):
-    patient = admit(ward)
+    patient, browser = admit(ward), signed_in("clinician")
     before = Pending.objects.count()
     for _ in range(2):
-        signed_in("clinician").get(reverse("patient", args=[patient.pk]))
-    signed_in("clinician").get(reverse("patient-trend", args=[patient.pk]))
+        browser.get(reverse("patient", args=[patient.pk]))
+    browser.get(reverse("patient-trend", args=[patient.pk]))
     assert Pending.objects.count() == before + 3
 
 
