@@ -146,10 +146,11 @@ class Bundle:
                 raise BundleInvalid("member-shape", "rows")
             yield Batch(_uuid(said), tuple(_b64(row) for row in rows))
 
-    def assertions(self) -> Iterator[tuple[UUID, dict[str, str]]]:
-        """The evidence of signatures, by entry."""
+    def assertions(self) -> Iterator[tuple[UUID, dict[str, str | None]]]:
+        """The evidence of signatures, by entry; None for content that this reader was not given."""
         for said in self._objects("assertions.jsonl"):
-            yield _uuid(said), {name: _str(said, name) for name in said if name != "entry"}
+            given = {name: None if said[name] is None else _str(said, name) for name in said if name != "entry"}
+            yield _uuid(said), given
 
     def check_members(self) -> None:
         """Read every member to its end and compare its digest; raises BundleInvalid."""

@@ -4,8 +4,8 @@ The rules
  * Only the searched columns decide; nobody's payload is opened to select. Patients are their pseudonyms.
  * An object comes whole: a selection by patient, model or decision has every version of the objects it names, so that
    the chain of each can be followed from its first entry (`complete_objects`).
- * With every kind come the entries of the log itself (its genesis and its keys), and those that say that a payload of
-   the selection, or the data key it was sealed under, was destroyed.
+ * With every kind come the entries of the log itself (its genesis and its keys), those of the passkeys that signed what
+   was selected, and those that say that a payload of the selection, or the key it was sealed under, was destroyed.
 """
 
 from __future__ import annotations
@@ -126,20 +126,40 @@ _OBJECTS = """
 SELECT e.position, e.entry_id FROM audit_entry e
 JOIN unnest(%s::text[], %s::text[]) o (object_type, object_id) USING (object_type, object_id)
 """
-LOG_ITSELF = "SELECT position, entry_id FROM audit_entry WHERE object_type = 'log'"
+LOG_ITSELF = "SELECT position FROM audit_entry WHERE object_type = 'log'"
+# Over `chosen`: what says that a payload of the choice, or the key of everything about somebody in it, was destroyed.
 DESTROYED = """
-SELECT s.position, s.entry_id FROM audit_entry s
+SELECT s.position FROM audit_entry s
 WHERE s.type = 'payload.shredded' AND s.object_type = 'payload' AND s.object_id IN (
     SELECT p.id::text FROM audit_payload p JOIN chosen c ON c.entry_id = p.entry_id)
 UNION
-SELECT s.position, s.entry_id FROM audit_entry s
-WHERE s.type = 'key.destroyed' AND s.object_type = 'data_key' AND s.object_id IN (
-    SELECT p.dek_id FROM audit_payload p JOIN chosen c ON c.entry_id = p.entry_id WHERE p.dek_id IS NOT NULL)
+SELECT s.position FROM audit_entry s
+WHERE s.type = 'key.destroyed' AND s.object_type = 'data_key' AND s.subject IN (
+    SELECT e.subject FROM audit_entry e JOIN chosen c ON c.entry_id = e.entry_id)
+"""
+# Over `chosen`: the entries that a passkey signed, and from their signers' ids the entries of those passkeys.
+SIGNED = """
+SELECT e.actor_id FROM audit_entry e JOIN chosen c ON c.entry_id = e.entry_id
+WHERE position('"method":"webauthn"'::bytea IN e.leaf) > 0
+"""
+PASSKEYS = "SELECT position FROM audit_entry WHERE type = 'credential.enrolled' AND actor_id = ANY(%s)"
+WHOLE = """
+SELECT e.position FROM audit_entry e
+JOIN (SELECT DISTINCT object_type, object_id FROM audit_entry WHERE position = ANY(%s) AND object_version IS NOT NULL) o
+USING (object_type, object_id)
+"""
+GONE = """
+SELECT position, type, object_id, subject FROM audit_entry
+WHERE type IN ('payload.shredded', 'key.destroyed') AND object_type IN ('payload', 'data_key') AND outcome = 'ok'
+ORDER BY position
 """
 
 
 def chosen(selection: Selection) -> Sql:
-    """A query for the positions and ids of what was chosen, without what comes with every kind."""
+    """A query for the positions and ids of what was chosen, without what comes with every kind.
+
+    Its text holds no data: everything is a parameter.
+    """
     parts = list(branches(selection))
     return " UNION ".join(f"({sql})" for sql, _ in parts), [each for _, params in parts for each in params]
 

@@ -95,7 +95,7 @@ class BundleWriter:
         """The rows of an accepted device batch, as stored, in order."""
         self._json("batches.jsonl", {"entry": str(entry_id), "rows": [_b64(row) for row in rows]})
 
-    def assertion(self, entry_id: UUID | str, evidence: Mapping[str, str]) -> None:
+    def assertion(self, entry_id: UUID | str, evidence: Mapping[str, str | None]) -> None:
         """What a signature was made over, and the signature itself."""
         self._json("assertions.jsonl", {"entry": str(entry_id), **evidence})
 

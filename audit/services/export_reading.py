@@ -23,7 +23,7 @@ from django.utils.module_loading import import_string
 
 from audit import entries, merkle, notes
 from audit.bundles import Body
-from audit.bundles.selecting import DESTROYED, LOG_ITSELF, Report, Selection, chosen
+from audit.bundles.selecting import DESTROYED, GONE, LOG_ITSELF, PASSKEYS, SIGNED, WHOLE, Report, Selection, chosen
 from audit.entries import read_leaf
 from audit.opening import Plain, open_payloads
 from audit.selectors import TILE_WIDTH
@@ -69,6 +69,19 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone:
+    """What the log says is destroyed: payloads by their id, everything about somebody by pseudonym; at which place."""
+
+    payloads: dict[str, int]
+    subjects: dict[str, int]
+
+    def has(self, row: Row) -> bool:
+        """Whether a later entry says that the payload of this one is destroyed."""
+        by_ref = self.payloads.get(str(row.payload.id), -1) if row.payload else -1
+        return row.summary.position < max(by_ref, self.subjects.get(row.summary.subject or "", -1))
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The positions of a bundle. `asked` of them were asked for, the others come with every bundle.
 
@@ -79,6 +92,7 @@ class Choice:
     asked: int
     unsigned: int
     unnumbered: int
+    gone: Gone
 
 
 def pseudonym(patient_id: object) -> str:
@@ -117,15 +131,39 @@ def choose(selection: Selection, *, size: int, using: str = DEFAULT_DB_ALIAS) ->
         else:
             unsigned += 1
     with connections[using].cursor() as cursor:
-        beside: set[int] = set()
-        if selection.report is not Report.EVERYTHING:
-            cursor.execute(f"WITH chosen AS ({sql}) {LOG_ITSELF} UNION {DESTROYED}", params)
-            beside = {position for position, _ in cursor.fetchall() if position < size}
+        whole = selection.report is Report.EVERYTHING
+        beside = set() if whole else {at for at in _beside(cursor, sql, params) if at < size}
+        gone = _gone(cursor, size)
         cursor.execute("SELECT count(*) FROM audit_pending")
         unnumbered = int(cursor.fetchone()[0])
     beside.difference_update(asked)
     every = array("q", sorted([*asked, *beside])) if beside else asked
-    return Choice(every, len(asked), unsigned, unnumbered)
+    return Choice(every, len(asked), unsigned, unnumbered, gone)
+
+
+def _beside(cursor: Any, sql: str, params: list[Any]) -> set[int]:
+    """What comes with every bundle, each object of it whole."""
+    cursor.execute(f"WITH chosen AS ({sql}) {LOG_ITSELF} UNION {DESTROYED}", params)
+    found = {at for (at,) in cursor.fetchall()}
+    cursor.execute(f"WITH chosen AS ({sql}) {SIGNED}", params)
+    if signers := {who for (who,) in cursor.fetchall()}:
+        cursor.execute(PASSKEYS, [sorted(signers)])
+        found |= {at for (at,) in cursor.fetchall()}
+    cursor.execute(WHOLE, [sorted(found)])
+    return found | {at for (at,) in cursor.fetchall()}
+
+
+def _gone(cursor: Any, size: int) -> Gone:
+    payloads, subjects = dict[str, int](), dict[str, int]()
+    cursor.execute(GONE)
+    for position, kind, object_id, subject in cursor.fetchall():
+        if position >= size:
+            continue
+        if kind == "payload.shredded":
+            payloads[object_id] = position
+        elif subject is not None:
+            subjects[subject] = position
+    return Gone(payloads, subjects)
 
 
 def _matching(sql: str, params: list[Any], *, leaves: bool, using: str) -> Iterator[tuple[int, bytes | None]]:
@@ -178,6 +216,11 @@ def payloads(found: Sequence[Row], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUI
         entry_id: Body(plain.salt, plain.body) if isinstance(plain, Plain) else None
         for (entry_id, _), plain in zip(kept, opened, strict=True)
     }
+
+
+def about_keys(summary: Summary) -> bool:
+    """Whether the entry is about keys in the open (the log's, a passkey's): its payload comes with every bundle."""
+    return summary.object_type in ("log", "credential") and summary.subject is None
 
 
 def is_batch(summary: Summary) -> bool:

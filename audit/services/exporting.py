@@ -3,6 +3,7 @@
 The rules (GOV-08, SEC-06, SECURITY 3.5 V14)
  * One unmoving view of the tables. The bundle ends at the last signed checkpoint; what is not under it is counted.
  * `may_read` is asked for every payload and batch; what it withholds is not opened, and is counted under its reason.
+   What the log and passkeys say of their keys is shown to everybody: without it nothing could be verified.
  * The entry that says what was exported, by whom, for what and to whom commits after the file is complete and before it
    has its name: no file lies there without its entry. A failure in the middle leaves no file.
  * An export that shows a patient's payloads is a disclosure about that patient (45 CFR 164.528): one entry each.
@@ -42,7 +43,7 @@ class ExportRefused(Exception):
 
 MayRead = Callable[[reading.Summary], bool]
 Progress = Callable[[int, int], None]
-Signatures = Callable[[Sequence[UUID]], Mapping[UUID, Mapping[str, str]]]
+Signatures = Callable[[Sequence[UUID]], Mapping[UUID, Mapping[str, str | None]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ class _Export:
     included: int = 0
     withheld: int = 0
     shredded: int = 0
+    destroyed_since: int = 0
     batches: int = 0
     batches_withheld: int = 0
     shown: set[str] = field(default_factory=set)
@@ -138,18 +140,18 @@ class _Export:
         ):
             writer.checkpoint(size, note, timestamp=stamp)
             splits.append(size)
-        self._entries(writer, choice.positions)
+        self._entries(writer, choice)
         subtree = reading.subtrees(self.using)
         for rest in rest_between(choice.positions, size=head.size, splits=splits, subtree=subtree):
             writer.rest(rest)
         return writer.finish(lambda files: self._manifest(head, choice, files), sign=_sign)
 
-    def _entries(self, writer: BundleWriter, positions: Sequence[int]) -> None:
-        total, done = len(positions), 0
-        for rows in reading.rows(positions, using=self.using):
+    def _entries(self, writer: BundleWriter, choice: reading.Choice) -> None:
+        total, done = len(choice.positions), 0
+        for rows in reading.rows(choice.positions, using=self.using):
             self._told(done, total)
             kept = self.signatures([row.summary.entry_id for row in rows]) if self.signatures else {}
-            opened = reading.payloads([row for row in rows if self._opens(row)], using=self.using)
+            opened = reading.payloads([row for row in rows if self._opens(row, choice.gone)], using=self.using)
             for row in rows:
                 writer.entry(row.summary.position, row.encoded)
                 if row.summary.entry_id in kept:
@@ -162,11 +164,14 @@ class _Export:
         if self.progress is not None:
             self.progress(done, total)
 
-    def _opens(self, row: reading.Row) -> bool:
-        """Whether the payload is there and this reader may see it; counts what is withheld."""
+    def _opens(self, row: reading.Row, gone: reading.Gone) -> bool:
+        """Whether the payload is there and this reader may see it; counts what is not."""
         if row.payload is None:
             return False
-        if self.may_read(row.summary):
+        if gone.has(row):
+            self.shredded += 1
+            return False
+        if reading.about_keys(row.summary) or self.may_read(row.summary):
             return True
         self.withheld += 1
         self.batches_withheld += reading.is_batch(row.summary)
@@ -177,8 +182,8 @@ class _Export:
         if entry_id not in opened:
             return
         plain = opened[entry_id]
-        if plain is None:
-            self.shredded += 1
+        if plain is None:  # destroyed, and what says so is not under the last checkpoint yet
+            self.destroyed_since += 1
             return
         writer.payload(entry_id, plain)
         self.included += 1
@@ -195,6 +200,7 @@ class _Export:
             LeftOut("later_entries", "not-yet-numbered", choice.unnumbered),
             LeftOut("later_entries", "not-yet-signed", choice.unsigned),
             LeftOut("payloads", "permission", self.withheld),
+            LeftOut("payloads", "shredded", self.destroyed_since),
         )
         return Manifest(
             origin=keys.origin(),
@@ -205,7 +211,7 @@ class _Export:
             size=head.size,
             root=head.root,
             entries=len(choice.positions),
-            payloads=PayloadCounts(self.included, self.withheld, self.shredded),
+            payloads=PayloadCounts(self.included, self.withheld + self.destroyed_since, self.shredded),
             batches=self.batches,
             left_out=tuple(each for each in counted if each.n),
             complete_objects=self.selection.complete_objects,

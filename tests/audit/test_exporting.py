@@ -13,12 +13,13 @@ from audit import canonical, entries, merkle, notes
 from audit.bundles import Bundle
 from audit.bundles.selecting import Report, Selection
 from audit.domain import Device, Event, Job, ObjectRef, Person, Purpose
-from audit.models import Checkpoint, Entry
+from audit.models import Checkpoint, Entry, Payload
 from audit.selectors import payload_of
 from audit.services import append, certificates, keys
 from audit.services.export_reading import pseudonym
 from audit.services.exporting import ExportRefused, Handing, export_bundle
 from audit.services.genesis import found_log
+from audit.services.shredding import Lawful, shred_payload, shred_person
 from tests.audit.builders import DR_LEE, JOB, NOON, denial, event, number, record
 from tests.audit.outside import verdict
 
@@ -270,8 +271,37 @@ def test_what_a_reader_may_not_see_is_counted_and_not_there(history, tmp_path):
     assert manifest.payloads.withheld == len(of_patients)
     assert manifest.payloads.included == len(with_payload) - len(of_patients)
     assert ("payloads", "permission", len(of_patients)) in [(x.what, x.why, x.n) for x in manifest.left_out]
-    assert {str(each.entry_id) for each in asked} == {each.entry["id"] for each in with_payload}
+    of_keys = {each.entry["id"] for each in with_payload if each.entry["object"]["type"] == "log"}
+    assert {str(each.entry_id) for each in asked} == {each.entry["id"] for each in with_payload} - of_keys
+    assert of_keys <= payloads.keys(), "without the keys of the log nothing could be verified"
     proves(exported.path)
+
+
+def test_what_was_destroyed_is_counted_with_the_entry_that_says_so_and_verifies(history, tmp_path):
+    """One payload, then everything about somebody, then one whose entry no checkpoint covers yet."""
+    lawful = {"lawful": Lawful("gdpr-art-17", "dr-noor"), "by": AUDITOR, "now": NOON}
+    both = Selection(Report.DECISION_HISTORY, subjects=(pseudonym("patient-1"), pseudonym("patient-2")))
+    before = export(both, tmp_path).manifest.payloads
+    of_one = Entry.objects.filter(subject=pseudonym("patient-1"), type="window.closed").order_by("position")
+    shred_payload(Payload.objects.get(entry_id=of_one[0].entry_id).pk, **lawful)
+    number()
+    after = export(both, tmp_path)
+    assert (after.manifest.payloads.shredded, after.manifest.payloads.included) == (1, before.included)
+    assert "payload.shredded" in {each.entry["type"] for each in read(after.path)[1]}
+    assert verdict(after.path)[0] == 0
+    shred_payload(Payload.objects.get(entry_id=of_one[1].entry_id).pk, **lawful)
+    since = export(both, tmp_path)
+    assert ("payloads", "shredded", 1) in {(x.what, x.why, x.n) for x in since.manifest.left_out}
+    assert verdict(since.path)[0] == 0
+    shred_person("patient-2", **lawful)
+    number()
+    for selection in (both, Selection(Report.EVERYTHING), Selection(Report.PERSON, actor="17")):
+        gone = export(selection, tmp_path)
+        assert gone.manifest.payloads.shredded > 2
+        assert verdict(gone.path)[0] == 0, selection
+    withheld = export(both, tmp_path, may_read=lambda summary: summary.subject != pseudonym("patient-1"))
+    assert withheld.manifest.payloads.withheld > 0
+    assert verdict(withheld.path)[0] == 0
 
 
 def test_what_is_not_signed_yet_is_left_out_and_counted(history, tmp_path):

@@ -119,19 +119,13 @@ def test_each_person_may_ask_for_what_the_table_says_and_nothing_else(site):
                 continue
             with pytest.raises((NotAllowed, NotFound)):
                 ask_for_export(request, by=site.acting(name), now=LATER)
-            forged = Export.objects.create(
-                report=report.value,
-                asked=json.dumps(request.identifiers()),
-                purpose="treatment",
-                recipient="me",
-                asked_by=f"user:{site.people[name].pk}",
-                asked_at=LATER,
-            )
-            assert write_export(str(forged.pk)) is False
-            forged.refresh_from_db()
-            assert forged.state == "failed"
-            assert forged.error in {"not_allowed", "not_found"}
-            assert not export_jobs.file_of(forged.pk).exists()
+            smuggled = {"purpose": Purpose.TREATMENT, "recipient": "me", "now": LATER}
+            forged = export_jobs.ask(report.value, request.identifiers(), by=site.acting(name).actor, **smuggled)
+            assert write_export(str(forged)) is False
+            state = export_jobs.find(forged)
+            assert state.state == "failed"
+            assert state.error in {"not_allowed", "not_found"}
+            assert not export_jobs.file_of(forged).exists()
 
 
 @pytest.mark.parametrize("who", ["clinician", "other_clinician", "auditor"])
