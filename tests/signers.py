@@ -33,6 +33,12 @@ class InProcess:
         except Refused as why:
             raise SignerRefused(why.code, why.remembered) from why
 
+    def prepare(self) -> SignerState:
+        """This one has no folder to draw a next key in."""
+        raise SignerRefused("no-next-key")
+
+    retire = prepare
+
 
 @contextmanager
 def forgetful() -> Iterator[InProcess]:
