@@ -20,6 +20,7 @@ from audit.verify.notes import NoteInvalid, Policy, open_note, read_head, stated
 from audit.verify.spelling import CHECKS, Refused, Wrong, instant
 from audit.verify.walk import SECOND, SKEW, Walk
 
+YEAR_10000 = 253_402_300_800
 STATED = ("origin", "kind", "filter", "made_at", "made_by", "size", "root", "left_out")
 
 
@@ -159,7 +160,11 @@ def in_words(report: dict[str, Any]) -> str:
         place = f" at position {failure['position']}" if failure.get("position") is not None else ""
         lines.append(f"{report['result'].upper()}{place}: {failure['step']} {failure['class']}: {failure['detail']}")
     elif covered := report["covered"]:
-        when = f" at {datetime.fromtimestamp(covered['at'], UTC):%Y-%m-%dT%H:%M:%SZ}" if covered["at"] else ""
+        when = (
+            f" at {datetime.fromtimestamp(covered['at'], UTC):%Y-%m-%dT%H:%M:%SZ}"
+            if (covered["at"] or YEAR_10000) < YEAR_10000
+            else ""
+        )
         by = (
             f"cosigned by {', '.join(covered['by'])}{when}"
             if covered["quorum"] != "none"

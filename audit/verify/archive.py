@@ -26,8 +26,8 @@ class Archive:
 
     def __init__(self, file: BinaryIO) -> None:
         _check_end(file)
-        self._zip, self.listed, end = zipfile.ZipFile(file), dict[str, Any](), 0
-        infos = self._zip.infolist()
+        self.zip, self.listed, end = zipfile.ZipFile(file), dict[str, Any](), 0
+        infos = self.zip.infolist()
         if [info.filename for info in infos] != sorted([*LINED, *SMALL]):
             raise Refused("zip-members", [info.filename for info in infos][:9])
         for info in infos:
@@ -43,17 +43,13 @@ class Archive:
                 if bad:
                     raise Refused(code, info.filename)
             end += 30 + sum(lengths) + packed
-        if end != self._zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
-            raise Refused("zip-overlap" if end != self._zip.start_dir else "zip-size", f"{end} bytes")
-
-    def small(self, name: str) -> bytes:
-        """A whole member, of those that are small."""
-        return self._zip.read(name)
+        if end != self.zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
+            raise Refused("zip-overlap" if end != self.zip.start_dir else "zip-size", f"{end} bytes")
 
     def lines(self, name: str, *, check: bool = True) -> Iterator[bytes]:
         """A member's lines without their ends. At its end it must be the member that the manifest lists."""
         digest, length, most = sha256(), 0, MOST.get(name, 32 << 20)
-        with io.BufferedReader(cast(io.RawIOBase, self._zip.open(name)), 1 << 17) as member:
+        with io.BufferedReader(cast(io.RawIOBase, self.zip.open(name)), 1 << 17) as member:
             while line := member.readline(most + 1):
                 if len(line) > most:
                     raise Refused("line-too-long", name)

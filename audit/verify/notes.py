@@ -1,9 +1,7 @@
-"""Signed notes, checkpoints, cosignatures, and the policy that says whose count (README 4 to 6; C2SP signed-note,
-tlog-checkpoint, tlog-cosignature, tlog-policy).
+"""Signed notes, cosignatures, and the policy that says whose count (README 4 to 6; C2SP, four specifications).
 
- * A line by an unknown (name, key id) is passed over; one by a known key that does not verify condemns the note.
- * The type is part of the key id: a log's key cannot stand for a witness's, nor the other way round.
- * The policy is the auditor's own. A name or key defined twice, or used before it is defined, refuses the file.
+* A line by an unknown (name, key id) is passed over; one by a known key that does not verify condemns the note.
+* The type is part of the key id: a log's key cannot stand for a witness's, nor the other way round.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from audit.verify.spelling import Refused
 
 PLAIN, COSIGNATURE = 1, 4
-_NAME = re.compile(r"[^\s+]+")
+_NAME, _CONTROL = re.compile(r"[^\s+]+"), re.compile(rb"[\0-\t\v-\x1f]")
 _public = lru_cache(maxsize=256)(Ed25519PublicKey.from_public_bytes)
 
 
@@ -66,11 +64,9 @@ class Key(NamedTuple):
     def parse(cls, vkey: str, kind: int) -> Key:
         """The key of that type as it is written, `name+hex id+base64`; raises ValueError."""
         name, key_id, encoded = vkey.split("+", 2)
-        key = cls(name, kind, unb64(encoded)[1:])
-        if unb64(encoded)[0:1] != bytes([kind]) or len(key.public) != 32 or not _NAME.fullmatch(name):
+        key, raw = cls(name, kind, unb64(encoded)[1:]), unb64(encoded)
+        if raw[:1] != bytes([kind]) or len(raw) != 33 or not _NAME.fullmatch(name) or key.id.hex() != key_id:
             raise ValueError("not a key for this use")
-        if key.id.hex() != key_id:
-            raise ValueError("key id")
         return key
 
     def signed(self, text: bytes, signature: bytes) -> int | None:
@@ -88,10 +84,8 @@ def open_note(data: bytes, keys: Iterable[Key]) -> tuple[bytes, dict[Key, int]]:
     try:
         head, found, block = data.decode().rpartition("\n\n")
         lines = block.split("\n")
-        if not found or lines.pop() or not 1 <= len(lines) <= 16 or len(data) > 1_000_000:
+        if not found or lines.pop() or len(lines) > 16 or len(data) > 1_000_000 or _CONTROL.search(data):
             raise NoteInvalid("not a note")
-        if re.search(rb"[\0-\t\v-\x1f]", data):
-            raise NoteInvalid("control character")
         text = f"{head}\n".encode()
         for line in lines:
             dash, name, encoded = line.split(" ")
@@ -118,9 +112,9 @@ def stated(data: bytes, keys: Iterable[Key], *expected: object) -> list[str]:
 
 def read_head(text: bytes) -> tuple[str, int, bytes]:
     """Origin, size and root of a checkpoint's text; raises ValueError."""
-    origin, size, root, *more, end = text.decode().split("\n")
-    if end or "" in (origin, *more) or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or len(unb64(root)) != 32:
-        raise NoteInvalid("not a checkpoint")
+    origin, size, root, *more = text.decode().removesuffix("\n").split("\n")
+    if "" in (origin, *more) or not re.fullmatch("0|[1-9][0-9]{0,18}", size) or len(unb64(root)) != 32:
+        raise ValueError("not a checkpoint")
     return origin, int(size), unb64(root)
 
 
@@ -129,11 +123,8 @@ class Policy:
 
     def __init__(self, data: bytes) -> None:
         """The policy in a file; raises Refused."""
-        self.logs: list[Key] = []
-        self.statements: list[Key] = []
-        self.witnesses: dict[str, Key] = {}
+        self.logs, self.statements, self.witnesses, self.quorum = list[Key](), list[Key](), dict[str, Key](), ""
         self.groups: dict[str, tuple[int, list[str]]] = {}
-        self.quorum = ""
         self._taken: set[Any] = {"none"}
         if len(data) > 65_536 or re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", data):
             raise Refused("policy-form", "too long, or control characters")
@@ -144,18 +135,18 @@ class Policy:
                     self._read(words)
             except ValueError as err:
                 raise Refused("policy-form", f"line {number}: {err}") from err
-        if not self.quorum or not self.logs or len(self._taken) > 512:
+        if not self.quorum or not self.logs:
             raise Refused("policy-form", "a policy has a log and one quorum")
 
     def _read(self, words: list[str]) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self._key(vkey, PLAIN))
+                self.logs.append(self._own(Key.parse(vkey, PLAIN)))
             case ["statement", vkey]:
-                self.statements.append(self._key(vkey, PLAIN))
+                self.statements.append(self._own(Key.parse(vkey, PLAIN)))
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
                 self._once(name)
-                self.witnesses[name] = self._key(vkey, COSIGNATURE)
+                self.witnesses[name] = self._own(Key.parse(vkey, COSIGNATURE))
             case ["group", name, least, *members] if members:
                 count = {"any": "1", "all": str(len(members))}.get(least, least)
                 if not re.fullmatch("[1-9][0-9]?", count) or int(count) > len(members):
@@ -173,16 +164,14 @@ class Policy:
             raise ValueError("a name not defined above")
         return name
 
-    def _key(self, vkey: str, kind: int) -> Key:
-        key = Key.parse(vkey, kind)
+    def _own(self, key: Key) -> Key:
         self._once(key.public)
         return key
 
     def _once(self, *names: Any) -> None:
-        for name in names:
-            if name in self._taken:
-                raise ValueError("twice")
-            self._taken.add(name)
+        if len({*names}) < len(names) or self._taken & {*names}:
+            raise ValueError("a name or key twice")
+        self._taken |= {*names}
 
     def judge(self, signed: Mapping[Key, int]) -> tuple[bool, int | None]:
         """Whether these are the quorum, and the second since when (None where none is asked for)."""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from audit.verify.notes import unb64, verifies
-from audit.verify.spelling import CHECKS, PAYLOAD, Malformed, Wrong, parse
+from audit.verify.spelling import CHECKS, Wrong, parse
 
 CONTEXT = b"clinaiops/esign/v1"
 _BYTES = ("nonce", "client_data", "authenticator_data", "signature", "public_key", "credential_id")
@@ -62,8 +62,8 @@ class Signatures:
     def _webauthn(self, entry: Mapping[str, Any], esign: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         try:
             nonce, client, authenticator, signature, public, credential = (unb64(line[name]) for name in _BYTES)
-            record = parse(line["record"].encode(), PAYLOAD)
-        except (Malformed, ValueError) as err:
+            record = parse(line["record"].encode())
+        except ValueError as err:
             raise Wrong("V10", "esign-record", err) from err
         self._says_the_same(entry, esign, line, record)
         record_hash = sha256(CONTEXT + line["record"].encode()).digest()

@@ -9,26 +9,18 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from hashlib import blake2b, sha256
 from typing import Any
 
 from audit.verify.archive import LINED, Archive
 from audit.verify.notes import COSIGNATURE, PLAIN, Key, NoteInvalid, Policy, open_note, read_head, stated, unb64
 from audit.verify.signatures import Signatures
-from audit.verify.spelling import CHECKS, ENTRY, PAYLOAD, Malformed, Refused, Wrong, instant, parse
+from audit.verify.spelling import CHECKS, Malformed, Refused, Wrong, instant, parse
 
 FAULTS = {0: "checkpoint-form", PLAIN: "checkpoint-signature", COSIGNATURE: "cosignature"}
 STRAY = (("payloads", "V12", "payload-stray"), ("batches", "V11", "batch-stray"), ("assertions", "V10", "esign-stray"))
-SECOND, SKEW, MERGE = (
-    1_000_000,
-    2_000_000,
-    60_000_000,
-)  # microseconds: clocks may differ, an entry may wait to be merged
-
-
-def leaf_hash(data: bytes) -> bytes:
-    """RFC 6962 2.1: SHA-256(0x00 ‖ data)."""
-    return sha256(b"\x00" + data).digest()
+SECOND, SKEW, MERGE = 1_000_000, 2_000_000, 60_000_000  # microseconds: clocks differ, an entry waits to be merged
 
 
 class Range:
@@ -53,14 +45,6 @@ class Range:
         return node
 
 
-def batch_root(rows: list[bytes]) -> bytes:
-    """The root of a batch of readings: 64 rows to a leaf, each row after its length in 4 bytes."""
-    tree, framed = Range(), [len(row).to_bytes(4, "big") + row for row in rows]
-    for start in range(0, len(framed), 64):
-        tree.add(leaf_hash(b"".join(framed[start : start + 64])))
-    return tree.root()
-
-
 class _Beside:
     """The lines of a member that speak of entries, handed out as their entries come by."""
 
@@ -77,9 +61,9 @@ class _Beside:
 
 def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
     """The manifest of a log of the policy, signed by its statement key (V14)."""
-    data = archive.small("manifest.json")
+    data = archive.zip.read("manifest.json")
     try:
-        said = parse(data, ENTRY)
+        said = parse(data)
     except Malformed as err:
         raise Refused("manifest-form", err) from err
     if not isinstance(said, dict) or said.get("format") != "clinaiops/bundle/v1":
@@ -87,12 +71,13 @@ def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
     if not CHECKS["manifest"](said) or [file["name"] for file in said["files"]] != LINED:
         raise Refused("manifest-form", "not the members of a manifest")
     origin, statements = said["origin"], [key for key in policy.statements if key.name == f"{said['origin']}/statement"]
-    if not any(key.name == origin for key in policy.logs) or not statements:
-        raise Refused("policy-statement" if any(key.name == origin for key in policy.logs) else "policy-log", origin)
+    known = origin in {key.name for key in policy.logs}
+    if not known or not statements:
+        raise Refused("policy-statement" if known else "policy-log", origin)
     root, digest = b64encode(bytes.fromhex(said["root"])).decode(), sha256(data).hexdigest()
     expected = ("clinaiops/export-manifest/v1", origin, said["size"], root, said["entries"], digest)
     try:
-        stated(archive.small("manifest.note"), statements, *expected)
+        stated(archive.zip.read("manifest.note"), statements, *expected)
     except NoteInvalid as err:
         raise Wrong("V14", "manifest-signature", err) from err
     archive.listed = {file["name"]: file for file in said["files"]}
@@ -100,8 +85,7 @@ def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
 
 
 class Walk:
-    """The pass. `receipts`: leaf hash to (at, merged by). `seen`: size to root, of heads seen elsewhere. `stamped`: the
-    microsecond at which a timestamp token says that a text was there."""
+    """The pass. `receipts`: leaf hash to (at, merged by). `seen`: size to root. `stamped`: what reads a token's time."""
 
     def __init__(self, archive: Archive, policy: Policy, receipts: Mapping[bytes, tuple[str, str]]) -> None:
         self.archive, self.policy, self.receipts = archive, policy, dict(receipts)
@@ -113,7 +97,7 @@ class Walk:
         self.tree, self.signatures, self.covered = Range(), Signatures(), dict[str, Any]()
         self.beside = {name: _Beside(archive.objects(f"{name}.jsonl")) for name, *_ in STRAY}
         self.strict = self.manifest["complete_objects"] or self.manifest["entries"] == self.manifest["size"]
-        self.ids, self.versions = set[bytes](), dict[bytes, bytes]()
+        self.ids, self.versions, self.gone = set[bytes](), dict[bytes, bytes](), dict[str, int]()
         self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
         self.next_key: Key | None = None  # and those after it
         self.latest, self.floor = (0, -1), 0  # microseconds: newest `at` and where; the last covered checkpoint's time
@@ -122,7 +106,7 @@ class Walk:
 
     def run(self) -> None:
         """Everything; raises Wrong or Refused."""
-        self.shredded, self.destroyed = self._accounts()
+        self._accounts()
         entries, rest = self._entries(), self.archive.objects("rest.jsonl")
         entry, gap = next(entries, None), next(rest, None)
         for line in self.archive.objects("checkpoints.jsonl"):
@@ -155,29 +139,30 @@ class Walk:
                 raise Wrong("V1", "line-form", "entries.jsonl: no position", self.tree.size)
             yield int(position), encoded
 
-    def _accounts(self) -> tuple[dict[str, int], dict[str, int]]:
-        """A first look through the entries for what says that payloads are gone: by reference, and by subject."""
-        by_ref, by_subject = dict[str, int](), dict[str, int]()
+    def _accounts(self) -> None:
+        """A first look through the entries for what says that payloads are gone: by reference, or by subject."""
         for line in self.archive.lines("entries.jsonl", check=False):
             if b'"payload.shredded"' in line or b'"key.destroyed"' in line:
                 position, _, encoded = line.partition(b" ")
-                try:
+                with suppress(ValueError, TypeError, KeyError):  # the pass itself will come to it and say where
                     entry = parse(encoded)
                     what = entry["outcome"], entry["type"], entry["object"]["type"]
                     if what == ("ok", "payload.shredded", "payload"):
-                        by_ref[entry["object"]["id"]] = int(position)
+                        self.gone[entry["object"]["id"]] = int(position)
                     elif what == ("ok", "key.destroyed", "data_key"):
-                        by_subject[entry["subject"]] = int(position)
-                except (ValueError, TypeError, KeyError):
-                    continue  # the pass itself will come to it and say where
-        return by_ref, by_subject
-
-    # --- one entry ----------------------------------------------------------------------------------------------------
+                        self.gone[entry["subject"]] = int(position)
 
     def _entry(self, position: int, encoded: bytes) -> None:
-        entry: dict[str, Any] = {}
+        leaf, entry = sha256(b"\x00" + self.frame + encoded).digest(), dict[str, Any]()
         try:
-            entry, leaf = self._read(encoded)
+            if len(self.frame) + len(encoded) > 65_535:
+                raise Wrong("V4", "entry-size", f"{len(encoded)} bytes")
+            try:
+                entry = parse(encoded)
+            except Malformed as err:
+                raise Wrong("V4", "entry-spelling", err) from err
+            if not CHECKS["entry"](entry):
+                raise Wrong("V4", "entry-schema", "not the members of an entry")
             self.tree.add(leaf)
             self.tally["entries"] += 1
             self.tally["tail"] += 1
@@ -194,36 +179,25 @@ class Walk:
             if self.receipts.pop(leaf, (entry["at"],))[0] != entry["at"]:
                 raise Wrong("receipts", "receipt-at", "the receipt for this entry names another time")
         except Wrong as err:
-            err.position, err.entry = position if err.position is None else err.position, entry.get("id")
+            err.position = position if err.position is None else err.position
+            err.entry = entry.get("id") if isinstance(entry, dict) else None
             raise
-
-    def _read(self, encoded: bytes) -> tuple[dict[str, Any], bytes]:
-        data = self.frame + encoded
-        if len(data) > 65_535:
-            raise Wrong("V4", "entry-size", f"{len(data)} bytes")
-        try:
-            entry = parse(encoded)
-        except Malformed as err:
-            raise Wrong("V4", "entry-spelling", err) from err
-        fits = CHECKS["entry"](entry)
-        if not fits or (entry["object"]["prev"] is None) != (entry["object"]["version"] in {None, 1}):
-            raise Wrong("V4", "entry-schema", "not the members of an entry")
-        return entry, leaf_hash(data)
 
     def _chain(self, entry_id: str, place: Mapping[str, Any], leaf: bytes) -> None:
         raw = bytes.fromhex(entry_id.replace("-", ""))
         if raw in self.ids:
             raise Wrong("V8", "duplicate-id")
         self.ids.add(raw)
-        if (version := place["version"]) is None:
+        if (place["prev"] is None) != ((version := place["version"]) in {None, 1}):
+            raise Wrong("V4", "entry-schema", "a version from the second on, and no other, names the one before it")
+        if version is None:
             return
         name = blake2b(f"{place['type']}\0{place['id']}".encode(), digest_size=16).digest()
         before = self.versions.get(name, bytes(8))
         known = int.from_bytes(before[:8], "big")
         if version <= known or (version > known + 1 and self.strict):
-            raise Wrong(
-                "V8", "version-order" if version <= known else "version-gap", f"version {version} after {known}"
-            )
+            code = "version-order" if version <= known else "version-gap"
+            raise Wrong("V8", code, f"version {version} after {known}")
         if version == known + 1 and (place["prev"] or "") != before[8:].hex():
             raise Wrong("V8", "prev", "does not name the object's entry before it")
         self.versions[name] = version.to_bytes(8, "big") + leaf
@@ -239,8 +213,8 @@ class Walk:
         """The payload as an object, empty when it is not shown. A line for no payload is left over at the end."""
         if (said := entry.get("payload")) is None:
             return {}
-        line, subject = self.beside["payloads"].of(entry["id"]), entry.get("subject", "")
-        gone = position < max(self.shredded.get(said["ref"], -1), self.destroyed.get(subject, -1))
+        line = self.beside["payloads"].of(entry["id"])
+        gone = position < max(self.gone.get(said["ref"], -1), self.gone.get(entry.get("subject", ""), -1))
         self.shown["included" if line else "shredded" if gone else "withheld"] += 1
         if line is None:
             return {}
@@ -250,7 +224,7 @@ class Walk:
         if gone:
             raise Wrong("V12", "payload-shredded", "a payload that was shredded is shown")
         try:
-            body = parse(plain, PAYLOAD)
+            body = parse(plain)
         except Malformed as err:
             raise Wrong("V12", "payload-spelling", err) from err
         return body if isinstance(body, dict) else {}
@@ -266,18 +240,15 @@ class Walk:
             raise Wrong("V13", code, "not a key of this log in the policy, or not the one in force")
         self.in_force, self.next_key = self.in_force | {old, new}, new
 
-    # --- heads --------------------------------------------------------------------------------------------------------
-
     def _checkpoint(self, line: Mapping[str, Any], size: int) -> None:
         try:
             text, signed = open_note(line["note"].encode(), [*self.keys, *self.policy.witnesses.values()])
             origin, stated_size, root = read_head(text)
-        except NoteInvalid as err:
-            raise Wrong("V3" if err.type == COSIGNATURE else "V2", FAULTS[err.type], err) from err
+        except ValueError as err:
+            kind = err.type if isinstance(err, NoteInvalid) else 0
+            raise Wrong("V3" if kind == COSIGNATURE else "V2", FAULTS[kind], err) from err
         if (origin, stated_size) != (self.manifest["origin"], size):
-            raise Wrong(
-                "V2", "checkpoint-origin" if stated_size == size else "checkpoint-form", f"{origin} {stated_size}"
-            )
+            raise Wrong("V2", "checkpoint-form" if stated_size != size else "checkpoint-origin", (origin, stated_size))
         logs = {key for key in signed if key.type == PLAIN}
         if not logs:
             raise Wrong("V2", "checkpoint-signature", f"the checkpoint of size {size} is not signed by the log")
@@ -331,8 +302,10 @@ def _check_batch(entry: Mapping[str, Any], body: Mapping[str, Any], encoded: lis
     if entry["type"] != "observation.batch_accepted" or not body:
         raise Wrong("V11", "batch-stray", "readings for an entry that is no batch, or whose payload is not shown")
     try:
-        rows = [unb64(row) for row in encoded]
+        framed, tree = [len(row).to_bytes(4, "big") + row for row in map(unb64, encoded)], Range()
     except ValueError as err:
         raise Wrong("V1", "line-form", "batches.jsonl: base64") from err
-    if (body.get("root"), body.get("count")) != (batch_root(rows).hex(), len(rows)):
-        raise Wrong("V11", "batch-root", f"{len(rows)} readings do not answer to the batch's root and count")
+    for start in range(0, len(framed), 64):
+        tree.add(sha256(b"\x00" + b"".join(framed[start : start + 64])).digest())
+    if (body.get("root"), body.get("count")) != (tree.root().hex(), len(framed)):
+        raise Wrong("V11", "batch-root", f"{len(framed)} readings do not answer to the batch's root and count")
