@@ -10,6 +10,7 @@ import pytest
 
 from audit import canonical, entries, merkle, notes
 from audit.bundles import Body, BundleWriter, LeftOut, Manifest, PayloadCounts
+from audit.domain import Esign, Person
 from audit.models import Checkpoint, Entry, Payload
 from audit.opening import open_payload
 from audit.services import keys
@@ -18,7 +19,7 @@ from audit.witness.store import Store
 from tests.audit.builders import number, record
 from tests.audit.tamper import fresh, history
 from tests.audit.tamper.forging import Attack, bundle, rederived, reheaded, zipped
-from tests.audit.tamper.trial import NAMES, Auditor, Tally, attacks, desk, tampered, worlds
+from tests.audit.tamper.trial import NAMES, Auditor, Tally, Verdict, attacks, desk, tampered, worlds
 from tests.audit.tamper.world import LOG, ORIGIN, WITNESSES, Growing, World, grown, leaf_of
 from tests.audit.watched import WatchedLog
 
@@ -159,6 +160,47 @@ def test_the_harness_notices_when_the_verifier_is_told_to_believe(folder):
         tally.add(attack, Believing(folder).full(attack), number_)
     missed = {line.partition(" ")[0] for line in tally.undetected}
     assert {"T4", "T6", "T9", "T10", "T11", "T13", "T14"} <= missed
+
+
+# --- what stays out of reach, and is said -----------------------------------------------------------------------------
+
+
+def last_of_a_chain(world: World) -> tuple[list[int], int]:
+    """Every version of one object with what the format asks for beside it, and the place of the last version."""
+    chains: dict[str, list[int]] = {}
+    for position, each in enumerate(world.records[: world.covered]):
+        if each.entry["object"]["type"] == "loop" and not each.erased:
+            chains.setdefault(each.entry["object"]["id"], []).append(position)
+    chain = next(each for each in chains.values() if len(each) > 2)
+    return sorted({*range(5), *chain}), chain[-1]
+
+
+def test_a_part_of_the_log_may_lack_an_objects_last_version_when_its_maker_lies_and_a_receipt_leaves_it_open(folder):
+    """Whoever makes exports holds the statement key. Only the whole log, or a receipt, shows what he left."""
+    world = grown(random.Random(SEED), 120, share=1)
+    chosen, last = last_of_a_chain(world)
+    auditor, short = Auditor(folder), [position for position in chosen if position != last]
+    honest, lying = (zipped(bundle(world, chosen=each, kind="patient")) for each in (chosen, short))
+    receipts = [world.receipts[position] for position in chosen]
+    assert auditor.judge(honest, seen=world.seen, receipts=receipts) == Verdict(0, "")
+    assert auditor.judge(lying, seen=world.seen) == Verdict(0, "")
+    assert auditor.judge(lying, seen=world.seen, receipts=receipts) == Verdict(3, "")
+
+
+def test_an_approval_the_application_attests_can_be_invented_before_it_is_witnessed_and_is_counted_as_such(folder, log):
+    """No key of the clinician's is in it. The report counts it apart from those that a passkey signed."""
+    grower = Growing(random.Random(1), log)
+    place = grower.chains["loop", "patient-1"][0] + 1
+    esign = Esign("approved", "0" * 64, "session")
+    grower.add(
+        "recommendation.approved", Person("17", "clinician"), ("loop", "patient-1"), subject="patient-1", esign=esign
+    )
+    grower.publish()
+    auditor = Auditor(folder)
+    before, after = (auditor.report(zipped(bundle(world)))["signatures"] for world in (log, grower.world))
+    assert place == grower.chains["loop", "patient-1"][0]
+    assert (before["session"], after["session"]) == (0, 1)
+    assert before["webauthn"] == after["webauthn"] > 0
 
 
 # --- the same bytes as the running system -----------------------------------------------------------------------------

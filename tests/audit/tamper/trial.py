@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from audit.verify.__main__ import main as verify
 
@@ -53,10 +54,16 @@ class Auditor:
         for witnessed, path in self._policies.items():
             path.write_bytes(policy(witnessed=witnessed))
 
-    def judge(
-        self, file: bytes, *, receipts: Sequence[bytes] = (), seen: bytes = b"", witnessed: bool = True
-    ) -> Verdict:
+    def judge(self, file: bytes, **held: Any) -> Verdict:
         """The verdict on one file."""
+        said = self.report(file, **held)
+        unwitnessed = said.get("entries", {}).get("unwitnessed", 0)
+        return Verdict(said["exit"], (said["failure"] or {}).get("class", ""), unwitnessed)
+
+    def report(
+        self, file: bytes, *, receipts: Sequence[bytes] = (), seen: bytes = b"", witnessed: bool = True
+    ) -> dict[str, Any]:
+        """What the verifier says of one file."""
         (self.folder / "bundle.zip").write_bytes(file)
         arguments = [str(self.folder / "bundle.zip"), "--policy", str(self._policies[witnessed]), "--json"]
         if receipts:
@@ -69,9 +76,9 @@ class Auditor:
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
             code = verify(arguments)
-        said = json.loads(out.getvalue())
+        said: dict[str, Any] = json.loads(out.getvalue())
         assert said["exit"] == code, said
-        return Verdict(code, (said["failure"] or {}).get("class", ""), said.get("entries", {}).get("unwitnessed", 0))
+        return said
 
     def full(self, attack: Attack) -> Verdict:
         """With everything the auditor holds."""
