@@ -1,5 +1,5 @@
 # The door of the house. Every target works from a bare clone: set-up runs first, and is instant when nothing changed.
-.PHONY: help setup demo test campaign check format stop check-format check-lint check-imports check-types check-templates \
+.PHONY: help setup demo test bench campaign check format stop check-format check-lint check-imports check-types check-templates \
 	check-migrations check-documents
 .DEFAULT_GOAL := help
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,6 +16,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo [HEADLESS=1] [DATA=PATH]   a synthetic hospital, from nothing to the loop's result, then the web server"
 	@echo "make test [ARGS=...]                 everything the tests need, then the tests"
+	@echo "make bench [ONLY=G13,...]            each goal beside what it is measured against, as ratios; writes bench.json"
 	@echo "make campaign [ONLY=a,b]             the long figures, each beside a seeded defect; writes campaign.json"
 	@echo "make check                           format, lint, types, imports, migrations, generated documents"
 	@echo "make setup                           only the environment"
@@ -32,6 +33,9 @@ demo: setup
 test: setup
 	@deploy/chromium.sh
 	@$(WITH_SERVICES) $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+
+bench: setup
+	@$(WITH_SERVICES) $(PYTHON_RUN) -m tests.benches $(ONLY)
 
 campaign: setup
 	@$(WITH_SERVICES) $(PYTHON_RUN) -m tests.campaigns $(ONLY)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import chain
 
 from audit.bundles import Bundle
 from audit.reports import listing, opening
@@ -23,30 +22,29 @@ Progress = Callable[[int, int], None]
 EVERY = 50  # acts between two words of progress
 _SIGNED = (("Printed name", 140.0), ("Date and time", 96.0), ("Meaning", 118.0), ("How", 105.0), ("At no.", 40.0))
 _SAME_RECORD_WITHIN = 200
+_IN_TABLE = {"access": listing.LOOK_KINDS, "disclosures": listing.DISCLOSURE_KINDS}
 
 
 def draw_body(book: Book, bundle: Bundle, found: Survey, *, progress: Progress | None) -> None:
     """Every act of the bundle."""
     told = _Told(found.total, progress)
     kind = opening.report_kind(bundle.manifest)
-    in_table = {"access": listing.is_look, "disclosures": listing.is_disclosure}.get(kind, _none)
+    in_table = _IN_TABLE.get(kind, frozenset())
     if kind == "access":
         _looks(book, bundle, found, told)
     elif kind == "disclosures":
-        _disclosures(book, bundle, told)
-    rest = (act for act in acts(bundle) if not act.about_keys and not in_table(act))
-    _blocks(book, told(rest), found, "History" if in_table is _none else "Other acts in this report")
+        _disclosures(book, bundle, found, told)
+    tabled = sum(found.kinds[each] for each in in_table)
+    if found.total > tabled + found.about_keys:
+        rest = (act for act in acts(bundle) if not act.about_keys and act.kind not in in_table)
+        _blocks(book, told(rest), found, "Other acts in this report" if in_table else "History")
     _signatures(book, bundle, found)
-    if in_table is not _none:
-        _particulars(book, (act for act in acts(bundle) if in_table(act)), found)
-    _blocks(
-        book, told(act for act in acts(bundle) if act.about_keys), found, "The record itself: its keys and witnesses"
-    )
+    if tabled:
+        _particulars(book, (act for act in acts(bundle) if act.kind in in_table), found)
+    if found.about_keys:
+        own = (act for act in acts(bundle) if act.about_keys)
+        _blocks(book, told(own), found, "The record itself: its keys and witnesses")
     told.end()
-
-
-def _none(_: Act) -> bool:
-    return False
 
 
 class _Told:
@@ -70,11 +68,8 @@ class _Told:
 
 
 def _blocks(book: Book, some: Iterator[Act], found: Survey, title: str) -> None:
-    first = next(some, None)
-    if first is None:
-        return
     book.heading(title, keep=175)
-    for act in chain((first,), some):
+    for act in some:
         draw_act(book, act, found)
 
 
@@ -84,21 +79,19 @@ def _looks(book: Book, bundle: Bundle, found: Survey, told: _Told) -> None:
         book.paragraph("Nobody looked, as far as was asked for.", colour=QUIET)
         return
     table = listing.Table(book, listing.LOOKS)
-    for act in told(act for act in acts(bundle) if listing.is_look(act)):
+    for act in told(act for act in acts(bundle) if act.kind in listing.LOOK_KINDS):
         listing.look(table, act, found)
 
 
-def _disclosures(book: Book, bundle: Bundle, told: _Told) -> None:
+def _disclosures(book: Book, bundle: Bundle, found: Survey, told: _Told) -> None:
     book.heading("Disclosures that are accounted for", keep=80)
-    some = told(act for act in acts(bundle) if listing.is_disclosure(act))
-    first = next(some, None)
-    if first is None:
+    if not any(found.kinds[each] for each in listing.DISCLOSURE_KINDS):
         book.paragraph(
             "No disclosure that must be accounted for is in the record, as far as was asked for.", colour=QUIET
         )
     else:
         table = listing.Table(book, listing.DISCLOSED)
-        for act in chain((first,), some):
+        for act in told(act for act in acts(bundle) if act.kind in listing.DISCLOSURE_KINDS):
             listing.disclosure(table, act)
     book.y -= 6
     book.paragraph(
@@ -110,11 +103,8 @@ def _disclosures(book: Book, bundle: Bundle, told: _Told) -> None:
 
 
 def _particulars(book: Book, some: Iterator[Act], found: Survey) -> None:
-    first = next(some, None)
-    if first is None:
-        return
     book.heading("Particulars of the lines above", keep=60)
-    for act in chain((first,), some):
+    for act in some:
         listing.draw_particulars(book, act, found)
 
 

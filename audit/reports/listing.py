@@ -21,17 +21,9 @@ from audit.reports.survey import Survey
 Column = tuple[str, float]
 LOOKS: tuple[Column, ...] = (("No.", 36), ("When (UTC)", 98), ("Who", 140), ("What", 100), ("Why", 78), ("Ended", 47))
 DISCLOSED: tuple[Column, ...] = (("No.", 36), ("Date", 62), ("To whom", 150), ("What", 140), ("Purpose", 111))
+LOOK_KINDS = frozenset({"access.read", "access.denied", "access.break_glass"})
+DISCLOSURE_KINDS = frozenset({"export.made", "export.disclosed", "export.handed_out"})
 _SIZE, _LEAD = 7.5, 9.6
-
-
-def is_look(act: Act) -> bool:
-    """Whether somebody looked, or tried to."""
-    return act.kind.startswith("access.")
-
-
-def is_disclosure(act: Act) -> bool:
-    """Whether content left the house."""
-    return act.kind in ("export.made", "export.disclosed", "export.handed_out")
 
 
 class Table:

@@ -13,7 +13,6 @@ The rules
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import zlib
 from collections.abc import Callable, Sequence
@@ -34,7 +33,6 @@ LEFT, RIGHT, TOP, BOTTOM = 48.0, 547.28, 786.0, 58.0
 INK, QUIET, RULE, BRAND = "0.09 0.14 0.18", "0.32 0.38 0.42", "0.85 0.88 0.9", "0.04 0.36 0.48"
 SOFT, TINT, ALARM, MARK, GOOD = "0.96 0.97 0.98", "0.9 0.95 0.96", "0.63 0.11 0.07", "0.36 0.25 0.55", "0.14 0.4 0.25"
 MARK_SOFT, ALARM_SOFT, WHITE, BAND = "0.94 0.92 0.97", "0.99 0.92 0.92", "1 1 1", "0.89 0.95 0.91"
-_SPECIAL = re.compile(r"[()\\]")
 _KEPT_IN_MEMORY = 1024 * 1024
 _COMPRESSION = 6
 _CARRIED = {
@@ -57,14 +55,25 @@ class _Moment:
         self.YMDhms = tuple(self.lt)[:6]
 
 
-class _Face:
-    """One face in one document: characters to codes of embedded subsets, each looked up once."""
+class _Face(dict[int, str]):
+    """One face in one document: characters to escaped codes of its first embedded subset, each looked up once."""
 
     def __init__(self, name: str, doc: Any) -> None:
+        super().__init__()
         self._font, self._doc = fonts.loaded(name), doc
         self._names: dict[int, str] = {}
-        self._codes: dict[str, tuple[int, str]] = {}
+        self._beyond: dict[str, tuple[int, str]] = {}
         self.first = self.subset(0)
+
+    def __missing__(self, code: int) -> str:
+        ((number, raw),) = self._font.splitString(chr(code), self._doc)
+        byte = raw[0]
+        escaped = f"\\{byte:03o}" if byte < 32 or byte in b"()\\" else chr(byte)
+        if number:
+            self._beyond[chr(code)] = (number, escaped)
+            escaped = ""
+        self[code] = escaped
+        return escaped
 
     def subset(self, number: int) -> str:
         """The name of an embedded subset in content streams."""
@@ -73,23 +82,14 @@ class _Face:
             known = self._names[number] = self._font.getSubsetInternalName(number, self._doc)
         return known
 
-    def code(self, char: str) -> tuple[int, str]:
-        """Subset and escaped code of a character."""
-        found = self._codes.get(char)
-        if found is None:
-            ((number, raw),) = self._font.splitString(char, self._doc)
-            byte = raw[0]
-            escaped = f"\\{byte:03o}" if byte < 32 or byte in b"()\\" else chr(byte)
-            found = self._codes[char] = (number, escaped)
-        return found
-
     def runs(self, text: str) -> list[tuple[int, str]]:
         """The text as (subset, escaped codes), in order."""
-        if text.isascii():
-            return [(0, _SPECIAL.sub(r"\\\g<0>", text))]
+        codes = text.translate(self)
+        if not self._beyond or self._beyond.keys().isdisjoint(text):
+            return [(0, codes)]
         found: list[tuple[int, list[str]]] = []
         for char in text:
-            number, escaped = self.code(char)
+            number, escaped = self._beyond.get(char) or (0, self[ord(char)])
             if not found or found[-1][0] != number:
                 found.append((number, []))
             found[-1][1].append(escaped)

@@ -42,6 +42,7 @@ class Survey:
     """What the first reading found."""
 
     total: int = 0
+    about_keys: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     decisions: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -90,6 +91,7 @@ def survey(bundle: Bundle) -> Survey:
 def _count(found: Survey, act: Act) -> None:
     entry = act.entry
     found.total += 1
+    found.about_keys += act.about_keys
     found.kinds[act.kind] += 1
     found.outcomes[entry["outcome"]] += 1
     family, _, ending = act.kind.partition(".")

@@ -161,7 +161,7 @@ def loop(case: Case, name: str, *, free_text: str = "Discussed on the phone.", s
         reason_code="agrees_with_plan",
         esign=signed(of=name),
         on_behalf_of=OnBehalfOf("ward-app"),
-        req=RequestRef(id="r-1", route="/recommendations/", ip_prefix="10.1.0.0/16"),
+        req=RequestRef(id="r-1", route="/recommendations/", ip_prefix="192.0.2.0/24"),
         **on,
     )
     case.add("recommendation.delivered", of, Job("relay", "9"), {"state": "delivered"}, **on)
