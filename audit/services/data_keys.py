@@ -3,6 +3,7 @@
 The rules (SECURITY 1.3)
  * One key per person is alive, under concurrency too: the second maker waits for the first and takes that key.
  * A key made in the caller's transaction goes with it when that is rolled back; nothing here remembers that it was.
+   Whether a key is alive is asked each time, in the caller's own question.
  * The key is wrapped by the newest site key that is named (`keys.wrapping_site_key`).
 """
 
@@ -17,7 +18,6 @@ from audit import keyring, sealing
 from audit.services import keys
 
 COLUMNS = "k.id, k.subject, k.kek_id, k.wrapped"
-_FIND = f"SELECT {COLUMNS} FROM audit_datakey k WHERE k.destroyed_at IS NULL AND k.subject"  # noqa: S608  (ours)
 _MAKE = "INSERT INTO audit_datakey (id, subject, kek_id, wrapped) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 ATTEMPTS = 5
 
@@ -34,25 +34,29 @@ class OpenKey:
     key: bytes
 
 
-def joined(subject: str | None) -> tuple[str, list[str]]:
-    """The condition under which a question of the caller's finds the key as `k`, with its values."""
+def alive(subject: str | None) -> tuple[str, list[str]]:
+    """A question for the person's living key, to stand as one value inside a question of the caller's; its values."""
     of = "k.subject IS NULL" if subject is None else "k.subject = %s"
-    return f"{of} AND k.destroyed_at IS NULL", [] if subject is None else [subject]
+    said = "k.id || ' ' || k.kek_id || ' ' || encode(k.wrapped, 'hex')"
+    asked = f"(SELECT {said} FROM audit_datakey k WHERE {of} AND k.destroyed_at IS NULL)"  # noqa: S608  (ours)
+    return asked, [] if subject is None else [subject]
 
 
-def opened(row: tuple[Any, ...]) -> OpenKey | None:
-    """The key in a row of COLUMNS, None when there was none. Raises keyring.KeyLost, keyring.KeyUnsound."""
-    if row[0] is None:
+def opened(said: str | None, subject: str | None) -> OpenKey | None:
+    """The key in the answer to `alive`, None when there is none. Raises keyring.KeyLost, keyring.KeyUnsound."""
+    if said is None:
         return None
-    stored = keyring.DataKey(row[0], row[1], row[2], bytes(row[3]))
+    key_id, kek_id, wrapping = said.split(" ")
+    stored = keyring.DataKey(UUID(key_id), subject, kek_id, bytes.fromhex(wrapping))
     return OpenKey(stored.id, keyring.unwrap(stored))
 
 
 def key_for(cursor: Any, subject: str | None) -> OpenKey:
     """The living key of `subject` (a pseudonym; None: the site's own), made now when there is none."""
     for _ in range(ATTEMPTS):
-        cursor.execute(_FIND + (" IS NULL" if subject is None else " = %s"), [] if subject is None else [subject])
-        if (row := cursor.fetchone()) and (found := opened(row)):
+        asked, values = alive(subject)
+        cursor.execute(f"SELECT {asked}", values)
+        if found := opened((cursor.fetchone() or (None,))[0], subject):
             return found
         key, site = sealing.fresh_key(), keys.wrapping_site_key()
         stored = wrapped(keyring.DataKey(uuid.uuid4(), subject, site, b""), key, by=site)

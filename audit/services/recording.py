@@ -105,24 +105,22 @@ def _key_owner(event: Event) -> str | None:
 
 def _look(cursor: Any, event: Event) -> tuple[datetime, bytes | None, data_keys.OpenKey | None]:
     """The database's clock, the leaf hash of the version before this one, and the data key when there is a payload."""
-    ref, asked, values = event.object, "SELECT clock_timestamp(), NULL::bytea", []
+    ref, asked, values, owner = event.object, ["clock_timestamp()", "NULL::bytea", "NULL::text"], [], None
     chained = ref.version is not None and ref.version > 1
-    if chained:
-        asked = (
-            "SELECT clock_timestamp(), (SELECT leaf_hash FROM audit_objectversion"
-            " WHERE object_type = %s AND object_id = %s AND version = %s)"
+    if ref.version is not None and chained:
+        asked[1] = (
+            "(SELECT leaf_hash FROM audit_objectversion WHERE object_type = %s AND object_id = %s AND version = %s)"
         )
-        values = [ref.type, ref.id, ref.version - 1]  # type: ignore[operator]  # `chained` says it is a number
-    if event.payload is None:
-        cursor.execute(asked, values)
-    else:
-        condition, named = data_keys.joined(_key_owner(event))
-        source = f" FROM (SELECT 1) AS one LEFT JOIN audit_datakey k ON {condition}"
-        cursor.execute(f"{asked}, {data_keys.COLUMNS}{source}", [*values, *named])
-    at, prev, *row = cursor.fetchone()
+        values += [ref.type, ref.id, ref.version - 1]
+    if event.payload is not None:
+        owner = _key_owner(event)
+        asked[2], named = data_keys.alive(owner)
+        values += named
+    cursor.execute(f"SELECT {', '.join(asked)}", values)
+    at, prev, key = cursor.fetchone()
     if chained and prev is None:
         raise VersionGap(f"{ref.type} {ref.id}: version {ref.version} without the version before it")
-    return at, bytes(prev) if prev is not None else None, data_keys.opened(tuple(row)) if row else None
+    return at, bytes(prev) if prev is not None else None, data_keys.opened(key, owner)
 
 
 def _sealed(cursor: Any, event: Event, key: data_keys.OpenKey | None) -> SealedPayload | None:

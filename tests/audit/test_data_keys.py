@@ -46,9 +46,12 @@ def test_a_payload_is_stored_sealed_and_read_in_the_clear():
     assert len(found.salt) == 32
 
 
-def test_a_payload_of_before_sealing_is_still_read():
+def test_a_payload_of_before_sealing_is_still_read(owner_db):
     (done,) = record(event(payload=None, kind="access.denied", reason_code="x"))
-    Payload.objects.create(entry_id=done.entry_id, commit=b"", salt=bytes(32), alg="plain/v1", body=b'{"a":1}')
+    owner_db.execute(
+        "INSERT INTO audit_payload (id, entry_id, commit, salt, alg, body) VALUES (%s, %s, '', %s, 'plain/v1', %s)",
+        [uuid4(), done.entry_id, bytes(32), b'{"a":1}'],
+    )
     assert payload_of(done.entry_id) == {"a": 1}
 
 
