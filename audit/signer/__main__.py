@@ -5,7 +5,7 @@ The rules
    `{"do": "retire"}`. A refusal is `{"refused": code}`, with the remembered size where a proof must start from it.
  * A line is at most 64 KiB and must come within 5 s; at most 8 callers at once, served one request at a time. Whoever
    is slower, longer or no JSON is answered once, by name, and hung up on.
- * The socket is 0600: only this account may ask. Give the signer an account of its own and share the socket by group.
+ * The socket is 0600: only this account may ask. A signer with an account of its own shares it with one group.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import base64
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -108,7 +109,7 @@ def serve(desk: Desk, line: socket.socket) -> None:
             held += more
 
 
-def listen(desk: Desk, path: Path) -> None:
+def listen(desk: Desk, path: Path, *, group: str | None = None) -> None:
     """Answer whoever connects, until the process is told to stop."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
@@ -119,6 +120,9 @@ def listen(desk: Desk, path: Path) -> None:
             door.bind(str(path))
         finally:
             os.umask(before)
+        if group is not None:
+            shutil.chown(path, group=group)
+            path.chmod(0o660)
         door.listen(CALLERS)
         while True:
             line, _ = door.accept()
@@ -140,6 +144,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m audit.signer", description=__doc__)
     parser.add_argument("--folder", type=Path, required=True, help="keys and memory; made on first use, 0700")
     parser.add_argument("--socket", type=Path, help="where to listen")
+    parser.add_argument("--group", help="a group that may ask too; without it only this account may")
     parser.add_argument("--origin", required=True, help="the name of the one log that is signed")
     parser.add_argument(
         "--remember", type=Path, metavar="NOTE", help="take this checkpoint as the last one signed; stop"
@@ -152,10 +157,10 @@ def main(arguments: list[str]) -> int:
             if asked.remember:
                 folder.remember(asked.remember.read_bytes())
             elif asked.socket:
-                listen(Desk(folder), asked.socket)
+                listen(Desk(folder), asked.socket, group=asked.group)
             else:
                 parser.error("--socket or --remember is needed")
-    except (NotFit, OSError, notes.NoteInvalid) as reason:
+    except (NotFit, OSError, LookupError, notes.NoteInvalid) as reason:
         sys.stderr.write(f"The signer cannot work: {reason}\n")
         return NOT_FIT
     except KeyboardInterrupt:
