@@ -88,6 +88,21 @@ def controls(grows: Sequence[str], moves: Mapping[str, Sequence[str]]) -> list[A
     return operations
 
 
+_BY_ENTRY = r"""CREATE FUNCTION <name>() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF (<moved>) AND NOT EXISTS (
+        SELECT 1 FROM audit_pending p,
+            LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\n', 3)::jsonb AS said) entry
+        WHERE p.txid = pg_current_xact_id() AND said ->> 'type' IN (<listed>)
+          AND said #>> '{object,id}' = NEW.<of>::text
+    ) THEN
+        RAISE EXCEPTION '% of %: <named> moved without an entry', NEW.<of>, TG_TABLE_NAME
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$"""
+
+
 def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], of: str) -> migrations.RunSQL:
     """Refuse, at commit, to move `columns` without an entry of the same transaction about this very object (N5).
 
@@ -96,22 +111,14 @@ def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], 
     name = f"{table}_by_entry_{columns[0]}"
     moved = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns)
     listed = ", ".join(f"'{kind}'" for kind in kinds)
+    named = ", ".join(columns)
+    asked = f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {name}()"
+    function = _BY_ENTRY
+    for word, meant in {"name": name, "moved": moved, "listed": listed, "of": of, "named": named}.items():
+        function = function.replace(f"<{word}>", meant)
     made: list[Any] = [
-        f"""CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF ({moved}) AND NOT EXISTS (
-        SELECT 1 FROM audit_pending p,
-            LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\\n', 3)::jsonb AS said) entry
-        WHERE p.txid = pg_current_xact_id() AND said ->> 'type' IN ({listed})
-          AND said #>> '{{object,id}}' = NEW.{of}::text
-    ) THEN
-        RAISE EXCEPTION '% of %: {", ".join(columns)} moved without an entry', NEW.{of}, TG_TABLE_NAME
-            USING ERRCODE = 'check_violation';
-    END IF;
-    RETURN NULL;
-END $$""",
-        f"CREATE CONSTRAINT TRIGGER {name} AFTER UPDATE OF {', '.join(columns)} ON {table} "
-        f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {name}()",
+        function,
+        f"CREATE CONSTRAINT TRIGGER {name} AFTER UPDATE OF {named} ON {table} {asked}",
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
     return migrations.RunSQL(sql=made, reverse_sql=f"DROP FUNCTION {name}() CASCADE")

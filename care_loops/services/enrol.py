@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 from django.db.models import QuerySet
 
 from audit.domain import Purpose
+from audit.selectors import next_version
 from governance.domain import BadInput, NotFound, Permission, Relation, Role
 from governance.models import RoleHeld, User
 from governance.permissions import check
@@ -126,18 +128,27 @@ def leave_care_team(
         if leaver is None:
             return
         heir = _heir(team.exclude(user_id=user_id), next_responsible) if leaver.responsible else None
-        note(
-            "care_team.left",
-            of=("care_team", uuid4(), 1),
-            by=by,
-            now=now,
-            patient_id=patient_id,
-            payload={"user": str(user_id), "next_responsible": str(heir.user_id) if heir else None},
-            purpose=Purpose.OPERATIONS,
-        )
+        payload = {"user": str(user_id), "next_responsible": str(heir.user_id) if heir else None}
+        _note_member("care_team.left", leaver, payload, by=by, now=now)
         CareTeamMember.objects.filter(pk=leaver.pk).update(until=now)
         if heir is not None:
+            _note_member("care_team.handed_over", heir, {"from": str(user_id), "to": str(heir.user_id)}, by=by, now=now)
             CareTeamMember.objects.filter(pk=heir.pk).update(responsible=True)
+
+
+def _note_member(kind: str, member: CareTeamMember, payload: dict[str, Any], *, by: Acting, now: datetime) -> UUID:
+    """The entry of what happened to a membership; its row moves only with one about itself."""
+    key = str(member.pk)
+    entry = note(
+        kind,
+        of=("care_team", key, next_version("care_team", key)),
+        by=by,
+        now=now,
+        patient_id=member.patient_id,
+        payload=payload,
+        purpose=Purpose.OPERATIONS,
+    )
+    return entry.entry_id
 
 
 def _heir(team: QuerySet[CareTeamMember], named: UUID | None) -> CareTeamMember:
@@ -159,28 +170,22 @@ def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: dateti
     with transaction.atomic():
         held = list(CareTeamMember.objects.select_for_update().filter(user=leaver, until__isnull=True))
         for member in held:
+            said = {"from": str(leaver.pk), "to": str(successor.pk), "responsible": member.responsible}
+            entry = _note_member("care_team.handed_over", member, said, by=by, now=now)
             CareTeamMember.objects.filter(pk=member.pk).update(until=now)
-            entry = note(
-                "care_team.handed_over",
-                of=("care_team", uuid4(), 1),
-                by=by,
-                now=now,
-                patient_id=member.patient_id,
-                payload={"from": str(leaver.pk), "to": str(successor.pk), "responsible": member.responsible},
-                purpose=Purpose.OPERATIONS,
-            )
-            again = CareTeamMember.objects.filter(patient_id=member.patient_id, user=successor, until__isnull=True)
-            if again.exists():
-                if member.responsible:
-                    again.update(responsible=True)
-                continue
-            CareTeamMember.objects.create(
-                patient_id=member.patient_id,
-                user=successor,
-                since=now,
-                responsible=member.responsible,
-                entry=entry.entry_id,
-            )
+            team = CareTeamMember.objects.filter(patient_id=member.patient_id, user=successor, until__isnull=True)
+            again = team.first()
+            if again is None:
+                CareTeamMember.objects.create(
+                    patient_id=member.patient_id,
+                    user=successor,
+                    since=now,
+                    responsible=member.responsible,
+                    entry=entry,
+                )
+            elif member.responsible and not again.responsible:
+                _note_member("care_team.handed_over", again, said, by=by, now=now)
+                team.update(responsible=True)
         return len(held)
 
 

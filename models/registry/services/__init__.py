@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 
 from audit import canonical
 from audit.domain import Event, ModelRef, ObjectRef, Purpose
+from audit.selectors import next_version
 from audit.services import append
 from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
 from governance.permissions import check
@@ -84,8 +85,7 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
         raise NotAllowed("Who registered a model cannot approve it.", missing="second_person")
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
-        number = 2 + locked.approvals.count()
-        appended = append(_event("model.approved", locked, number=number, by=by, now=now))
+        appended = append(_event("model.approved", locked, number=_next(locked), by=by, now=now))
         return ModelApproval.objects.create(
             model_version=locked,
             registered_by_id=locked.registered_by_id,
@@ -104,9 +104,18 @@ def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
         approvals = locked.approvals.filter(digest=locked.digest).count()
         if approvals < APPROVERS_NEEDED:
             raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
-        append(_event("model.activated", locked, number=2 + approvals, by=by, now=now))
-        ModelVersion.objects.filter(pathway=locked.pathway, active=True).update(active=False)
+        for served in ModelVersion.objects.select_for_update().filter(pathway=locked.pathway, active=True):
+            if served.pk == locked.pk:
+                return
+            append(_event("model.deactivated", served, number=_next(served), by=by, now=now))
+            ModelVersion.objects.filter(pk=served.pk).update(active=False)
+        append(_event("model.activated", locked, number=_next(locked), by=by, now=now))
         ModelVersion.objects.filter(pk=locked.pk).update(active=True)
+
+
+def _next(version: ModelVersion) -> int:
+    """The number of the next entry about this version, which its caller has locked."""
+    return next_version("model", str(version.pk))
 
 
 def take_in(
