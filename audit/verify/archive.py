@@ -1,7 +1,4 @@
-"""The zip, before anything in it is believed (README 7): its members exactly, their sizes, and their lines one by one.
-
-Nothing may stand before, between or behind the members, so that every reader of the file sees the same ones.
-"""
+"""The zip (README 7): exactly its members, nothing before, between or behind them; their sizes; their lines."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any, BinaryIO, cast
 
-from audit.verify.spelling import CHECKS, Malformed, Refused, Wrong, parse
+from audit.verify.spelling import CHECKS, Refused, Wrong, parse
 
 LINED = ["assertions.jsonl", "batches.jsonl", "checkpoints.jsonl", "entries.jsonl", "payloads.jsonl", "rest.jsonl"]
 MOST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1024}  # bytes in a line, else 32 MiB
@@ -33,16 +30,13 @@ class Archive:
         for info in infos:
             file.seek(end)
             lengths = struct.unpack("<26x2H", file.read(30))
-            packed, size = info.compress_size, info.file_size
-            for bad, code in (
-                (info.flag_bits & 0x2041, "zip-encrypted"),
-                (info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}, "zip-method"),
-                (size > max(1 << 20, 200 * packed) or size > SMALL.get(info.filename, size), "zip-ratio"),
-                (info.header_offset != end, "zip-overlap"),
-            ):
-                if bad:
-                    raise Refused(code, info.filename)
-            end += 30 + sum(lengths) + packed
+            if info.flag_bits & 0x2041 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
+                raise Refused("zip-encrypted" if info.flag_bits & 0x2041 else "zip-method", info.filename)
+            if info.file_size > min(max(1 << 20, 200 * info.compress_size), SMALL.get(info.filename, 16 << 30)):
+                raise Refused("zip-ratio", info.filename)
+            if info.header_offset != end:
+                raise Refused("zip-overlap", info.filename)
+            end += 30 + sum(lengths) + info.compress_size
         if end != self.zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
             raise Refused("zip-overlap" if end != self.zip.start_dir else "zip-size", f"{end} bytes")
 
@@ -64,10 +58,7 @@ class Archive:
     def objects(self, name: str) -> Iterator[dict[str, Any]]:
         """A member's lines as the objects they must be."""
         for line in self.lines(name):
-            try:
-                value = parse(line)
-            except Malformed as err:
-                raise Wrong("V1", "line-form", f"{name}: {err}") from err
+            value = parse(line, "V1", "line-form")
             if not CHECKS[name](value):
                 raise Wrong("V1", "line-form", f"{name}: not the members a line has")
             yield value

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -33,19 +34,17 @@ class NoteInvalid(ValueError):
 
 def unb64(text: str) -> bytes:
     """Standard base64 in its one spelling; raises ValueError."""
-    raw = base64.b64decode(text, validate=True)
-    if base64.b64encode(raw).decode() != text:
+    if base64.b64encode(raw := base64.b64decode(text, validate=True)).decode() != text:
         raise ValueError("base64")
     return raw
 
 
 def verifies(public: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the Ed25519 signature is this key's."""
-    try:
+    with suppress(InvalidSignature, ValueError):
         _public(public).verify(signature, message)
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return True
+    return False
 
 
 class Key(NamedTuple):
@@ -124,8 +123,7 @@ class Policy:
     def __init__(self, data: bytes) -> None:
         """The policy in a file; raises Refused."""
         self.logs, self.statements, self.witnesses, self.quorum = list[Key](), list[Key](), dict[str, Key](), ""
-        self.groups: dict[str, tuple[int, list[str]]] = {}
-        self._taken: set[Any] = {"none"}
+        self.groups, self._taken = dict[str, tuple[int, list[str]]](), set[Any](("none",))
         if len(data) > 65_536 or re.search(rb"[\x00-\x08\x0b-\x1f\x7f]", data):
             raise Refused("policy-form", "too long, or control characters")
         for number, line in enumerate(data.split(b"\n"), 1):
@@ -141,12 +139,14 @@ class Policy:
     def _read(self, words: list[str]) -> None:
         match words:
             case ["log", vkey] | ["log", vkey, _]:
-                self.logs.append(self._own(Key.parse(vkey, PLAIN)))
+                self._once((key := Key.parse(vkey, PLAIN)).public)
+                self.logs.append(key)
             case ["statement", vkey]:
-                self.statements.append(self._own(Key.parse(vkey, PLAIN)))
+                self._once((key := Key.parse(vkey, PLAIN)).public)
+                self.statements.append(key)
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
-                self._once(name)
-                self.witnesses[name] = self._own(Key.parse(vkey, COSIGNATURE))
+                self._once(name, (key := Key.parse(vkey, COSIGNATURE)).public)
+                self.witnesses[name] = key
             case ["group", name, least, *members] if members:
                 count = {"any": "1", "all": str(len(members))}.get(least, least)
                 if not re.fullmatch("[1-9][0-9]?", count) or int(count) > len(members):
@@ -163,10 +163,6 @@ class Policy:
         if name not in self.witnesses and name not in self.groups:
             raise ValueError("a name not defined above")
         return name
-
-    def _own(self, key: Key) -> Key:
-        self._once(key.public)
-        return key
 
     def _once(self, *names: Any) -> None:
         if len({*names}) < len(names) or self._taken & {*names}:

@@ -14,6 +14,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+Check = Callable[[Any], bool]
+_decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode  # so that a number with a point is respelled
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
+
 
 class Refused(Exception):
     """The input cannot be used. Exit 2."""
@@ -39,18 +44,15 @@ class Malformed(ValueError):
     """The bytes are not a canonical value within the limits."""
 
 
-_decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode  # so that a number with a point is respelled
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-
-
-def parse(data: bytes) -> Any:
-    """The value whose one spelling is `data`; raises Malformed."""
+def parse(data: bytes, *wrong: str) -> Any:
+    """The value whose one spelling is `data`; raises Malformed, or with what is given Refused or Wrong."""
     try:
         value = _decode(text := data.decode())
         if _encode(value) != text or not unicodedata.is_normalized("NFC", text):
             raise Malformed("not the one spelling")
     except (ValueError, RecursionError) as err:
-        raise Malformed(str(err)[:100] or "nested too deep") from err
+        kinds: Any = (Malformed, Refused, Wrong)
+        raise kinds[len(wrong)](*wrong, str(err)[:100]) from err
     return value
 
 
@@ -59,20 +61,14 @@ def instant(text: str) -> int:
     return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-Check = Callable[[Any], bool]
-
-
 def _like(pattern: str) -> Check:
     match = re.compile(pattern).fullmatch
     return lambda value: type(value) is str and match(value) is not None
 
 
-_stamp = _like(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
-
-
 def _time(value: Any) -> bool:
     try:
-        return _stamp(value) and datetime.fromisoformat(value) is not None
+        return type(value) is str and _STAMP.fullmatch(value) is not None and instant(value) is not None
     except ValueError:
         return False
 
@@ -92,7 +88,6 @@ CHECKS: dict[str, Check] = {
     "word": _like(r"[a-z0-9_]{1,64}"),
     "type": _like(r"[a-z_]{1,64}\.[a-z_]{1,64}"),
     "purpose": _like("treatment|safety|patient_request|operations|quality|research|audit|legal|break_glass"),
-    "bundle": _like("everything|patient|model|person|period|decision"),
 }
 
 
@@ -138,8 +133,9 @@ for _name, _said in {
     "left": "what:string why:string n:count",
     "shown": "included:count withheld:count shredded:count",
     "maker": "kind:string id:string role?:string",
-    "manifest": "v:one format:string origin:string kind:bundle filter:texts made_at:time made_by:maker size:count"
-    " root:hash entries:count payloads:shown batches:count left_out:left[] complete_objects:flag files:file[]",
+    "manifest": "v:one format:string origin:string kind:=everything|patient|model|person|period|decision filter:texts"
+    " made_at:time made_by:maker size:count root:hash entries:count payloads:shown batches:count left_out:left[]"
+    " complete_objects:flag files:file[]",
     "checkpoints.jsonl": "size:count note:string timestamp?:string",
     "rest.jsonl": "start:count end:count hash:hash",
     "payloads.jsonl": "entry:uuid salt:hash body:string",

@@ -16,7 +16,7 @@ from typing import Any
 from audit.verify.archive import LINED, Archive
 from audit.verify.notes import COSIGNATURE, PLAIN, Key, NoteInvalid, Policy, open_note, read_head, stated, unb64
 from audit.verify.signatures import Signatures
-from audit.verify.spelling import CHECKS, Malformed, Refused, Wrong, instant, parse
+from audit.verify.spelling import CHECKS, Refused, Wrong, instant, parse
 
 FAULTS = {0: "checkpoint-form", PLAIN: "checkpoint-signature", COSIGNATURE: "cosignature"}
 STRAY = (("payloads", "V12", "payload-stray"), ("batches", "V11", "batch-stray"), ("assertions", "V10", "esign-stray"))
@@ -52,20 +52,16 @@ class _Beside:
         self._lines, self.next, self.taken = lines, next(lines, None), 0
 
     def of(self, entry_id: str) -> dict[str, Any] | None:
-        if self.next is None or self.next["entry"] != entry_id:
-            return None
-        found, self.next = self.next, next(self._lines, None)
-        self.taken += 1
+        found = self.next if self.next is not None and self.next["entry"] == entry_id else None
+        if found is not None:
+            self.next, self.taken = next(self._lines, None), self.taken + 1
         return found
 
 
 def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
     """The manifest of a log of the policy, signed by its statement key (V14)."""
     data = archive.zip.read("manifest.json")
-    try:
-        said = parse(data)
-    except Malformed as err:
-        raise Refused("manifest-form", err) from err
+    said = parse(data, "manifest-form")
     if not isinstance(said, dict) or said.get("format") != "clinaiops/bundle/v1":
         raise Refused("format-unknown")
     if not CHECKS["manifest"](said) or [file["name"] for file in said["files"]] != LINED:
@@ -85,7 +81,7 @@ def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
 
 
 class Walk:
-    """The pass. `receipts`: leaf hash to (at, merged by). `seen`: size to root. `stamped`: what reads a token's time."""
+    """The pass. `receipts`: leaf hash to (at, merged by); `seen`: size to root; `stamped` reads a token's time."""
 
     def __init__(self, archive: Archive, policy: Policy, receipts: Mapping[bytes, tuple[str, str]]) -> None:
         self.archive, self.policy, self.receipts = archive, policy, dict(receipts)
@@ -157,10 +153,7 @@ class Walk:
         try:
             if len(self.frame) + len(encoded) > 65_535:
                 raise Wrong("V4", "entry-size", f"{len(encoded)} bytes")
-            try:
-                entry = parse(encoded)
-            except Malformed as err:
-                raise Wrong("V4", "entry-spelling", err) from err
+            entry = parse(encoded, "V4", "entry-spelling")
             if not CHECKS["entry"](entry):
                 raise Wrong("V4", "entry-schema", "not the members of an entry")
             self.tree.add(leaf)
@@ -223,10 +216,7 @@ class Walk:
             raise Wrong("V12", "payload-commit", "the payload is not the one the entry commits to")
         if gone:
             raise Wrong("V12", "payload-shredded", "a payload that was shredded is shown")
-        try:
-            body = parse(plain)
-        except Malformed as err:
-            raise Wrong("V12", "payload-spelling", err) from err
+        body = parse(plain, "V12", "payload-spelling")
         return body if isinstance(body, dict) else {}
 
     def _log_key(self, first: bool, body: Mapping[str, Any]) -> None:
@@ -261,22 +251,18 @@ class Walk:
         if covered:
             by = sorted(name for name, key in self.policy.witnesses.items() if key in signed)
             self.covered, self.tally["tail"] = {"size": size, "at": since, "by": by, "quorum": self.policy.quorum}, 0
-        if since is not None:
-            self._not_younger(since * SECOND, "V9", "time-after")
-            self.floor = max(self.floor, since * SECOND)
+        bounds = [] if since is None else [(since * SECOND, "V9", "time-after")]
+        self.floor = max([self.floor, *(time for time, *_ in bounds)])
         if "timestamp" in line:
             self.tally["tokens"] += 1
-            if self.stamped is not None:
-                self._not_younger(self.stamped(line["timestamp"], text), "V15", "token-time")
-
-    def _not_younger(self, time: int, step: str, code: str) -> None:
-        if self.latest[0] > time + SKEW:
-            raise Wrong(step, code, "the entry says it is younger than what holds it", self.latest[1])
+            bounds += [(self.stamped(line["timestamp"], text), "V15", "token-time")] if self.stamped else []
+        for time, step, code in bounds:
+            if self.latest[0] > time + SKEW:
+                raise Wrong(step, code, "the entry says it is younger than what holds it", self.latest[1])
 
     def _agree(self, root: bytes, step: str, code: str) -> None:
         if self.tree.root() != root:
-            since = self.covered.get("size", 0)
-            raise Wrong(step, code, f"another tree of {self.tree.size} entries was stated; covered and agreed: {since}")
+            raise Wrong(step, code, f"not the first {self.tree.size} entries; agreed: {self.covered.get('size', 0)}")
 
     def _end(self) -> None:
         said, tally = self.manifest, self.tally
@@ -292,9 +278,8 @@ class Walk:
             raise Wrong("V1", "manifest-count", f"counted {counted}, the manifest says {listed}")
         if max(self.seen, default=0) > said["size"]:
             raise Wrong("V7", "seen-longer", f"a log of {max(self.seen)} entries was seen, this has {said['size']}")
-        until = max(instant(said["made_at"]), self.floor)
         for _, due in self.receipts.values():
-            if not left[0] and instant(due) <= until:
+            if not left[0] and instant(due) <= max(instant(said["made_at"]), self.floor):
                 raise Wrong("receipts", "receipt-missing", f"an entry promised to be here by {due} is not")
 
 

@@ -81,7 +81,7 @@ def attack(data: bytes) -> dict | None:
 
 
 def harmless(site: str, bent: bytes) -> bool:
-    """The same said otherwise is no damage: a policy with other spaces, a zip with other dates, a line by nobody we know.
+    """The same said otherwise is no damage: a policy with other spaces, a zip with other dates, a stranger's signature.
 
     A cosignature may also be missing from one checkpoint of several; its text may not be another.
     """

@@ -171,6 +171,27 @@ def a_note_without_signatures():
 
 
 @case(1, "checkpoint-form")
+def a_checkpoint_of_two_lines():
+    log = usual()
+    renoted(log, 9, f"{log.origin}\n9\n".encode())
+    return log.members(), log
+
+
+@case(1, "checkpoint-form")
+def a_checkpoint_whose_root_is_no_base64():
+    log = usual()
+    renoted(log, 9, f"{log.origin}\n9\n!!!!\n".encode())
+    return log.members(), log
+
+
+@case(1, "checkpoint-form")
+def a_checkpoint_of_a_size_with_nought_before_it():
+    log = usual()
+    renoted(log, 9, log.head(9).replace(b"\n9\n", b"\n09\n"))
+    return log.members(), log
+
+
+@case(1, "checkpoint-form")
 def a_note_of_another_size():
     log = usual()
     renoted(log, 9, log.head(8))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.audit.verify.judging import found, judge
-from tests.audit.verify.maker import Log, Passkey, usual, zipped
+from tests.audit.verify.maker import Log, Passkey, note, usual, zipped
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -67,6 +67,19 @@ def test_the_time_of_a_checkpoint_is_when_the_quorum_was_reached(tmp_path):
     log.checkpoint("w1", "w2", "w3", at=log.now + timedelta(seconds=60))
     report = judge(tmp_path, log.members(), log)
     assert (found(report), report["late"]) == ((0, None), 1)
+
+
+def test_a_witness_far_in_the_future_is_shown_and_breaks_nothing(tmp_path):
+    log = usual()
+    log.checkpoint("nobody")
+    text = log.head(10)
+    lines = [log.log_keys[0].line(text), *(each.cosign(text, 2**62) for each in log.witnesses.values())]
+    log.checkpoints[10]["note"] = note(text, *lines).decode()
+    (tmp_path / "b").write_bytes(zipped(log.members()))
+    (tmp_path / "p").write_bytes(log.policy())
+    run = [sys.executable, "-m", "audit.verify", str(tmp_path / "b"), "--policy", str(tmp_path / "p")]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_payloads_a_reader_may_not_see_are_counted(tmp_path):

@@ -1,0 +1,79 @@
+"""The verifier's core is small enough to read, and it runs without anything of ours outside its folder (SECURITY 3.5)."""
+
+import ast
+import subprocess
+import sys
+
+from tests.architecture.source import ROOT, Source, our_sources
+
+LINES = 700
+CORE = ("__init__", "archive", "notes", "spelling", "walk")
+ALLOWED = {"cryptography", "audit.verify"}
+WITH_LIBRARIES = {"audit/verify/timestamps.py": {"rfc3161_client"}}
+LOADED_WHEN_NEEDED = ("timestamps", "online", "pdf")
+
+
+def verifier() -> list[Source]:
+    return [source for source in our_sources(packages=("audit",)) if source.path.startswith("audit/verify/")]
+
+
+def core(sources: list[Source]) -> list[Source]:
+    return [source for source in sources if source.path in {f"audit/verify/{name}.py" for name in CORE}]
+
+
+def lines(sources: list[Source]) -> int:
+    return sum(len(source.text.splitlines()) for source in sources)
+
+
+def strangers(sources: list[Source]) -> list[str]:
+    """Imports of anything but the standard library, `cryptography` and this folder."""
+    found = []
+    for source in sources:
+        for node in ast.walk(source.tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [f"{'.' * node.level}{node.module or ''}"]
+            for name in names:
+                known = name.partition(".")[0] in sys.stdlib_module_names | WITH_LIBRARIES.get(source.path, set())
+                ours = any(name == allowed or name.startswith(f"{allowed}.") for allowed in ALLOWED)
+                if not known and not ours:
+                    found.append(source.at(node, name))
+    return found
+
+
+def loaded_early(sources: list[Source]) -> list[str]:
+    """Modules for special cases that are imported at the top of another."""
+    special = {f"audit.verify.{name}" for name in LOADED_WHEN_NEEDED}
+    return [
+        source.at(node, str(node.module))
+        for source in sources
+        if source.path.rpartition("/")[2].split(".")[0] not in {*LOADED_WHEN_NEEDED, "pdf_syntax", "pdf_signature"}
+        for node in source.tree.body
+        if isinstance(node, ast.ImportFrom) and node.module in special
+    ]
+
+
+def test_the_core_has_at_most_700_lines():
+    assert len(core(verifier())) == len(CORE)
+    assert lines(core(verifier())) <= LINES
+
+
+def test_the_verifier_imports_nothing_of_ours_and_few_libraries():
+    assert strangers(verifier()) == []
+    assert loaded_early(verifier()) == []
+
+
+def test_a_stranger_and_a_longer_core_are_found():
+    planted = Source(
+        "audit/verify/walk.py", "from audit import merkle\nimport django.conf\nfrom . import x\n" + "\n" * LINES
+    )
+    assert len(strangers([planted])) == 3
+    assert lines(core([planted])) > LINES
+    assert loaded_early([Source("audit/verify/notes.py", "from audit.verify.pdf import Report\n")])
+
+
+def test_no_django_is_loaded_by_it():
+    look = "import sys; {}import audit.verify.__main__; print(sorted({{'django'}} & set(sys.modules)))"
+    for planted, expected in (("", "[]"), ("import django; ", "['django'")):
+        run = subprocess.run([sys.executable, "-c", look.format(planted)], cwd=ROOT, capture_output=True, text=True)
+        assert run.stdout.startswith(expected), run.stderr
