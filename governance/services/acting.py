@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
@@ -24,18 +25,23 @@ from ..domain import NotAllowed, Presence, Refusal, Role, Standing
 from ..models import RoleHeld, User
 from ..policies import check_factors
 
+if TYPE_CHECKING:
+    from .signing import Proof
+
 
 @dataclass(frozen=True, slots=True)
 class Acting:
     """Who acts, as the record names them.
 
-    `user` is None for devices and jobs; `client` is the app that acted for a person.
+    `user` is None for devices and jobs; `client` is the app that acted for a person; `proof` is a signature over the
+    record of this act, checked at the door.
     """
 
     actor: Actor
     standing: Standing
     user: User | None = None
     client: str | None = None
+    proof: Proof | None = None
 
     def under(self, role: Role) -> Acting:
         """The same person, acting under the role that allowed the act."""

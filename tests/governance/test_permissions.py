@@ -34,7 +34,7 @@ see_worklist         |     s     |     s      |    .    |   .   |       .       
 enrol_patient        |     s     |     .      |    .    |   .   |       s       |
 merge_patients       |     .     |     .      |    .    |   .   |       s       |
 manage_staff         |     .     |     .      |    .    |   .   |       s       |
-confirm_people       |     .     |     .      |    .    |   .   |     s     | compliance_officer security_privacy_engineer
+confirm_people | . | . | . | . | s | compliance_officer security_privacy_engineer
 enrol_device         |     s     |     .      |    .    |   .   |       s       |
 set_policy           |     .     |     .      |    .    |   .   |       s       |
 approve_model        |     s     |     s      |    .    |   .   |       .       | ml_engineer responsible_ai_lead
