@@ -17,7 +17,7 @@ from django.db import IntegrityError, transaction
 
 from audit import canonical
 from audit.domain import Event, ModelRef, ObjectRef, Purpose
-from audit.selectors import next_version
+from audit.selectors import next_version, releases_may_go_on
 from audit.services import append
 from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
 from governance.permissions import check
@@ -32,6 +32,12 @@ class NotApproved(Refusal):
     """The version lacks approvals by people other than its author."""
 
     code = "model_not_approved"
+
+
+class EvidenceStale(Refusal):
+    """The record's witnesses have been behind for more than 15 minutes: no model is released meanwhile."""
+
+    code = "evidence_stale"
 
 
 def _event(kind: str, version: ModelVersion, *, number: int, by: Acting, now: datetime) -> Event:
@@ -97,8 +103,10 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
 
 
 def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
-    """Let the version serve its pathway. Refuses without two approvals of its digest."""
+    """Let the version serve its pathway. Refuses without two approvals of its digest, and while evidence is stale."""
     _check_staff(by)
+    if not releases_may_go_on():  # by the database's clock, as the record is
+        raise EvidenceStale("The record's witnesses have not confirmed it for 15 minutes. No model is released now.")
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
         approvals = locked.approvals.filter(digest=locked.digest).count()
