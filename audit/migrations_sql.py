@@ -57,8 +57,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_outbox": "SELECT, INSERT, UPDATE (attempts, available_at, sent_at, parked_at, last_error)",
         "audit_inbox": "SELECT, INSERT",
         "audit_denialtally": "SELECT, INSERT, DELETE, UPDATE (count)",
-        "audit_export": "SELECT, INSERT, UPDATE (state, attempts, done, total, sha256, bytes, entries, error,"
-        " begun_at, ended_at, expires_at)",
+        "audit_export": "SELECT, INSERT, UPDATE (state, attempts, done, total, sha256, report_sha256, bytes, entries,"
+        " error, begun_at, ended_at, expires_at)",
     },
     "sequencer": {
         "audit_pending": "SELECT, DELETE",
@@ -170,6 +170,7 @@ def set_rights(_apps: Any, schema_editor: Any) -> None:
     """Give each role its rights on the record's tables and take every other right away.
 
     A role that does not exist here, or that owns the tables, is passed over: the system check says so at every start.
+    A right on a column that a later migration adds is given there.
     """
     connection = schema_editor.connection
     quote = connection.ops.quote_name
@@ -186,7 +187,17 @@ def set_rights(_apps: Any, schema_editor: Any) -> None:
             for table in tables:
                 cursor.execute(f"REVOKE ALL ON {table} FROM {quote(role)}")
                 if granted := GRANTS[part].get(table):
-                    cursor.execute(f"GRANT {granted} ON {table} TO {quote(role)}")
+                    cursor.execute(f"GRANT {_on_columns_here(cursor, table, granted)} ON {table} TO {quote(role)}")
+
+
+def _on_columns_here(cursor: Any, table: str, granted: str) -> str:
+    cursor.execute(
+        "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped", [table]
+    )
+    here = {name for (name,) in cursor.fetchall()}
+    return re.sub(
+        r"\(([^)]*)\)", lambda m: f"({', '.join(name for name in m[1].split(', ') if name in here)})", granted
+    )
 
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")

@@ -262,6 +262,7 @@ class Export(models.Model):
     done = models.BigIntegerField(default=0, db_default=0)
     total = models.BigIntegerField(null=True)
     sha256 = models.CharField(max_length=64, default="", db_default="")
+    report_sha256 = models.CharField(max_length=64, default="", db_default="")
     bytes = models.BigIntegerField(null=True)
     entries = models.BigIntegerField(null=True)
     error = models.CharField(max_length=64, default="", db_default="")

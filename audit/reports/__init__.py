@@ -50,6 +50,13 @@ def draw(
     if isinstance(bundle, Path):
         with bundle.open("rb") as source:
             return draw(source, out, sign=sign, progress=progress)
+    try:
+        return _drawn(bundle, out, sign, progress)
+    except RecursionError as err:
+        raise BundleInvalid("too-deep") from err
+
+
+def _drawn(bundle: BinaryIO, out: BinaryIO, sign: Sign | None, progress: Progress | None) -> Drawn:
     digest = _digest(bundle)
     with Bundle.open(bundle) as opened:
         manifest, at = opened.manifest, _moment(opened.manifest.made_at)

@@ -16,12 +16,11 @@ from audit.reports import listing, opening
 from audit.reports.acts import Act, acts
 from audit.reports.history import draw_act, manifestation
 from audit.reports.sheets import QUIET, Book
-from audit.reports.survey import Survey
+from audit.reports.survey import SAME_RECORD_WITHIN, Survey
 
 Progress = Callable[[int, int], None]
 EVERY = 50  # acts between two words of progress
 _SIGNED = (("Printed name", 140.0), ("Date and time", 96.0), ("Meaning", 118.0), ("How", 105.0), ("At no.", 40.0))
-_SAME_RECORD_WITHIN = 200
 _IN_TABLE = {"access": listing.LOOK_KINDS, "disclosures": listing.DISCLOSURE_KINDS}
 
 
@@ -114,12 +113,12 @@ def _signatures(book: Book, bundle: Bundle, found: Survey) -> None:
         book.paragraph("No act in this report is signed by a person.", colour=QUIET)
         return
     table = listing.Table(book, _SIGNED)
-    seen: deque[tuple[str, str]] = deque(maxlen=_SAME_RECORD_WITHIN)
+    seen: deque[tuple[str, str]] = deque(maxlen=SAME_RECORD_WITHIN)
     for act in acts(bundle):
         if "esign" not in act.entry:
             continue
         name, when, meaning, method = manifestation(act)
-        same = (act.entry["esign"]["record"], name)
+        same = (act.entry["esign"]["record"], act.entry["esign"].get("name_shown", ""))
         if same not in seen:
             seen.append(same)
             table.row([name, when, meaning, method, f"{act.position:,}"])

@@ -84,6 +84,8 @@ def draw_left_out(book: Book, manifest: Manifest, proof: Proof) -> None:
         book.paragraph("Nothing was left out.")
     for count, what, why in rows:
         _line(book, count, f"{what}: {why}")
+    if not manifest.entries:
+        return
     complete = (
         "Every object with an act in this report is here with all its acts, from the first to the newest."
         if manifest.complete_objects

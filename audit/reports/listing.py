@@ -19,7 +19,7 @@ from audit.reports.sheets import ALARM, BOTTOM, INK, LEFT, QUIET, RIGHT, RULE, T
 from audit.reports.survey import Survey
 
 Column = tuple[str, float]
-LOOKS: tuple[Column, ...] = (("No.", 36), ("When (UTC)", 98), ("Who", 140), ("What", 100), ("Why", 78), ("Ended", 47))
+LOOKS: tuple[Column, ...] = (("No.", 32), ("When (UTC)", 96), ("Who", 150), ("What", 100), ("Why", 74), ("Ended", 47))
 DISCLOSED: tuple[Column, ...] = (("No.", 36), ("Date", 62), ("To whom", 150), ("What", 140), ("Purpose", 111))
 LOOK_KINDS = frozenset({"access.read", "access.denied", "access.break_glass"})
 DISCLOSURE_KINDS = frozenset({"export.made", "export.disclosed", "export.handed_out"})

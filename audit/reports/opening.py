@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from audit.bundles import Manifest
 from audit.reports import charts, words
 from audit.reports.acts import moment
-from audit.reports.fonts import BOLD, MONO, TEXT, visible, wrap
+from audit.reports.fonts import BOLD, MONO, TEXT, clip, visible, wrap
 from audit.reports.sheets import BRAND, INK, LEFT, MARK, MARK_SOFT, QUIET, RIGHT, RULE, SOFT, WHITE, Book
 from audit.reports.survey import Survey
 
-_NOT_REPEATED = frozenset({"report", "synthetic", "subject", "patient", "from", "to", "verify_url"})
+_NOT_REPEATED = frozenset({"report", "synthetic", "subject", "patient", "from", "to", "verify_url", "model", "person"})
 _ABOUT_PATIENT = frozenset({"patient", "decision_history", "access", "disclosures"})
 
 
@@ -29,16 +29,16 @@ def report_kind(manifest: Manifest) -> str:
 def title(manifest: Manifest) -> str:
     """The report's title, in words."""
     words_ = words.of("reports", report_kind(manifest))
-    return visible(words_[:1].upper() + words_[1:])
+    return clip(visible(words_[:1].upper() + words_[1:]), BOLD, 21, RIGHT - LEFT - 40)
 
 
 def draw_title(book: Book, manifest: Manifest, found: Survey, *, claimed: int) -> None:
     """The title page. `claimed` is how many cosignatures the newest checkpoint carries."""
     book.box(LEFT, 690, RIGHT - LEFT, 82, BRAND)
     book.text(LEFT + 20, 744, "CLINAIOPS · AUDIT REPORT", BOLD, 8.5, WHITE)
-    lines = wrap(title(manifest), BOLD, 21, RIGHT - LEFT - 40)
-    for number, line in enumerate(lines[:2]):
-        book.text(LEFT + 20, 716 - number * 22, line, BOLD, 21, WHITE)
+    book.text(LEFT + 20, 719, title(manifest), BOLD, 21, WHITE)
+    said = words.table()["about"].get(report_kind(manifest), "Acts of the record, as they were asked for.")
+    book.text(LEFT + 20, 702, said, TEXT, 7.8, WHITE)
     book.y = 678
     if found.synthetic:
         _simulation(book)
@@ -71,14 +71,14 @@ def _facts(manifest: Manifest, found: Survey) -> Iterator[tuple[str, str]]:
     if found.total:
         yield "Acts found in", f"{moment(found.first)} to {moment(found.last)}"
     who = dict(manifest.made_by)
-    name = found.names.get(who["id"], "an account")
+    name = found.name(who) if who["kind"] != "user" else found.names.get(who["id"].replace("-", "_"), "an account")
     name += f", {words.opened(who['role'])}" if "role" in who else ""
     identifier = f" ({words.of('actors', who['kind'])} {who['id']})"
     yield "Exported by", f"{name}{identifier}"
     yield "Exported on", moment(manifest.made_at)
     for label, value in sorted(chosen.items()):
-        if label not in _NOT_REPEATED and value and not label.startswith("name."):
-            yield words.of("filters", label).capitalize(), words.code(value)
+        if label not in _NOT_REPEATED and value and not label.startswith("name_"):
+            yield words.of("filters", label).capitalize(), words.code(value) if words.known(value) else value
     yield "From the log", manifest.origin
 
 
@@ -165,7 +165,7 @@ def draw_glance(book: Book, found: Survey) -> None:
         rows = [(words.kind(f"recommendation.{name}"), count) for name, count in found.decisions.most_common()]
         charts.bars(book, rows, room=250)
     if found.looks:
-        _sub(book, "Who looked, by day")
+        _sub(book, "Who looked, by day", keep=160)
         charts.columns(book, found.look_days)
         rows = [(found.name({"kind": kind, "id": who}), count) for (kind, who), count in found.looks.most_common(15)]
         charts.bars(book, rows, room=250)
@@ -184,8 +184,8 @@ def draw_glance(book: Book, found: Survey) -> None:
         )
 
 
-def _sub(book: Book, text: str) -> None:
-    book.need(70)
+def _sub(book: Book, text: str, *, keep: float = 70) -> None:
+    book.need(keep)
     book.y -= 20
     book.text(LEFT, book.y, text, BOLD, 10, INK)
     book.y -= 2

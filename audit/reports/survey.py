@@ -10,7 +10,7 @@ The rules
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,6 +23,7 @@ from audit.reports import words
 from audit.reports.acts import Act
 
 DECISIONS = ("approved", "modified", "rejected", "withheld", "accepted", "declined", "recalled", "expired", "withdrawn")
+SAME_RECORD_WITHIN = 200
 _MOST_NAMES, _MOST_DAYS, _MOST_MARKS, _MOST_SHREDDED = 20_000, 20_000, 200, 200_000
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _CUFF = frozenset({"upper_arm_cuff", "auscultation", None})
@@ -62,11 +63,25 @@ class Survey:
     synthetic: bool = False
     first: str = ""
     last: str = ""
+    _counted: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=SAME_RECORD_WITHIN))
+
+    def is_new(self, esign: Mapping[str, Any]) -> bool:
+        """Whether this signature was not counted just before, at the act it belongs to."""
+        same = (esign["record"], esign.get("name_shown", ""))
+        if same in self._counted:
+            return False
+        self._counted.append(same)
+        return True
 
     def name(self, actor: Mapping[str, Any]) -> str:
         """Who somebody is, as far as this bundle says: a printed name where they signed, else kind and identifier."""
-        known = self.names.get(str(actor["id"])) if actor["kind"] == "user" else None
+        known = self.names.get(_key(str(actor["id"]))) if actor["kind"] == "user" else None
         return known or f"{words.of('actors', str(actor['kind']))} {short_id(str(actor['id']))}"
+
+
+def _key(account: str) -> str:
+    """An account's identifier as a key of the manifest's filter may spell it."""
+    return account.replace("-", "_")
 
 
 def short_id(text: str) -> str:
@@ -75,9 +90,9 @@ def short_id(text: str) -> str:
 
 
 def survey(bundle: Bundle) -> Survey:
-    """Read the bundle once. Names the manifest gives (`name.<account>`) are those of people who did not sign here."""
+    """Read the bundle once. Names that the manifest gives (`name_<account>`) hold for those who did not sign."""
     found = Survey(synthetic=bundle.manifest.chosen("synthetic") in ("yes", "true"))
-    found.names.update({key[5:]: name for key, name in bundle.manifest.filter if key.startswith("name.") and name})
+    found.names.update({key[5:]: name for key, name in bundle.manifest.filter if key.startswith("name_") and name})
     for act in source.acts(bundle):
         _count(found, act)
         _who(found, act)
@@ -116,10 +131,11 @@ def _who(found: Survey, act: Act) -> None:
     entry, actor = act.entry, act.entry["actor"]
     esign = entry.get("esign")
     if esign:
-        found.signatures += act.kind == "signature.made"
-        found.methods[esign["method"]] += act.kind == "signature.made"
+        if found.is_new(esign):
+            found.signatures += 1
+            found.methods[esign["method"]] += 1
         if "name_shown" in esign and len(found.names) < _MOST_NAMES:
-            found.names[actor["id"]] = esign["name_shown"]
+            found.names[_key(actor["id"])] = esign["name_shown"]
     if act.kind.startswith("access."):
         if len(found.looks) < _MOST_NAMES:
             found.looks[(actor["kind"], actor["id"])] += 1

@@ -53,13 +53,14 @@ HOME_BP = ModelRef("home_bp", "1.0", artifact_sha256="ab" * 32, policy_version="
 
 @dataclass(slots=True)
 class Case:
-    """Acts in order, each with what it says; of some the reader may not see it, of some it was destroyed."""
+    """Acts in order, each with what it says; of some the reader may not see it, some is destroyed, some forged."""
 
     acts: list[tuple[Event, dict[str, Any] | None]] = field(default_factory=list)
     rows: dict[int, tuple[bytes, ...]] = field(default_factory=dict)
     evidence: dict[int, dict[str, str]] = field(default_factory=dict)
     hidden: set[int] = field(default_factory=set)
     shredded: set[int] = field(default_factory=set)
+    forged: dict[int, bytes] = field(default_factory=dict)
     _versions: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def add(
@@ -403,7 +404,7 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
             if place in case.shredded:
                 counts["shredded"] += 1
             elif plain is not None and place not in case.hidden:
-                writer.payload(entry_id, Body(*plain))
+                writer.payload(entry_id, Body(plain[0], case.forged.get(place, plain[1])))
                 counts["included"] += 1
             elif plain is not None:
                 counts["withheld"] += 1

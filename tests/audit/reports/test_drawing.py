@@ -16,6 +16,7 @@ from audit.bundles import Bundle, BundleInvalid
 from audit.entries import pseudonym
 from audit.reports import draw, fonts, words
 from audit.reports.history import flat
+from audit.reports.survey import survey
 from tests.audit.reports import cases
 
 ABOUT = pseudonym(cases.PATIENT, tenant_key=cases.TENANT)
@@ -285,6 +286,43 @@ def test_what_is_no_bundle_is_refused_by_name(junk, tmp_path):
     (tmp_path / "b.zip").write_bytes(junk)
     with pytest.raises(BundleInvalid):
         draw(tmp_path / "b.zip", io.BytesIO())
+
+
+@pytest.mark.parametrize("depth", [800, 200_000])
+def test_content_nested_without_end_is_refused_by_name(depth, tmp_path):
+    case = cases.patient_history(loops=1)
+    case.forged[2] = b'{"nested":' + b"[" * depth + b"1" + b"]" * depth + b"}"
+    with pytest.raises(BundleInvalid, match=r"too-deep|payload"):
+        draw(cases.write(case, tmp_path / "b.zip"), io.BytesIO())
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1,2]", b'"text"', b"{}", b'{"a":{"b":{"c":[{"d":1},2,null]}},"":""}', b"1e400", b"NaN"]
+)
+def test_content_of_any_shape_is_drawn(body, tmp_path):
+    case = cases.patient_history(loops=1)
+    case.forged[2] = body
+    assert draw(cases.write(case, tmp_path / "b.zip"), io.BytesIO()).pages > 3
+
+
+def test_a_kind_of_report_not_known_here_is_a_history_with_a_title_of_its_own(tmp_path):
+    bundle = cases.write(cases.patient_history(loops=1), tmp_path / "b.zip", report="quarterly_" + "x" * 300)
+    _, pages = drawn(bundle)
+    assert "Quarterlyxxx" in pages[0]
+    assert "History" in "".join(pages)
+
+
+def test_people_who_did_not_sign_have_the_name_that_the_manifest_gives(tmp_path):
+    named = {f"name_{cases.NURSE.id.replace('-', '_')}": "Přemysl Žďárský, PharmD"}
+    text = "".join(drawn(cases.write(cases.accesses(9), tmp_path / "b.zip", report="access", **named))[1])
+    assert squeezed("Přemysl Žďárský, PharmD") in text
+
+
+def test_each_signature_is_counted_and_listed_once(tmp_path):
+    bundle = cases.write(cases.patient_history(loops=2), tmp_path / "b.zip", report="decision_history")
+    with Bundle.open(bundle) as opened:
+        found = survey(opened)
+    assert found.signatures == 4  # a target, a boundary, two decisions; six entries carry them
 
 
 def test_the_words_of_codes_are_those_of_the_pages():
