@@ -25,6 +25,8 @@ from django.test.utils import override_settings  # noqa: E402
 from config.grants import connect_as_owner  # noqa: E402
 from tests.campaigns.crashing import crash_points, kill  # noqa: E402
 from tests.campaigns.figure import Figure  # noqa: E402
+from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
+from tests.campaigns.million import million  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
 from tests.campaigns.tampering import tamper  # noqa: E402
 from tests.real_database import create_copy, drop_copy, using_database  # noqa: E402
@@ -44,6 +46,8 @@ CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "crash_points": (10, lambda n, seed, _db: crash_points(n, seed=seed)),
     "kill": (1_000, lambda n, seed, _db: kill(n, seed=seed)),
     "tamper": (10_000, lambda n, seed, _db: tamper(n, seed=seed)),
+    "million": (1_000_000, lambda n, seed, _db: million(n, seed=seed)),
+    "verifier_fuzz": (20_000, lambda n, seed, _db: verifier_fuzz(n, seed=seed)),
 }
 
 

@@ -1,0 +1,52 @@
+"""Random damage to everything the offline verifier reads: guided by atheris where it can be imported, else by chance.
+
+A try fails when damaged input is called good, or when the verifier itself fell over. The seeded defect is a verifier
+that takes readings as they come; the same tries, aimed at the readings, must see it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import subprocess
+import sys
+from unittest import mock
+
+from tests.audit.verify.fuzzing import SITES, NotRefused, attack
+from tests.campaigns.figure import Figure
+
+AIMED = 300
+
+
+def _bytes(chance: random.Random, site: int | None = None) -> bytes:
+    """One try: a place, a way to damage it, and up to 64 bytes, often printable ones."""
+    first = chance.randrange(256) if site is None else site + len(SITES) * 11
+    piece = chance.randbytes(chance.choice([1, 1, 2, 4, 8, 16, 64]))
+    if chance.random() < 0.5:
+        piece = bytes(chance.choice(b'0123456789abcdefABCDEF{}[]",:-+/=\n \\') for _ in piece)
+    return bytes([first, chance.randrange(5)]) + chance.randbytes(2) + piece
+
+
+def _missed(tries: int, chance: random.Random, site: int | None = None) -> int:
+    missed = 0
+    for _ in range(tries):
+        try:
+            attack(_bytes(chance, site))
+        except NotRefused:
+            missed += 1
+    return missed
+
+
+def verifier_fuzz(n: int, *, seed: int) -> Figure:
+    """`n` tries; how many were not refused."""
+    chance = random.Random(seed)
+    if importlib.util.find_spec("atheris"):
+        run = [sys.executable, "-m", "tests.audit.verify.fuzzing", f"-atheris_runs={n}", f"-seed={seed}"]
+        failed, how = int(subprocess.run(run, check=False).returncode != 0), "guided by atheris"
+    else:
+        failed, how = _missed(n, chance), "by chance; atheris is not installed here"
+    readings = SITES.index("batches.jsonl")
+    with mock.patch("audit.verify.walk._check_batch", return_value=None):
+        caught = _missed(AIMED, chance, readings)
+    sound = _missed(AIMED, chance, readings)
+    return Figure(n, failed + sound, seed, caught > 0, f"{how}; of {AIMED} aimed tries the defect showed in {caught}")
