@@ -205,11 +205,12 @@ def _begin(export_id: UUID, beside: Any, now: datetime) -> Work | None:
     return Work(_state(row), beside)
 
 
-def finished(export_id: UUID, exported: Exported, *, now: datetime) -> None:
-    """The file is there. It stays for `LIVES`."""
+def finished(export_id: UUID, exported: Exported, *, report_sha256: str, now: datetime) -> None:
+    """The bundle and its report are there. They stay for `LIVES`."""
     Export.objects.filter(pk=export_id).update(
         state="done",
         sha256=exported.sha256,
+        report_sha256=report_sha256,
         bytes=exported.size_bytes,
         entries=exported.manifest.entries,
         ended_at=now,
@@ -265,7 +266,7 @@ def hand_out(
     if not path.is_file():
         raise ExportRefused("file_gone", "The file of this export is not there. Ask for it again.")
     digest = file_sha256(path)
-    if not report and digest != row.sha256:
+    if digest != (row.report_sha256 if report else row.sha256):
         raise ExportRefused("file_changed", "The file is not the one that was made; it is not handed out.")
     with transaction.atomic():
         append(

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from uuid import UUID, uuid4
+from typing import TYPE_CHECKING
+from uuid import UUID
 
 from audit.bundles.selecting import Report
-from audit.bundles.writing import private
 from audit.domain import Purpose
 from audit.services import export_jobs
 from audit.services.export_jobs import ExportState
@@ -28,6 +28,9 @@ from governance.services import Acting, acting_person
 
 from ..selectors.access import NOBODY
 from ..selectors.exports import ExportRequest, Granted, grant, own_export
+
+if TYPE_CHECKING:
+    from audit.services.signing_pdf import Signed
 
 Progress = Callable[[int, int], None]
 
@@ -42,10 +45,10 @@ class CannotExport(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An export made at once: the bundle, and the PDF drawn from it (None when none was asked for)."""
+    """An export made at once: the bundle, and the signed PDF drawn from it (None when none was asked for)."""
 
     bundle: Exported
-    report: Path | None
+    report: Signed | None
 
 
 def make_export(
@@ -61,7 +64,7 @@ def make_export(
     granted = grant(request, by=by, now=now)
     out = folder / f"{request.report.value}-{now:%Y%m%dT%H%M%SZ}.zip"
     bundle = _written(granted, out, by=by, now=now, progress=progress)
-    return Made(bundle, _drawn(bundle.path, out.with_suffix(".pdf")) if drawn else None)
+    return Made(bundle, _drawn(bundle.path, out.with_suffix(".pdf"), now=now) if drawn else None)
 
 
 def _written(
@@ -107,18 +110,11 @@ def _named() -> Iterator[None]:
         raise CannotExport(refused) from refused
 
 
-def _drawn(bundle: Path, out: Path) -> Path:
-    """The report of a bundle, whole or not at all."""
-    from audit.reports import draw  # a drawing library, which no web worker loads
+def _drawn(bundle: Path, out: Path, *, now: datetime) -> Signed:
+    """The report of a bundle, drawn and signed, whole or not at all."""
+    from audit.services.signing_pdf import write_report  # libraries for drawing, which no web worker loads
 
-    draft = out.with_name(f".{out.name}.{uuid4().hex}")
-    try:
-        with private(draft) as target:
-            draw(bundle, target)
-        draft.replace(out)
-    finally:
-        draft.unlink(missing_ok=True)
-    return out
+    return write_report(bundle, out, now=now)
 
 
 # --- by a worker ------------------------------------------------------------------------------------------------------
@@ -160,11 +156,11 @@ def run_export(export_id: UUID, *, now: datetime) -> bool:
                 progress=work.progress,
                 export_id=export_id,
             )
-            _drawn(bundle.path, export_jobs.file_of(export_id, report=True))
+            report = _drawn(bundle.path, export_jobs.file_of(export_id, report=True), now=now)
         except Refusal as refusal:
             export_jobs.failed(export_id, refusal.code, now=now)
             return False
-        export_jobs.finished(export_id, bundle, now=now)
+        export_jobs.finished(export_id, bundle, report_sha256=report.sha256, now=now)
         return True
 
 

@@ -16,11 +16,12 @@ from django.core.management import CommandError, call_command
 
 from audit.bundles import Bundle
 from audit.bundles.selecting import Report
-from audit.domain import Purpose
+from audit.domain import Job, Purpose
 from audit.models import Entry, Export
 from audit.selectors import payload_of
 from audit.services import export_jobs
 from audit.services.export_reading import pseudonym
+from audit.services.genesis import found_log
 from care_loops.domain.loops import LoopState
 from care_loops.models import Loop
 from care_loops.selectors.exports import ExportRequest, export_state, list_exports, reports_for
@@ -38,6 +39,7 @@ from care_loops.tasks import write_export
 from governance.domain import BadInput, NotAllowed, NotFound, Role
 from governance.services.accounts import revoke_role
 from tests.audit.builders import complete
+from tests.audit.outside import verdict
 from tests.factories import NOW, Hospital
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
@@ -53,6 +55,7 @@ def quick(settings, tmp_path):
 @pytest.fixture
 def site():
     """A hospital with an auditor, a patient whose change was delivered, and another patient of another team."""
+    found_log(by=Job("sequencer", "1"), now=NOW)
     hospital = Hospital()
     hospital.join("auditor", Role.AUDITOR, now=NOW - timedelta(days=300))
     hospital.join("officer", Role.COMPLIANCE_OFFICER, now=NOW - timedelta(days=300))
@@ -282,7 +285,9 @@ def test_a_worker_writes_what_was_asked_for_and_only_who_asked_is_handed_it(site
     path = hand_out_export(asked, by=auditor, now=LATER)
     with Bundle.open(path) as bundle:
         assert bundle.manifest.kind == "person"
-    assert hand_out_export(asked, by=auditor, now=LATER, report=True).read_bytes().startswith(b"%PDF-")
+    report = hand_out_export(asked, by=auditor, now=LATER, report=True)
+    assert report.read_bytes().startswith(b"%PDF-")
+    assert verdict(report)[0] == verdict(path)[0] == 0
     complete()
     kinds = list(Entry.objects.filter(object_type="export").order_by("position").values_list("type", "object_version"))
     assert kinds == [("export.asked", 1), ("export.made", 2), ("export.handed_out", 3), ("export.handed_out", 4)]
@@ -311,14 +316,15 @@ def test_a_changed_or_lost_file_is_not_handed_out_and_an_old_one_goes(site):
     auditor = site.acting("auditor")
     asked = ask_for_export(ExportRequest(Report.PERSON, person="clinician"), by=auditor, now=LATER)
     run_export(asked, now=LATER)
-    path = export_jobs.file_of(asked)
-    assert path.stat().st_mode & 0o077 == 0
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-1] + b"?")
-    with pytest.raises(CannotExport) as refused:
-        hand_out_export(asked, by=auditor, now=LATER)
-    assert refused.value.code == "file_changed"
-    path.write_bytes(whole)
+    for report in (False, True):
+        path = export_jobs.file_of(asked, report=report)
+        assert path.stat().st_mode & 0o077 == 0
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + b"?")
+        with pytest.raises(CannotExport) as refused:
+            hand_out_export(asked, by=auditor, now=LATER, report=report)
+        assert refused.value.code == "file_changed"
+        path.write_bytes(whole)
     assert expire_exports(now=LATER + timedelta(days=6)) == 0
     assert expire_exports(now=LATER + timedelta(days=8)) == 1
     assert list(path.parent.iterdir()) == []
