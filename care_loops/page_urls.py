@@ -23,6 +23,7 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/visit/", acts.visit, name="patient-visit"),
     path("patients/<uuid:patient_id>/visit/outcome/", acts.visit_outcome, name="patient-visit-outcome"),
     path("recommendations/<uuid:loop_id>/", recommendations.recommendation_page, name="recommendation"),
+    path("recommendations/<uuid:loop_id>/receipt/", recommendations.decision_receipt, name="decision-receipt"),
     path("recommendations/<uuid:loop_id>/recall/", recommendations.recall_page, name="recommendation-recall"),
     path("alerts/<uuid:alert_id>/acknowledge/", acts.acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:alert_id>/dispose/", acts.dispose, name="alert-dispose"),

@@ -59,6 +59,7 @@ def recommendation(loop: Loop, *, now: datetime) -> dict[str, Any]:
         "due_at": loop.due_at.isoformat(),
         "expires_at": loop.expires_at.isoformat(),
         "evidence_digest": loop.evidence_digest,
+        "decision_evidence": shown.decision.evidence_word if shown.decision else None,
     }
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
-from audit.selectors import Coverage, WitnessStanding
+from audit.selectors import Coverage, WitnessStanding, coverage
+from audit.witness_policy import PolicyInvalid
 
 UNKNOWN = (
     "Whether the record is witnessed cannot be told at the moment. Care goes on; the administrator has to look at it."
@@ -42,6 +44,14 @@ def banner(standing: WitnessStanding | None) -> str:
 def covered(coverage: Coverage) -> str:
     """How far one act's evidence is, for people."""
     return COVERAGE[coverage]
+
+
+def coverage_of(entry: UUID) -> Coverage:
+    """How far the evidence of one act is; without a readable policy nothing counts as witnessed."""
+    try:
+        return coverage([entry])[entry]
+    except (OSError, PolicyInvalid):
+        return Coverage.SIGNED
 
 
 def in_a_word(coverage: Coverage) -> str:

@@ -22,7 +22,7 @@ from ..domain.readings import NotUsed
 from ..models import Decision, Loop, Patient, Step
 from ..selectors.news import News
 from ..selectors.summary import ReadingSeen, outcome_of
-from . import times, words
+from . import evidence, times, words
 from .changes import (
     CandidateShown,
     ChangeShown,
@@ -79,6 +79,8 @@ class DecisionShown:
     original: ChangeShown | None
     final: ChangeShown | None
     modified: bool
+    evidence: str
+    evidence_word: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +228,7 @@ def _decision(decision: Decision | None, *, zone: str) -> DecisionShown | None:
     if decision is None:
         return None
     original, final = json.loads(decision.original_change), json.loads(decision.final_change)
+    covered = evidence.coverage_of(decision.entry)
     return DecisionShown(
         kind=words.decision(decision.kind),
         by=decision.decided_by.printed_name,
@@ -235,6 +238,8 @@ def _decision(decision: Decision | None, *, zone: str) -> DecisionShown | None:
         original=change_shown(original),
         final=change_shown(final),
         modified=decision.kind == "modify",
+        evidence=evidence.covered(covered),
+        evidence_word=evidence.in_a_word(covered),
     )
 
 

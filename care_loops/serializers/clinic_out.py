@@ -69,6 +69,7 @@ class RecommendationOut(_Out[Any]):
     due_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField()
     evidence_digest = _text()
+    decision_evidence = serializers.ChoiceField(choices=["witnessed", "signed", "not_yet"], allow_null=True)
 
 
 class DecidedOut(_Out[Any]):

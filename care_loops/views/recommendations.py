@@ -20,6 +20,7 @@ from ..presenters.recommendation import RecommendationShown, news_shown, recomme
 from ..selectors.access import loop_for
 from ..selectors.news import news_since
 from ..services import decide, recall, record_access
+from ..services.receipts import receipt_of_decision
 from ..transitions import MOVES
 from .door import StaffRequest, may, page, submitted
 from .patients import may_words
@@ -34,6 +35,17 @@ def recommendation_page(request: StaffRequest, loop_id: UUID) -> HttpResponse:
     loop = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
     record_access(loop.patient_id, what="recommendation", by=request.acting, now=request.now)
     return _show(request, loop, status=200)
+
+
+@require_http_methods(["GET", "HEAD"])
+@page
+def decision_receipt(request: StaffRequest, loop_id: UUID) -> HttpResponse:
+    """The signed receipt of the decision, to be kept: our promise that it stands in the record."""
+    loop = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
+    record_access(loop.patient_id, what="recommendation", by=request.acting, now=request.now)
+    answer = HttpResponse(receipt_of_decision(loop), content_type="text/plain; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="receipt-{loop.pk}.txt"'
+    return answer
 
 
 def _decide(request: StaffRequest, loop_id: UUID) -> HttpResponse:

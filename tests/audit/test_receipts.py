@@ -75,7 +75,7 @@ def test_a_receipt_costs_no_question_and_is_kept_by_the_log(django_assert_num_qu
         given_out = receipt_for(done)
     promise = receipts.check(given_out, keys=[keys.statement_vkey()], origin=keys.origin())
     assert (promise.leaf_hash, promise.at) == (done.leaf_hash, done.at)
-    assert receipts_of([done.entry_id]) == {}
+    assert receipts_of([done.entry_id]) == {done.entry_id: given_out}
     complete()
     assert receipts_of([done.entry_id]) == {done.entry_id: given_out}
     row = Entry.objects.get(entry_id=done.entry_id)
