@@ -177,10 +177,6 @@ class Formulary:
         """The known drug that is never titrated, by RxNorm IN."""
         return next((o for o in self.others if o.ingredient == ingredient), None)
 
-    def of_class(self, drug_class: DrugClass) -> tuple[Drug, ...]:
-        """Drugs of a class that may be titrated, in the order of the table."""
-        return tuple(d for d in self.titrated if d.drug_class is drug_class)
-
     def recognise(self, code: str) -> Recognised | None:
         """What an RxNorm code (SCD, SBD, SCDC or IN) stands for; `None` when it is unknown, which is an answer."""
         product = next((p for p in self.products if p.code == code), None)

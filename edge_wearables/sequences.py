@@ -28,10 +28,6 @@ class Mark:
     high_water: int = 0
     gaps: tuple[Gap, ...] = ()
 
-    def has_seen(self, seq: int) -> bool:
-        """Whether this number was taken before."""
-        return seq <= self.high_water and not any(low <= seq <= high for low, high in self.gaps)
-
     def jumps(self, seq: int) -> bool:
         """Whether this number lies too far ahead to be believed."""
         return seq > self.high_water + MAX_JUMP

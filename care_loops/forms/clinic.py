@@ -8,7 +8,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -164,11 +164,13 @@ class BoundaryForm(OnceForm):
         label="Send everything to me for review (nothing goes straight to the patient)", required=False
     )
 
-    def __init__(self, *args: object, drugs: Sequence[Drug]) -> None:
+    def __init__(self, *args: object, drugs: Mapping[Drug, Milligrams | None]) -> None:
+        """`drugs` with what is taken a day now, where that is known: a boundary goes up from there."""
         super().__init__(*args)
         self.drugs = tuple(drugs)
-        for drug in self.drugs:
-            steps = [(format(s.daily_dose.value, "f"), f"up to {_mg(s.daily_dose)} a day") for s in drug.steps]
+        for drug, now in drugs.items():
+            above = [s.daily_dose for s in drug.steps if now is None or s.daily_dose.value > now.value]
+            steps = [(format(dose.value, "f"), f"up to {_mg(dose)} a day") for dose in above]
             self.fields[f"most_{drug.ingredient}"] = forms.ChoiceField(
                 label=f"{drug.name}", required=False, choices=[("", "Not covered"), *steps]
             )

@@ -165,7 +165,8 @@ def _day_words(day: Day) -> str:
     if day.mean_systolic is not None and day.mean_diastolic is not None:
         parts.append(f"mean of the day {_rounded(day.mean_systolic)}/{_rounded(day.mean_diastolic)} mmHg")
     if day.intakes:
-        parts.append(f"{sum(one.taken for one in day.intakes)} of {len(day.intakes)} doses taken")
+        taken = sum(one.taken for one in day.intakes)
+        parts.append(f"doses logged: {taken} taken, {len(day.intakes) - taken} not taken")
     if day.symptoms:
         parts.append(f"{len(day.symptoms)} symptom{'s' if len(day.symptoms) > 1 else ''} reported")
     sentence = ", ".join(parts)

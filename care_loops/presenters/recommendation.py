@@ -46,7 +46,7 @@ class WindowShown:
     not_used: tuple[tuple[str, int], ...]
 
 
-_WINDOWS = ("This window", "The window before", "The window before that")
+_WINDOWS = ("This window", "The window before", "Two windows before", "Three windows before", "Four windows before")
 
 
 @dataclass(frozen=True, slots=True)

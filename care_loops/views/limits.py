@@ -92,8 +92,8 @@ def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Sign the limits within which a small step may go straight to the patient."""
     patient = patient_for(request.acting, patient_id, Permission.SIGN_BOUNDARY, now=request.now)
     record_access(patient.pk, what="boundary page", by=request.acting, now=request.now)
-    taken = {drug.ingredient for drug in regimen_now(patient, now=request.now).drugs}
-    drugs = [drug for drug in formulary().titrated if drug.ingredient in taken]
+    taken = {drug.ingredient: drug.daily_dose for drug in regimen_now(patient, now=request.now).drugs}
+    drugs = {drug: taken[drug.ingredient] for drug in formulary().titrated if drug.ingredient in taken}
     form = BoundaryForm(request.POST or None, drugs=drugs)
 
     def work() -> str:

@@ -78,10 +78,6 @@ def test_a_formulary_lists_each_thing_once(changed, words):
     assert isinstance(FORMULARY, Formulary)
 
 
-def test_drugs_of_a_class_are_given_in_the_order_of_the_table():
-    assert [drug.name for drug in FORMULARY.of_class(LISINOPRIL.drug_class)] == ["lisinopril", "enalapril", "ramipril"]
-
-
 def test_a_row_id_is_used_once():
     twice = rows("contraindications") * 2
     with pytest.raises(BadTable, match="twice"):

@@ -11,7 +11,7 @@ from care_loops.models import AlertLimits, Visit
 from care_loops.presenters.worklist import Tab, worklist_shown
 from care_loops.selectors.worklist import worklist
 from care_loops.services import plan_visit
-from tests.care_loops.web.ward import admit, measured, reading
+from tests.care_loops.web.ward import admit, measured, reading, uncontrolled
 from tests.factories import ZONE
 
 pytestmark = pytest.mark.django_db
@@ -70,3 +70,12 @@ def test_an_overdue_visit_waits_on_the_worklist_until_somebody_says_what_became_
     assert Visit.objects.get().sleep == "six hours"
     assert "Sleep: six hours" in page_of(client, patient)
     assert not [i for i in worklist(ward.acting("clinician"), now=ward.now).items if i.visit]
+
+
+def test_a_boundary_offers_only_doses_above_the_present_one(ward, signed_in):
+    html = signed_in("clinician").get(reverse("patient-boundary", args=[uncontrolled(ward).pk])).content.decode()
+    offered = re.findall(r'<option value="([\d.]+)">up to', html)
+    assert {"20", "40"} <= {value.split(".")[0] for value in offered}
+    assert "10" in {value.split(".")[0] for value in offered}  # of amlodipine, of which 5 mg are taken
+    lisinopril = html[html.index('name="most_29046"') : html.index("</select>", html.index('name="most_29046"'))]
+    assert re.findall(r'value="(\d+)', lisinopril) == ["20", "40"]
