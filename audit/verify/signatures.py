@@ -35,6 +35,7 @@ class Signatures:
         self._confirmed: dict[tuple[str, ...], bool] = {}  # (account, credential id, key)
         self._revoked: set[str] = set()
         self._used: set[str] = set()
+        self._made: dict[str, tuple[Any, Any]] = {}  # assertion -> (esign, record) of a signature whose act is to come
 
     def learn(self, entry: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """Take in an entry about a credential."""
@@ -51,11 +52,16 @@ class Signatures:
     def check(self, entry: Mapping[str, Any], line: Mapping[str, Any] | None) -> None:
         """The entry's signature, with its line of evidence; raises Wrong."""
         method = entry["esign"]["method"] if "esign" in entry else ""
-        _require(method != "webauthn" or line is not None, "missing", "a signature without its evidence")
         _require(method == "webauthn" or line is None, "stray", "evidence for an entry that is not signed so")
         _require(method in ("", "webauthn", "password_totp", "session"), "method", method)
         if line is not None:
             self._webauthn(entry, entry["esign"], line)
+        elif method == "webauthn":
+            esign, record = self._made.pop(entry["esign"].get("assertion_sha256", ""), (None, None))
+            _require(esign is not None, "missing", "a signature without its evidence, or used up")
+            _require(
+                esign == entry["esign"] and record == _said(entry, record), "record", "another act than was signed"
+            )
         if method:
             self.counts[method] += 1
 
@@ -76,8 +82,8 @@ class Signatures:
         sites = {sha256(str(host).split(".", n)[-1].encode()).digest() for n in range(str(host).count(".") + 1)}
         _require(authenticator[:32] in sites, "rp", "the authenticator answered another site")
         good = _good(public, authenticator + sha256(client).digest(), signature)
-        framed = b"".join(len(part).to_bytes(4, "big") + part for part in (client, authenticator, signature))
-        assertion = sha256(CONTEXT + framed).hexdigest()
+        framed = b"".join(len(part).to_bytes(4, "big") + part for part in (authenticator, client, signature))
+        assertion = sha256(framed).hexdigest()
         _require(
             good and assertion == esign.get("assertion_sha256"), "signature", "not the assertion, or it is not good"
         )
@@ -85,20 +91,15 @@ class Signatures:
         self._used.add(assertion)
         name = (entry["actor"]["id"], _url64(credential), _url64(public))
         known = self._confirmed.get(name) and name[1] not in self._revoked
-        same = esign.get("key_id") == sha256(credential).hexdigest()
+        same = esign.get("key_id") == name[1]
         _require(bool(known and same), "key", "not a confirmed key of this person")
 
     def _says_the_same(self, entry: Any, esign: Any, line: Any, record: Any) -> None:
         _require(CHECKS["record"](record) and entry["actor"]["kind"] == "user", "record", "not the members of a record")
-        place = {name: entry["object"][name] for name in ("type", "id", "version")}
-        said = {
-            "v": 1,
-            "type": entry["type"],
-            "object": place,
-            "subject": entry.get("subject"),
-            "meaning": esign["meaning"],
-        }
-        said |= {"account": entry["actor"]["id"], "name_shown": esign.get("name_shown"), "content": record["content"]}
+        said = _said(entry, record)
+        if entry["type"] == "signature.made":  # its record is about the act that follows
+            said |= {name: record[name] for name in ("type", "object")}
+            self._made[esign.get("assertion_sha256", "")] = (esign, record)
         _require(record == said, "record", "the record that was signed says something else than the entry")
         content, salt = line["content"], line["content_salt"]
         if content is not None or salt is not None:
@@ -107,6 +108,21 @@ class Signatures:
                 None not in (content, salt) and digest.hexdigest() == record["content"], "content", "not what was shown"
             )
             self.counts["content_shown"] += 1
+
+
+def _said(entry: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    """The record that this entry answers to; its content is whatever was shown."""
+    place, esign = entry["object"], entry["esign"]
+    return {
+        "v": 1,
+        "type": entry["type"],
+        "object": {name: place[name] for name in ("type", "id", "version")},
+        "subject": entry.get("subject"),
+        "meaning": esign["meaning"],
+        "account": entry["actor"]["id"] if entry["actor"]["kind"] == "user" else None,
+        "name_shown": esign.get("name_shown"),
+        "content": record["content"],
+    }
 
 
 def _require(holds: bool, code: str, detail: str) -> None:

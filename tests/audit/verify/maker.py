@@ -382,8 +382,12 @@ class Passkey:
         nonce: bytes = b"n" * 32,
         esign: dict | None = None,
         line: dict | None = None,
+        act: dict | None = None,
     ) -> int:
-        """Approve something with this passkey; the keywords are what a liar would change."""
+        """Approve something with this passkey; the keywords are what a liar would change.
+
+        With `act` the evidence stands at an entry `signature.made`, and the act (with these changes) follows it.
+        """
         content, salt = spell({"dose": "5 mg"}), b"s" * 32
         version = log.versions.get(thing, (0, ""))[0] + 1
         said = {
@@ -404,16 +408,21 @@ class Passkey:
         signature = (
             self.private.sign(message) if self.kind == "eddsa" else self.private.sign(message, ec.ECDSA(SHA256()))
         )
-        framed = b"".join(struct.pack(">I", len(part)) + part for part in (client, authenticator, signature))
+        framed = b"".join(struct.pack(">I", len(part)) + part for part in (authenticator, client, signature))
         names = {
             "meaning": "approval",
             "record": record_hash.hex(),
             "method": "webauthn",
             "name_shown": "Dr Lee",
-            "assertion_sha256": sha256(CONTEXT + framed).hexdigest(),
-            "key_id": sha256(self.credential).hexdigest(),
+            "assertion_sha256": sha256(framed).hexdigest(),
+            "key_id": b64url(self.credential),
         } | (esign or {})
-        position = log.add(kind, thing, subject=subject, esign=names, actor={"kind": "user", "id": self.account})
+        actor = {"kind": "user", "id": self.account}
+        made = ("signature.made", ("signature", f"s-{len(log.entries)}")) if act is not None else (kind, thing)
+        position = log.add(*made, subject=subject, esign=names, actor=actor)
+        if act is not None:
+            how = {"kind": kind, "thing": thing, "esign": names, "subject": subject} | act
+            log.add(how.pop("kind"), how.pop("thing"), actor=actor, **how)
         log.evidence[position] = {
             "record": spell(said).decode(),
             "content": content.decode() if shown else None,

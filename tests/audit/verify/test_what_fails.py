@@ -551,6 +551,15 @@ def forged_by_an_administrator():
     return log.members(), log
 
 
+def acted_twice_on_one_signature():
+    log, passkey = usual(), Passkey()
+    passkey.enrol(log)
+    entry = log.entries[passkey.sign(log, act={}) + 1]
+    log.add(entry["type"], ("loop", "l-1"), subject="patient-7", esign=entry["esign"], actor=entry["actor"])
+    log.checkpoint()
+    return log.members(), log
+
+
 def stray_at_the_end():
     log = usual()
     members = log.members()
@@ -572,6 +581,10 @@ for _name, _make in {
     "esign-record-under_another_name": lambda: signed(esign={"name_shown": "Dr Who"}),
     "esign-record-changed_after": lambda: signed(esign={"record": "ab" * 32}),
     "esign-record-played_again": played_again,
+    "esign-record-for_another_act": lambda: signed(act={"kind": "recommendation.rejected", "reason_code": "x"}),
+    "esign-record-for_another_object": lambda: signed(act={"thing": ("loop", "l-2")}),
+    "esign-record-for_another_patient": lambda: signed(act={"subject": "patient-8"}),
+    "esign-missing-twice": acted_twice_on_one_signature,
     "esign-content": lambda: signed(line={"content": '{"dose":"50 mg"}'}),
     "esign-content-without_salt": lambda: signed(line={"content_salt": None}),
     "esign-challenge": lambda: signed(line={"nonce": b64(b"o" * 32)}),

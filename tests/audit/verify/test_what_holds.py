@@ -122,6 +122,15 @@ def test_a_persons_signature_holds(tmp_path, kind, shown):
     assert report["signatures"] == {"webauthn": 2, "password_totp": 0, "session": 1, "content_shown": 1 + shown}
 
 
+def test_a_signature_of_its_own_entry_serves_the_act_that_follows(tmp_path):
+    log, key = usual(), Passkey()
+    key.enrol(log)
+    key.sign(log, act={})
+    log.checkpoint()
+    report = judge(tmp_path, log.members(), log)
+    assert (found(report), report["signatures"]["webauthn"]) == ((0, None), 2), report["failure"]
+
+
 def test_receipts_are_found_and_those_not_yet_due_stay_open(tmp_path):
     log = usual()
     later = log.add("window.closed", ("loop", "l-3"))
