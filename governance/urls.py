@@ -9,7 +9,7 @@ from __future__ import annotations
 from allauth.account import views as library
 from django.urls import path
 
-from .views import people, second_factor, security
+from .views import people, second_factor, security, signing
 
 urlpatterns = [
     path("accounts/login/", library.login, name="account_login"),
@@ -37,5 +37,6 @@ urlpatterns = [
     path("people/<uuid:user_id>/roles/", people.role_page, name="person-roles"),
     path("people/<uuid:user_id>/sessions/end/", people.end_all_sessions, name="person-end-sessions"),
     path("people/<uuid:user_id>/way-back/", people.way_back_page, name="person-way-back"),
+    path("signing/<uuid:challenge_id>/options/", signing.options, name="signing-options"),
     path("security/password/", security.password, name="security-password"),
 ]

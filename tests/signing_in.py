@@ -13,7 +13,7 @@ from governance.models import Credential, User
 from governance.policies import step_of
 from governance.services.acting import acting_person
 from governance.services.codes import code_at
-from governance.services.credentials import enrol_code, enrol_passkey, live
+from governance.services.credentials import confirm, enrol_code, enrol_passkey, live
 from governance.services.passkeys import creation_options
 
 HOST = "testserver"
@@ -62,3 +62,26 @@ def sign_in(client: Client, user: User, *, key: SoftKey | None = None) -> Client
 def signed_in(user: User) -> Client:
     """A browser in which this person has signed in."""
     return sign_in(Client(), user)
+
+
+def confirmed(user: User, *, by: User, now: datetime | None = None) -> None:
+    """Another person confirms whatever this one has enrolled: it may sign."""
+    now = now or datetime.now(UTC)
+    for row in live(user).filter(method__in=[Method.WEBAUTHN.value, Method.TOTP.value], confirmed__isnull=True):
+        confirm(row.pk, by=acting_person(by, now=now), now=now)
+
+
+class SigningClient(Client):
+    """A browser whose person signs, with their passkey, whatever they are asked to sign."""
+
+    signer: User | None = None
+
+    def post(self, path: str, data: object = None, *args: object, **more: object):
+        """Send a form; where the answer asks for a signature, give it and send the form again."""
+        answer = super().post(path, data, *args, **more)
+        asked = (answer.context or {}).get("asked") if answer.context is not None else None
+        if self.signer is None or asked is None or not isinstance(data, dict):
+            return answer
+        options = super().post(f"/signing/{asked.pk}/options/").json()
+        said = {"signing": str(asked.pk), "credential": json.dumps(key_of(self.signer).get(options))}
+        return super().post(path, data | said, *args, **more)

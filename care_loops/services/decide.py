@@ -24,7 +24,7 @@ from governance.services import Acting, sign
 
 from ..domain.changes import STAY, Candidate, Change
 from ..domain.evidence import Evidence, Outcome, candidate_key
-from ..domain.loops import DecisionKind, LoopState
+from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import freeze, thaw
 from ..models import Decision, Loop
 from ..policies import LimitStops, check_not_expired, check_seen
@@ -148,7 +148,9 @@ def sign_decision(
         "prescribed": freeze(final),
         "reason": chosen.reason_code,
     }
-    signature, esign = sign(shown, meaning=MEANING[chosen.kind], by=by, now=now, subject=str(loop.patient_id))
+    patient = str(loop.patient_id)
+    again = loop.origin != Origin.ORDER  # an order is another one each time it is tried
+    signature, esign = sign(shown, meaning=MEANING[chosen.kind], by=by, now=now, subject=patient, again=again)
     decision = Decision(
         loop=loop,
         kind=chosen.kind.value,
@@ -195,7 +197,8 @@ def recall(loop_id: UUID, *, reason_code: str, free_text: str, by: Acting, now: 
             "prescribed": decision.final_change if decision else freeze(thaw(loop.outcome, Outcome).change),
             "reason": reason_code,
         }
-        _, esign = sign(shown, meaning="takes this change back", by=acted, now=now, subject=str(loop.patient_id))
+        patient = str(loop.patient_id)
+        _, esign = sign(shown, meaning="takes this change back", by=acted, now=now, subject=patient, again=True)
         payload = shown | {"free_text": free_text}
         why = Why(reason=reason_code, decision=decision, boundary=loop.boundary, payload=payload, esign=esign)
         enter(loop, LoopState.RECALLED, by=acted, now=now, why=why)

@@ -63,7 +63,7 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
     with transaction.atomic():
         patient = patient_for(by, patient_id, Permission.SIGN_TARGET, now=now)
         acted = by.under(role_for(by, patient, Permission.SIGN_TARGET, now=now))
-        target_id = uuid4()
+        target_id = by.drawn("target")
         record = {
             "target": str(target_id),
             "patient": str(patient.pk),
@@ -71,7 +71,8 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
             "diastolic_below": text(diastolic_below.value),
             "unit": "mm[Hg]",
         }
-        signature, esign = sign(record, meaning="sets this target", by=acted, now=now, subject=str(patient.pk))
+        subject = str(patient.pk)
+        signature, esign = sign(record, meaning="sets this target", by=acted, now=now, subject=subject, again=True)
         entry = note(
             "target.signed",
             of=("target", target_id, 1),
@@ -104,7 +105,7 @@ def sign_alert_limits(
         acted = by.under(role_for(by, patient, Permission.SIGN_ALERT_LIMITS, now=now))
         patient = locked_record(patient.pk)
         newest = patient.alert_limits.order_by("-version").values_list("version", flat=True).first()
-        limits_id, version = uuid4(), (newest or 0) + 1
+        limits_id, version = by.drawn("alert_limits"), (newest or 0) + 1
         record = {
             "alert_limits": str(limits_id),
             "patient": str(patient.pk),
@@ -112,7 +113,10 @@ def sign_alert_limits(
             "limits": {name.value: text(signed[name]) for name in LimitName if name in signed},
             "danger_table": danger_table().version,
         }
-        signature, esign = sign(record, meaning="sets these alert limits", by=acted, now=now, subject=str(patient.pk))
+        subject = str(patient.pk)
+        signature, esign = sign(
+            record, meaning="sets these alert limits", by=acted, now=now, subject=subject, again=True
+        )
         entry = note(
             "alert_limits.signed",
             of=("alert_limits", patient.pk, version),

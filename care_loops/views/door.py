@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from governance.views.door import AtWork, OtherForm, StaffRequest, may, once, page, require, submitted
+from governance.views.door import AtWork, OtherForm, may, once, page, require, submitted
+from governance.views.signing import StaffRequest
 
 __all__ = ["AtWork", "OtherForm", "StaffRequest", "may", "once", "page", "require", "submitted"]

@@ -10,6 +10,8 @@ Rules
 
 from __future__ import annotations
 
+import json
+import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -34,7 +36,7 @@ class Acting:
     """Who acts, as the record names them.
 
     `user` is None for devices and jobs; `client` is the app that acted for a person; `proof` is a signature over the
-    record of this act, checked at the door.
+    record of this act, checked at the door; `must_prove` says that the door can ask for one.
     """
 
     actor: Actor
@@ -42,12 +44,21 @@ class Acting:
     user: User | None = None
     client: str | None = None
     proof: Proof | None = None
+    must_prove: bool = False
 
     def under(self, role: Role) -> Acting:
         """The same person, acting under the role that allowed the act."""
         if not isinstance(self.actor, Person):
             return self
         return replace(self, actor=replace(self.actor, role=role.value))
+
+    def drawn(self, name: str) -> uuid.UUID:
+        """A new identifier; or the one that stands, by that name, in the record signed for this very act.
+
+        What is signed names what it makes. The record came from this act itself when it was tried without a signature.
+        """
+        signed = json.loads(self.proof.record).get(name) if self.proof is not None else None
+        return uuid.UUID(signed) if signed else uuid.uuid4()
 
     @property
     def on_behalf_of(self) -> OnBehalfOf | None:

@@ -23,19 +23,28 @@ from audit.services import append
 
 from ..models import Signature, SignatureEvidence, User
 from .acting import Acting
-from .signing import CONTEXT, Proof, SignatureNotTaken, record_digest
+from .signing import CONTEXT, Proof, SignatureNeeded, SignatureNotTaken, record_digest
 
 __all__ = ["CONTEXT", "record_digest", "sign"]
 
 
 def sign(
-    record: Mapping[str, Any], *, meaning: str, by: Acting, now: datetime, subject: str | None = None
+    record: Mapping[str, Any],
+    *,
+    meaning: str,
+    by: Acting,
+    now: datetime,
+    subject: str | None = None,
+    again: bool = False,
 ) -> tuple[Signature, Esign]:
     """Sign `record` (JSON without floats) with `meaning`, in the caller's transaction, under what `by` has proved.
 
-    Returns the row and the form in which the entry carries it.
+    `again`: the record comes out the same when the act is tried again, so a door that can ask for a signature over it
+    is told to (`SignatureNeeded`). Returns the row and the form in which the entry carries it.
     """
     signer = by.person()
+    if again and by.must_prove and by.proof is None:
+        raise SignatureNeeded(record, meaning)
     digest = record_digest(record)
     proof = _checked(by.proof, signer, digest, meaning)
     esign = Esign(

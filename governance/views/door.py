@@ -9,7 +9,7 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
 from functools import update_wrapper, wraps
 from hashlib import sha256
 from typing import Concatenate, ParamSpec
@@ -17,7 +17,7 @@ from typing import Concatenate, ParamSpec
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.cache import add_never_cache_headers
 
@@ -25,8 +25,10 @@ from audit.services import BodyDiffers, StillRunning, StoredResponse, idempotent
 
 from ..domain import STAFF_ROLES, BadInput, NotAllowed, Permission, Refusal
 from ..permissions import TABLE
-from ..services import Acting, acting_person
+from ..services import acting_person
+from ..services.signing import SignatureNeeded
 from .presence import presence_of
+from .signing import SIGNING_FIELDS, StaffRequest, ask_to_sign, prove
 
 P = ParamSpec("P")
 
@@ -42,13 +44,6 @@ class OtherForm(Refusal):
 
     code = "idempotency_body_differs"
     status = 422
-
-
-class StaffRequest(HttpRequest):
-    """A request of a signed-in person, with the moment at which it came in."""
-
-    acting: Acting
-    now: datetime
 
 
 def own_page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable[..., HttpResponse]:
@@ -74,6 +69,7 @@ def page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable
         request.acting = acting_person(request.user, now=request.now, presence=presence_of(request))
         if not request.acting.standing.roles & STAFF_ROLES:
             raise NotAllowed("These pages are for staff. Your own record is in your app.", missing="role")
+        request.acting = replace(request.acting, must_prove=True)
         return view(request, *args, **kwargs)
 
     update_wrapper(door, view)
@@ -92,9 +88,15 @@ def may(request: StaffRequest, permission: Permission) -> bool:
 
 
 def once(request: StaffRequest, work: Callable[[], str], *, said: str) -> HttpResponse:
-    """Do `work` once for the form's key, say what was done, and go where `work` says."""
+    """Do `work` once for the form's key, say what was done, and go where `work` says.
+
+    An act that is signed is tried without a signature first: it refuses, with the record that has to be signed, and
+    that record is what the person then signs and what is compared when the form comes again.
+    """
     sent = request.POST.copy()
-    sent.pop("csrfmiddlewaretoken", None)
+    for name in ("csrfmiddlewaretoken", *SIGNING_FIELDS):
+        sent.pop(name, None)
+    refusal = prove(request)
     try:
         stored = idempotent(
             request.acting.actor,
@@ -107,6 +109,8 @@ def once(request: StaffRequest, work: Callable[[], str], *, said: str) -> HttpRe
         raise AtWork("What you sent is being carried out. Look again in a moment.") from running
     except BodyDiffers as differs:
         raise OtherForm("This form was already sent with other content. Open the page again.") from differs
+    except SignatureNeeded as needed:
+        return ask_to_sign(request, needed, refusal=refusal)
     messages.success(request, said)
     answer = HttpResponseRedirect(stored.body.decode())
     answer.status_code = stored.status

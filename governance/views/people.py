@@ -25,7 +25,8 @@ from ..services.credentials import confirm, live, waiting_to_be_confirmed
 from ..services.roles import answer_role, ask_for_role, unanswered
 from ..services.sessions import end_sessions, open_sessions
 from ..services.ways_back import open_way_back
-from .door import StaffRequest, may, page, require
+from .door import may, page, require
+from .signing import StaffRequest
 
 _ROLES = sorted((role.value, role.value.replace("_", " ").capitalize()) for role in STAFF_ROLES)
 

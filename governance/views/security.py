@@ -32,9 +32,10 @@ from ..services.recognising import check_password
 from ..services.sessions import end_own_session, end_sessions, is_this, open_sessions
 from ..services.ways_back import WayBackOver, change_password, come_back, still_open
 from .accounts import enter
-from .door import StaffRequest, own_page
+from .door import own_page
 from .presence import presence_of
 from .second_factor import keep_state, place_of, said_credential, take_state
+from .signing import StaffRequest
 
 SECRET = "code secret"  # noqa: S105  (the name of a place, not what lies there)
 

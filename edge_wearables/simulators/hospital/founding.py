@@ -18,7 +18,7 @@ from governance.selectors import site_mode
 from governance.services import Acting, acting_person, set_policy
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.codes import code_at
-from governance.services.credentials import enrol_code, live
+from governance.services.credentials import confirm, enrol_code, live
 
 from .cases import Staff, document, staff
 
@@ -64,6 +64,7 @@ def found(*, weeks: int, now: datetime) -> Site:
     people = {member.username: _joined(member, now=founded_at) for member in staff()}
     for username, user in people.items():
         _enrolled(username, user, now=founded_at if begun is None else now)
+    _confirmed(people, now=founded_at if begun is None else now)
     starts_at = founded_at + BEFORE
     site = Site(starts_at=starts_at, ends_at=_end(starts_at, weeks, now), people=people)
     if not PolicyVersion.objects.filter(reason=OPENED).exists():
@@ -144,6 +145,15 @@ def _enrolled(username: str, user: User, *, now: datetime) -> None:
         return
     secret = demonstration_secret(username)
     enrol_code(secret, code_at(secret, step_of(now)), by=acting_person(user, now=now), now=now)
+
+
+def _confirmed(people: dict[str, User], *, now: datetime) -> None:
+    """The administrator confirms everybody else's generator: with it and their password they may sign."""
+    admin = next(s.username for s in staff() if s.role is Role.ADMINISTRATOR)
+    for username, user in people.items():
+        for row in live(user, Method.TOTP).filter(confirmed__isnull=True):
+            if username != admin:
+                confirm(row.pk, by=acting_person(people[admin], now=now), now=now)
 
 
 def _set_mode(site: Site, *, reason: str, now: datetime) -> None:

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from tests.factories import Hospital
-from tests.signing_in import sign_in
+from tests.signing_in import SigningClient, confirmed, sign_in
 
 
 @pytest.fixture
@@ -28,6 +28,11 @@ def signed_in(ward):
     """A function from a member of staff to a client signed in as them."""
 
     def client(username: str) -> Client:
-        return sign_in(Client(enforce_csrf_checks=False), ward.people[username])
+        made, person = SigningClient(enforce_csrf_checks=False), ward.people[username]
+        sign_in(made, person)
+        if username != "admin":
+            confirmed(person, by=ward.people["admin"])
+        made.signer = person
+        return made
 
     return client

@@ -11,9 +11,11 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from care_loops.models import Decision
+from governance.services import acting_person
+from governance.services.credentials import draw_recovery_codes
 from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
 from tests.factories import PASSWORD, Hospital
-from tests.signing_in import code_of
+from tests.signing_in import code_of, confirmed
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 WIDTHS = {"desk": (1280, 900), "phone": (390, 844)}
@@ -72,7 +74,12 @@ def page(request, browser, ward, live_server) -> Iterator[Page]:
 
 
 def sign_in(page: Page, ward: Hospital) -> None:
-    code_of(ward.people["clinician"])  # a generator is enrolled
+    clinician = ward.people["clinician"]
+    code_of(clinician)  # a generator is enrolled; its code of this half minute is kept for the signature
+    confirmed(clinician, by=ward.people["admin"])
+    now = timezone.now()
+    by = acting_person(clinician, now=now)
+    recovery = draw_recovery_codes(by=by, now=now).codes[0]
     page.goto("/")
     page.get_by_label("User name").focus()
     page.keyboard.type("clinician")
@@ -80,7 +87,7 @@ def sign_in(page: Page, ward: Hospital) -> None:
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.get_by_label("Code from your app").focus()
-    page.keyboard.type(code_of(ward.people["clinician"]))
+    page.keyboard.type(recovery)
     page.keyboard.press("Enter")
     page.wait_for_url("**/worklist/")
 
@@ -121,7 +128,16 @@ def test_a_recommendation_is_decided_with_the_keyboard_alone(page, ward):
     page.keyboard.type("Agrees")
     tab_to(page, "button.primary")
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Sign this")).to_be_visible()
+    assert Decision.objects.count() == 0
+    assert fits(page)
+    tab_to(page, "#sign-password")
+    page.keyboard.type(PASSWORD)
+    tab_to(page, "#sign-code")
+    page.keyboard.type(code_of(ward.people["clinician"]))
+    page.keyboard.press("Enter")
     expect(page.get_by_text("Your decision is signed and recorded.")).to_be_visible()
+    assert Decision.objects.get().signature.method == "password_totp"
     assert Decision.objects.get().decided_by == ward.people["clinician"]
 
 
@@ -162,6 +178,9 @@ def test_it_works_without_any_script(browser, ward, live_server):
     page.get_by_role("radio", name="No change of medication now").check()
     page.get_by_label("Reason").select_option("side_effect")
     page.get_by_role("button", name="Sign and record my decision").click()
+    page.get_by_label("Your password").fill(PASSWORD)
+    page.get_by_label("Code from your app").fill(code_of(ward.people["clinician"]))
+    page.get_by_role("button", name="Sign with password and code").click()
     expect(page.get_by_text("Your decision is signed and recorded.")).to_be_visible()
     assert Decision.objects.get().kind == "reject"
     context.close()
