@@ -89,7 +89,7 @@ def cut_tail(world: World, dice: random.Random, *, receipts: bool) -> Attack:
 
 
 def test_receipts_find_what_nobody_had_seen_and_without_them_it_is_reported(folder, log):
-    auditor, n = Auditor(folder), 60
+    auditor, n = Auditor(folder), 30
     with_receipts = [auditor.full(cut_tail(log, random.Random(k), receipts=True)) for k in range(n)]
     without = [auditor.full(cut_tail(log, random.Random(k), receipts=False)) for k in range(n)]
     print(f"unwitnessed end, {n} tampers: {sum(v.exit == 1 for v in with_receipts)} found with receipts,"
