@@ -49,19 +49,21 @@ def _read(path: Path) -> bytes:
 
 
 def _receipts(data: bytes, policy: Policy) -> dict[bytes, tuple[str, str]]:
+    """Leaf hash to (at, merged by), from a file with one note or with JSON lines that hold notes."""
     found = {}
     try:
         lines = data.splitlines() if data.startswith(b"{") else []
         for note in [json.loads(line)["receipt"].encode() for line in lines if line] or [data]:
-            text = open_note(note, policy.statements)[0].decode().split("\n")
-            _, origin, leaf, at, due = stated(note, policy.statements, *text[:5])
-            if text[0] != "clinaiops/receipt/v1" or not all(map(CHECKS["time"], (at, due))):
+            text, signed = open_note(note, policy.statements)
+            context, origin, leaf, at, due, end = text.decode().split("\n")
+            if (context, end) != ("clinaiops/receipt/v1", "") or not all(map(CHECKS["time"], (at, due))):
                 raise ValueError("not a receipt")
-            if origin in {key.name for key in policy.logs}:
-                found[unb64(leaf)] = (at, due)
+            if f"{origin}/statement" not in {key.name for key in signed}:
+                raise Refused("receipt-signature", f"not signed by the statement key of {origin}")
+            found[unb64(leaf)] = (at, due)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
-        signature = isinstance(err, NoteInvalid) and "sign" in str(err)
-        raise Refused("receipt-signature" if signature else "receipt-form", err) from err
+        bad = isinstance(err, NoteInvalid) and err.type
+        raise Refused("receipt-signature" if bad else "receipt-form", err) from err
     return found
 
 

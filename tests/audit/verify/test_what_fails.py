@@ -854,6 +854,15 @@ def a_receipt_by_somebody_else():
 
 
 @case(2, "receipt-signature")
+def a_receipt_by_the_key_of_another_log():
+    log = usual()
+    text = log.receipt(3).rpartition(b"\n\n")[0] + b"\n"
+    stranger = key("log.example/other/statement", 43)
+    policy = log.policy(f"statement {stranger.vkey}")
+    return log.members(), log, {"receipts": [note(text, stranger.line(text))]}, policy
+
+
+@case(2, "receipt-signature")
 def a_receipt_that_was_changed():
     log = usual()
     return log.members(), log, {"receipts": [log.receipt(3).replace(b"2026", b"2025", 1)]}
