@@ -47,14 +47,7 @@ def sign(
         raise SignatureNeeded(record, meaning)
     digest = record_digest(record)
     proof = _checked(by.proof, signer, digest, meaning)
-    esign = Esign(
-        meaning=meaning,
-        record=digest,
-        method=proof.method if proof else "session",
-        assertion_sha256=proof.assertion_sha256 if proof else None,
-        key_id=proof.key_id if proof else None,
-        name_shown=signer.printed_name,
-    )
+    esign = _as_entered(proof, meaning=meaning, digest=digest, name=signer.printed_name)
     row = Signature(
         signer=signer,
         name_shown=signer.printed_name,
@@ -80,6 +73,20 @@ def sign(
     row.save(force_insert=True)
     _keep(row, canonical.dumps(dict(record)), proof, entry=appended.entry_id)
     return row, esign
+
+
+def _as_entered(proof: Proof | None, *, meaning: str, digest: str, name: str) -> Esign:
+    """The signature as its entry carries it."""
+    if proof is None:
+        return Esign(meaning=meaning, record=digest, method="session", name_shown=name)
+    return Esign(
+        meaning=meaning,
+        record=digest,
+        method=proof.method,
+        assertion_sha256=proof.assertion_sha256,
+        key_id=proof.key_id,
+        name_shown=name,
+    )
 
 
 def _checked(proof: Proof | None, signer: User, digest: str, meaning: str) -> Proof | None:
