@@ -21,7 +21,7 @@ class AlertLimitsForm(OnceForm):
             label, unit = words.limit(name)
             self.fields[name.value] = forms.DecimalField(
                 label=f"{label} ({unit})",
-                help_text=f"The site alarms at {site_words(name)}. Only a narrower number can be signed.",
+                help_text=f"The site's limit: {site_words(name)}. Only a narrower number can be signed.",
                 required=False,
                 max_digits=5,
                 decimal_places=1,

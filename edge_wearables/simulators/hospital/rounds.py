@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar
 from uuid import UUID
@@ -23,14 +23,16 @@ from care_loops.domain.evidence import Outcome, candidate_key
 from care_loops.domain.loops import DecisionKind, LoopState, Origin
 from care_loops.domain.record import ConditionKind, DrugClass, LabKind
 from care_loops.freeze import thaw
-from care_loops.models import Alert, Loop, RegimenEntry, Symptom
+from care_loops.models import Alert, Loop, RegimenEntry, Symptom, Visit
 from care_loops.selectors.regimen import regimen_now
+from care_loops.selectors.visits import standing_plans
 from care_loops.services import (
     Answer,
     DecisionInput,
     NewCondition,
     NewIntake,
     NewLab,
+    NewVisit,
     OrderInput,
     acknowledge_alert,
     decide,
@@ -40,6 +42,7 @@ from care_loops.services import (
     log_intake,
     record_condition,
     record_lab,
+    record_visit,
     respond,
     review_symptom,
     write_order,
@@ -67,6 +70,7 @@ LOOKS_AFTER = timedelta(hours=8)  # a new recommendation is looked at on the nex
 CLOSES_AFTER = timedelta(hours=12)
 REVIEWED_AFTER = timedelta(days=10)  # after the window in which a side effect was answered
 ONLY_TIME = frozenset({"windows_28_days_apart", "order_interval_passed", "taken_28_days"})
+OVERDUE = 9  # every ninth patient's visit is not recorded
 UNSEEN = 5  # every fifth alert is acknowledged only after it was passed on once
 
 
@@ -101,7 +105,17 @@ def staff_round(ward: Ward, now: datetime) -> None:
     )
     for loop in _of(ward, waiting, "opened_at"):
         _decide(ward, loop, now)
+    _visits(ward, now)
     deliver_outbox(now)
+
+
+def _visits(ward: Ward, now: datetime) -> None:
+    """Visits whose day has come are held and recorded; one patient in so many is left overdue, to be looked at."""
+    for plan in standing_plans(list(ward.patients), due_from=date.min, due_until=now.date()):
+        admitted, by = _who(ward, plan.patient_id)
+        if admitted.case.number % OVERDUE != OVERDUE - 1:
+            talked = NewVisit(outcome=Visit.HELD, on_day=plan.due_on, diet="less salt", activity="walks every day")
+            record_visit(plan.patient_id, talked, by=ward.site.acting(by, now=now), now=now)
 
 
 def _of(ward: Ward, found: QuerySet[Row], order: str) -> list[Row]:

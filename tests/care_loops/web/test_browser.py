@@ -145,7 +145,7 @@ def test_every_page_fits_its_width_and_labels_its_fields(page, ward):
     patient = page.locator("tbody th a").first.get_attribute("href")
     loop = page.locator("a.button[href^='/recommendations/']").get_attribute("href")
     pages = ["/worklist/", "/worklist/?show=patients", "/alerts/", "/quarantine/", patient, loop]
-    pages += [f"{patient}{form}/" for form in ("target", "boundary", "order")]
+    pages += [f"{patient}{form}/" for form in ("target", "alert-limits", "boundary", "order")]
     for where in pages:
         page.goto(where)
         assert fits(page), where

@@ -25,7 +25,7 @@ def test_limits_are_signed_shown_and_named_by_the_alert_they_raise(ward, signed_
     patient, client = admit(ward), signed_in("clinician")
     assert "The site's own" in page_of(client, patient)
     where = reverse("patient-alert-limits", args=[patient.pk])
-    assert "The site alarms at 180 or more." in client.get(where).content.decode()
+    assert "s limit: 180 or more." in client.get(where).content.decode()
     assert client.post(where, {"key": "l" * 12, "crisis_systolic": "165"}).status_code == 303
     assert AlertLimits.objects.get().low_systolic is None
     measured(patient, reading(ward.now + timedelta(seconds=1), 166, 92), at=ward.now + timedelta(seconds=1))
