@@ -10,6 +10,8 @@ from base64 import b32encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from care_loops.domain.loops import LoopState
+from care_loops.models import Loop
 from care_loops.services.predictors import put_to_work, register_protocols
 from governance.domain import Method, Refusal, Role
 from governance.models import PolicyVersion, RoleHeld, User
@@ -168,6 +170,9 @@ def _predictor(site: Site, *, now: datetime) -> None:
     put_to_work(versions[0], approvers=approvers, by=approvers[0], now=now)
 
 
+MOST_NAMED = 6
+
+
 def where_to_sign_in() -> str:
     """Who can sign in, as what, for people who have just started the demonstration."""
     lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}"]
@@ -177,4 +182,8 @@ def where_to_sign_in() -> str:
     first, last = patients.order_by("username").first(), patients.order_by("username").last()
     if first is not None and last is not None:
         lines += [f"  {first.username} to {last.username:3}   patient"]
+    asked = Loop.objects.filter(state__in=[LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value])
+    waiting = sorted(set(asked.exclude(patient__account=None).values_list("patient__account__username", flat=True)))
+    if waiting:
+        lines += [f"Patients with something to answer: {', '.join(waiting[:MOST_NAMED])}"]
     return "\n".join([*lines, ""])

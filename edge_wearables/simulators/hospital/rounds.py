@@ -70,6 +70,7 @@ LOOKS_AFTER = timedelta(hours=8)  # a new recommendation is looked at on the nex
 CLOSES_AFTER = timedelta(hours=12)
 REVIEWED_AFTER = timedelta(days=10)  # after the window in which a side effect was answered
 ONLY_TIME = frozenset({"windows_28_days_apart", "order_interval_passed", "taken_28_days"})
+SLOW_TO_ANSWER, ANSWERS_AFTER = 3, timedelta(days=5)  # every third patient answers days later
 OVERDUE = 9  # every ninth patient's visit is not recorded
 UNSEEN = 5  # every fifth alert is acknowledged only after it was passed on once
 
@@ -209,7 +210,7 @@ def patients_evening(ward: Ward, now: datetime) -> None:
     before = [LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value]
     for loop in _of(ward, Loop.objects.filter(state__in=before, opened_at__lte=now), "opened_at"):
         admitted, _ = _who(ward, loop.patient_id)
-        if admitted.case.answer == "none":
+        if admitted.case.answer == "none" or _thinks_it_over(admitted, loop, now):
             continue
         answer = Answer(admitted.case.answer)
         if answer is Answer.ASK_PERSON and loop.state == LoopState.DELIVERED.value:
@@ -221,6 +222,14 @@ def patients_evening(ward: Ward, now: datetime) -> None:
             if not_yet.code != "held_for_safety":
                 raise
     deliver_outbox(now)
+
+
+def _thinks_it_over(admitted: Admitted, loop: Loop, now: datetime) -> bool:
+    """Some patients take days to answer, so that some stand before an answer at any time."""
+    if admitted.case.number % SLOW_TO_ANSWER:
+        return False
+    asked = loop.steps.order_by("-seq").values_list("entered_at", flat=True).first()
+    return asked is not None and now - asked < ANSWERS_AFTER
 
 
 def first_doses(ward: Ward, now: datetime) -> None:
