@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from care_loops.domain.loops import LoopState
@@ -24,6 +25,7 @@ from edge_wearables.selectors import outcomes
 from edge_wearables.simulators.hospital.cases import cases
 from edge_wearables.simulators.hospital.door import NotSimulated, SimulatedDoor
 from governance.models import User
+from governance.services.credentials import live, may_sign
 from tests.factories import Hospital
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
@@ -96,6 +98,18 @@ def test_a_small_hospital_is_played_verified_and_played_only_once(tmp_path):
     assert again == found
     assert "have been played before" in progress
     assert time.monotonic() - began < 10
+    the_staff_sign_in_as_printed()
+
+
+def the_staff_sign_in_as_printed():
+    """With the password that is printed and the code that the command tells."""
+    browser, told = Client(), StringIO()
+    browser.post("/accounts/login/", {"login": "dr.brown", "password": "synthetic-people-only"})
+    assert browser.get("/worklist/").status_code == 302
+    call_command("demo_code", "dr.brown", stdout=told)
+    assert browser.post("/accounts/second-step/", {"code": told.getvalue().strip()}).status_code == 302
+    assert browser.get("/worklist/").status_code == 200
+    assert all(may_sign(row) for row in live(User.objects.get(username="dr.brown")))
 
 
 def test_killed_half_way_it_goes_on_where_it_was_and_no_reading_is_lost_or_doubled(tmp_path, database_urls):
