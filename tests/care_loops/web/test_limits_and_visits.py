@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from care_loops.models import AlertLimits, Visit
 from care_loops.presenters.worklist import Tab, worklist_shown
@@ -28,7 +29,8 @@ def test_limits_are_signed_shown_and_named_by_the_alert_they_raise(ward, signed_
     assert "s limit: 180 or more." in client.get(where).content.decode()
     assert client.post(where, {"key": "l" * 12, "crisis_systolic": "165"}).status_code == 303
     assert AlertLimits.objects.get().low_systolic is None
-    measured(patient, reading(ward.now + timedelta(seconds=1), 166, 92), at=ward.now + timedelta(seconds=1))
+    at = timezone.now()
+    measured(patient, reading(at, 166, 92), at=at)
     html = page_of(client, patient)
     assert "165 or more mmHg (site: 180 or more)" in html
     assert "By a limit of this patient&#x27;s own" in html or "By a limit of this patient's own" in html
