@@ -14,9 +14,8 @@ from functools import lru_cache
 
 from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 
-from audit import notes
+from audit import notes, words
 from audit.bundles import Bundle, Checkpoint, Manifest
-from audit.reports import words
 from audit.reports.acts import moment
 from audit.reports.fonts import BOLD, MONO, TEXT, visible, wrap
 from audit.reports.sheets import BRAND, INK, LEFT, QUIET, RIGHT, SOFT, Book

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from audit.reports import words
+from audit import words
 from audit.reports.acts import Act, clock, day, moment, reading
 from audit.reports.fonts import BOLD, MONO, TEXT, visible, width, wrap
 from audit.reports.sheets import ALARM, BOTTOM, BRAND, INK, LEFT, QUIET, RIGHT, RULE, TINT, TOP, Book

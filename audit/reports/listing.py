@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from audit.reports import words
+from audit import words
 from audit.reports.acts import Act, day, moment
 from audit.reports.fonts import BOLD, MONO, TEXT, visible, wrap
 from audit.reports.history import particulars

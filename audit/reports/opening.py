@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from audit import words
 from audit.bundles import Manifest
-from audit.reports import charts, words
+from audit.reports import charts
 from audit.reports.acts import moment
 from audit.reports.fonts import BOLD, MONO, TEXT, clip, visible, wrap
 from audit.reports.sheets import BRAND, INK, LEFT, MARK, MARK_SOFT, QUIET, RIGHT, RULE, SOFT, WHITE, Book

@@ -17,9 +17,9 @@ from datetime import date, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from audit import words
 from audit.bundles import Bundle
 from audit.reports import acts as source
-from audit.reports import words
 from audit.reports.acts import Act
 
 DECISIONS = ("approved", "modified", "rejected", "withheld", "accepted", "declined", "recalled", "expired", "withdrawn")

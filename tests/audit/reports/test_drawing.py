@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 from pypdf import PdfReader
 
+from audit import words
 from audit.bundles import Bundle, BundleInvalid
 from audit.entries import pseudonym
-from audit.reports import draw, fonts, words
+from audit.reports import draw, fonts
 from audit.reports.history import flat
 from audit.reports.survey import survey
 from tests.audit.reports import cases
@@ -337,4 +338,4 @@ def test_the_words_of_codes_are_those_of_the_pages():
     known = {code: texts.pop() for code, texts in said.items() if len(texts) == 1 and code in here}
     assert len(known) > 150
     stale = {code: text for code, text in known.items() if here[code] != text}
-    assert stale == {}, f"the pages say it otherwise now: put these into `codes` of audit/reports/words.json: {stale}"
+    assert stale == {}, f"the pages say it otherwise now: put these into `codes` of audit/words.json: {stale}"

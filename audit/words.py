@@ -1,7 +1,8 @@
 """Plain words for the codes of the record, from the table beside this module.
 
 The rules
- * A drawing is a function of bundle and release: no words are looked up elsewhere.
+ * A drawing is a function of bundle and release, and the pages of the record say the same words: none are looked up
+   elsewhere.
  * The clinical words are those of the pages (care_loops/presenters/vocabulary.py); a test compares them, because this
    package may not import that one.
  * A code without words is opened (underscores to blanks), never dropped; the code itself always stands with the entry.
