@@ -269,7 +269,7 @@ _TIME = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])T([01]\d|2[0-3])
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _WORD = re.compile(r"[a-z0-9_]{1,64}")
-_CODE = re.compile(r"[A-Za-z0-9_.:@/-]{1,128}")
+CODE = re.compile(r"[A-Za-z0-9_.:@/-]{1,128}")
 
 
 def _pattern(pattern: re.Pattern[str]) -> Check:
@@ -321,7 +321,7 @@ def _version(value: Any) -> bool:
     return value is None or (type(value) is int and 1 <= value < canonical.MAX_INT)
 
 
-_hex, _uuid, _word, _code = _pattern(_HEX64), _pattern(_UUID), _pattern(_WORD), _pattern(_CODE)
+_hex, _uuid, _word, _code = _pattern(_HEX64), _pattern(_UUID), _pattern(_WORD), _pattern(CODE)
 _CAP = _shape({"name": _code, "asked": _text, "given": _text, "unit": _text}, {})
 
 REQUIRED: dict[str, Check] = {

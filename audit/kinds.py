@@ -127,6 +127,7 @@ def _log() -> Iterator[Kind]:
     yield from _kinds("key", "created rotated revoked")
     yield from _kinds("key", "destroyed", "reason_code")
     yield from _kinds("payload", "shredded", "reason_code")
+    yield from _kinds("hold", "placed released", "reason_code", "payload", payload=("approver", "basis"))
     yield from _kinds("export", "asked made", "payload")
     yield from _kinds("export", "disclosed", "subject", "payload")
     yield from _kinds("export", "handed_out", "payload")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
@@ -38,6 +39,7 @@ WORKING = (
     "audit_inbox",
     "audit_denialtally",
     "audit_export",
+    "audit_legalhold",
 )
 
 GRANTS: dict[str, dict[str, str]] = {
@@ -59,6 +61,7 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_denialtally": "SELECT, INSERT, DELETE, UPDATE (count)",
         "audit_export": "SELECT, INSERT, UPDATE (state, attempts, done, total, sha256, report_sha256, bytes, entries,"
         " error, begun_at, ended_at, expires_at)",
+        "audit_legalhold": "SELECT, INSERT (name, subject), UPDATE (released_at)",
     },
     "sequencer": {
         "audit_pending": "SELECT, DELETE",
@@ -135,6 +138,30 @@ def guard_tables(*tables: str) -> migrations.RunPython:
     return migrations.RunPython(forwards, migrations.RunPython.noop)
 
 
+def make_guards(functions: str, triggers: Sequence[tuple[str, str, str, str, str]]) -> migrations.RunPython:
+    """An operation for a later migration: functions (`{schema}` stands for ours), and triggers that fire for a replica
+    too, each (table, name, events, ROW or STATEMENT, function).
+    """
+
+    def forwards(_apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_schema())")
+            cursor.execute(functions.replace("{schema}", cursor.fetchone()[0]))
+            for name in _TAKES.findall(functions):
+                cursor.execute(f"REVOKE EXECUTE ON FUNCTION {name} FROM PUBLIC")
+            for trigger in triggers:
+                cursor.execute(_trigger(*trigger))
+
+    def backwards(_apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            for table, name, *_ in triggers:
+                cursor.execute(f"DROP TRIGGER IF EXISTS {name} ON {table}")
+            for name in re.findall(r"CREATE FUNCTION (\w+)", functions):
+                cursor.execute(f"DROP FUNCTION {name} CASCADE")
+
+    return migrations.RunPython(forwards, backwards)
+
+
 def _here(cursor: Any, tables: tuple[str, ...]) -> list[str]:
     """Those of the tables that exist by now: a later migration brings its own."""
     cursor.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(name) IS NOT NULL", [list(tables)])
@@ -200,6 +227,8 @@ def _on_columns_here(cursor: Any, table: str, granted: str) -> str:
     )
 
 
+# The functions that are asked something: nobody but the guards asks them.
+_TAKES = re.compile(r"FUNCTION (\w+\([^)]+\))")
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 

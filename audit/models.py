@@ -114,6 +114,15 @@ class PayloadKey(models.Model):
     sealed = models.BinaryField()
 
 
+class LegalHold(models.Model):
+    """While it is open, nothing of a person (by pseudonym; no subject: of anybody) is destroyed, purged or detached."""
+
+    name = models.CharField(max_length=128, primary_key=True)
+    subject = models.CharField(max_length=64, null=True)  # noqa: DJ001  (everything)
+    placed_at = models.DateTimeField(db_default=Now())
+    released_at = models.DateTimeField(null=True)
+
+
 class Entry(models.Model):
     """An entry at its place in the log. `position` counts from 0 without a gap."""
 

@@ -1,10 +1,10 @@
-"""Segments detached, legal holds, shredded payloads."""
+"""Holds the place in the order that 0006 names; holds, retention and segments are 0007 and after."""
 
 from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    """Segments detached, legal holds, shredded payloads."""
+    """Nothing."""
 
     dependencies = [("audit", "0004_exports")]
     operations = []

@@ -40,7 +40,9 @@ _EVENTS = {
     "UPDATE OR DELETE": UPDATE | DELETE,
     "TRUNCATE": TRUNCATE,
 }
-_FUNCTION = re.compile(r"CREATE FUNCTION (\w+)\(.*?\$\$(.*?)\$\$;", re.DOTALL)
+_FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\(.*?\$\$(.*?)\$\$;", re.DOTALL)
+# The migrations that made guards after the first one; what a later one makes anew is as it says.
+_MADE_GUARDS = ("0002_data_keys", "0007_legal_hold")
 _GRANT = re.compile(r"(\w+)(?: \(([^)]*)\))?")
 
 _TRIGGERS = """
@@ -129,19 +131,19 @@ def _expected_triggers() -> dict[tuple[str, str], tuple[str, int]]:
         expected[table, f"{table}_no_change"] = ("audit_refuse", ROW | BEFORE | rows)
         expected[table, f"{table}_no_truncate"] = ("audit_refuse", BEFORE | TRUNCATE)
     expected["audit_pending", "audit_pending_leaves"] = ("audit_pending_leaves", ROW | BEFORE | DELETE)
-    for table, name, events, level, function in getattr(_data_keys(), "TRIGGERS", ()):
-        expected[table, name] = (function, BEFORE | _EVENTS[events] | (ROW if level == "ROW" else 0))
+    for made in _later_guards():
+        for table, name, events, level, function in made.TRIGGERS:
+            expected[table, name] = (function, BEFORE | _EVENTS[events] | (ROW if level == "ROW" else 0))
     return expected
 
 
 @lru_cache(maxsize=1)
 def _expected_sources() -> dict[str, str]:
-    text = FUNCTIONS + getattr(_data_keys(), "FUNCTIONS", "")
-    return dict(_FUNCTION.findall(text))
+    return dict(_FUNCTION.findall(FUNCTIONS + "".join(made.FUNCTIONS for made in _later_guards())))
 
 
-def _data_keys() -> Any:
-    return import_module("audit.migrations.0002_data_keys")
+def _later_guards() -> list[Any]:
+    return [import_module(f"audit.migrations.{name}") for name in _MADE_GUARDS]
 
 
 def _expected_rights(part: str, table: str) -> Iterator[tuple[str, str | None]]:

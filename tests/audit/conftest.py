@@ -7,7 +7,12 @@ import pytest
 from audit.migrations_sql import EVIDENCE
 from tests.audit.builders import event, first_bad, number, record
 
-KEY_GUARDS = import_module("audit.migrations.0002_data_keys").TRIGGERS
+KEY_GUARDS = tuple(
+    guard
+    for name in ("0002_data_keys", "0007_legal_hold")
+    for guard in import_module(f"audit.migrations.{name}").TRIGGERS
+    if guard[0] in {"audit_datakey", "audit_payloadkey"}
+)
 KEYS = ("audit_datakey", "audit_payloadkey")
 
 

@@ -169,7 +169,7 @@ def test_every_guard_of_the_keys_holds_for_a_replica(owner_db):
         " WHERE tgrelid IN ('audit_datakey'::regclass, 'audit_payloadkey'::regclass) AND NOT tgisinternal"
     )
     guards = dict(owner_db.fetchall())
-    assert len(guards) == 8
+    assert len(guards) == 10
     assert set(guards.values()) == {"A"}
 
 

@@ -31,6 +31,7 @@ COLUMN = {
     "audit_inbox": "at",
     "audit_denialtally": "actor",
     "audit_export": "asked",
+    "audit_legalhold": "released_at",
 }
 STATEMENTS = {
     "select": "SELECT count(*) FROM {t}",
@@ -79,6 +80,7 @@ ALLOWED = {
         "audit_inbox": ADD,
         "audit_denialtally": ADD | {"delete", "lock"},  # UPDATE of the count only
         "audit_export": ADD,  # UPDATE of how far it is only: not of what was asked
+        "audit_legalhold": {"select", "update"},  # INSERT of name and person; triggers ask for entries
     },
     "sequencer": {
         "audit_pending": {"select", "delete", "lock"},
