@@ -144,11 +144,15 @@ def _times(keys: Mapping[tuple[str, bytes], WitnessKey], lines: Iterable[bytes])
             yield key, notes.cosigned_at(found.signature)
 
 
+def covered_size(*, using: str = DEFAULT_DB_ALIAS) -> int:
+    """The largest size whose stored cosignatures meet the quorum; 0 when there is none, or no witness is asked."""
+    policy = policy_here()
+    return _covered(policy, using)[0] if policy is not None else 0
+
+
 def coverage(entry_ids: Iterable[UUID], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, Coverage]:
     """How far each of these entries is; one that is in no table counts as pending."""
-    asked = list(entry_ids)
-    policy = policy_here()
-    covered = _covered(policy, using)[0] if policy is not None else 0
+    asked, covered = list(entry_ids), covered_size(using=using)
     with connections[using].cursor() as cursor:
         cursor.execute(
             "SELECT entry_id, position, (SELECT coalesce(max(size), 0) FROM audit_checkpoint) FROM audit_entry"

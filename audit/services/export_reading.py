@@ -2,7 +2,8 @@
 
 The rules
  * Everything in one snapshot (`snapshot`); positions are kept (8 bytes each), rows pass by in pages.
- * Of the checkpoints come the last one and, for each entry, the nearest before and after it.
+ * Of the checkpoints come the last one, the newest that the quorum has cosigned and, for each entry, the nearest
+   before and after it.
  * Tiles are read once each, in the order of the log: an export of one patient from a long log reads few of them.
 """
 
@@ -29,6 +30,7 @@ from audit.opening import Plain, open_payloads
 from audit.selectors import TILE_WIDTH
 from audit.services import keys
 from audit.verification import BATCH_KIND
+from audit.witnessed import covered_size
 
 PAGE = 1000
 TILES_KEPT = 64
@@ -241,8 +243,15 @@ def batch_rows(summary: Summary) -> list[bytes] | None:
 def checkpoints(
     positions: Sequence[int], *, everything: bool, using: str = DEFAULT_DB_ALIAS
 ) -> Iterator[tuple[int, bytes, bytes | None]]:
-    """(size, note with its cosignatures, timestamp token or None), ascending: all, or those next to the positions."""
-    sizes = array("q", _sizes(using) if everything else _next_to(positions, _sizes(using)))
+    """(size, note with its cosignatures, timestamp token or None), ascending: all, or those next to the positions.
+
+    The newest covered one is always there: it covers what the nearest, cosigned by nobody, would leave unwitnessed.
+    """
+    if everything:
+        sizes = array("q", _sizes(using))
+    else:
+        covered = [size] if (size := covered_size(using=using)) else []
+        sizes = array("q", sorted({*_next_to(positions, _sizes(using)), *covered}))
     for start in range(0, len(sizes), PAGE):
         yield from _noted(list(sizes[start : start + PAGE]), using)
 

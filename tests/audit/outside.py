@@ -11,16 +11,18 @@ from audit.services import keys
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def policy_beside(bundle: Path) -> Path:
-    """A policy file that names this log's keys and asks for no witness."""
+def policy_beside(bundle: Path, *witnesses: str) -> Path:
+    """A policy file that names this log's keys and these witnesses with their quorum; without any it asks for none."""
     policy = bundle.with_suffix(".policy")
     log_key = Checkpoint.objects.order_by("-size").first().key_name
-    policy.write_text(f"log {log_key}\nstatement {keys.statement_vkey()}\nquorum none\n", encoding="utf-8")
+    lines = [f"log {log_key}", f"statement {keys.statement_vkey()}", *(witnesses or ["quorum none"]), ""]
+    policy.write_text("\n".join(lines), encoding="utf-8")
     return policy
 
 
-def verdict(bundle: Path) -> tuple[int, dict]:
+def verdict(bundle: Path, *witnesses: str) -> tuple[int, dict]:
     """Exit status and report of `python -m audit.verify`."""
-    command = [sys.executable, "-m", "audit.verify", str(bundle), "--policy", str(policy_beside(bundle)), "--json"]
+    policy = policy_beside(bundle, *witnesses)
+    command = [sys.executable, "-m", "audit.verify", str(bundle), "--policy", str(policy), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return done.returncode, json.loads(done.stdout)

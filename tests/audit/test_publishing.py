@@ -18,7 +18,9 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from audit import notes, witness_policy
-from audit.models import Checkpoint, Cosignature
+from audit.bundles.selecting import Report, Selection
+from audit.domain import Purpose
+from audit.models import Checkpoint, Cosignature, Entry
 from audit.selectors import (
     Coverage,
     WitnessStanding,
@@ -28,13 +30,16 @@ from audit.selectors import (
     witness_state,
 )
 from audit.services import keys, publishing, sequence_until_empty, signing, witnessing
+from audit.services.exporting import Handing, export_bundle
+from audit.services.genesis import found_log
 from audit.services.publishing import Publisher, publish
 from audit.services.verifying import verify_log
 from audit.services.witnessing import Witnesses
 from audit.witness.judging import Witness
 from audit.witness.server import Server
 from audit.witness.store import Store
-from tests.audit.builders import cut_back, event, first_bad, number, record
+from tests.audit.builders import DR_LEE, JOB, NOON, cut_back, event, first_bad, number, record
+from tests.audit.outside import verdict
 from tests.signers import InProcess, core
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
@@ -61,7 +66,8 @@ def a_witness(folder: Path, name: str = "one"):
     full = f"witness.example/{name}"
     vkey = notes.WitnessKey(full, key.public_key().public_bytes_raw())
     store.create(str(vkey))
-    server = Server(("127.0.0.1", 0), Witness(name=full, key=key, logs=[signing.first_key()], store=store))
+    witness = Witness(name=full, key=key, logs=[signing.first_key()], store=store)
+    server = Server(("127.0.0.1", 0), witness, clock=lambda: int(time.time()))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
     try:
         yield f"witness {name} {vkey} http://127.0.0.1:{server.server_address[1]}/"
@@ -201,6 +207,28 @@ def test_a_witness_that_is_ahead_of_what_we_thought_says_so_and_is_asked_again(s
         fresh = Witnesses.of(asked)
         fresh.clients[0].known_size = 0  # its 409 names 4
         assert publish(signer=signer, witnesses=fresh).cosigned == ("one",)
+
+
+def test_what_was_witnessed_is_exported_as_witnessed_though_the_nearest_checkpoint_was_not(signer, policy, tmp_path):
+    publisher = Publisher()
+    found_log(by=JOB, now=NOON)
+    grow(3, "early")
+    publisher.publish(signer=signer, witnesses=Witnesses.of(policy("quorum none")))
+    with a_witness(tmp_path / "1") as one:
+        grow(2, "later")
+        publisher.publish(signer=signer, witnesses=Witnesses.of(policy(one, "quorum one")))
+    grow(2, "last")
+    publisher.publish(signer=signer, witnesses=None)
+    first = Entry.objects.filter(object_id__startswith="early").order_by("position").first()
+    for selection, code in (
+        (Selection(Report.DECISION, objects=(("loop", first.object_id),)), 0),
+        (Selection(Report.EVERYTHING), 3),  # the newest entries are under no witness's word, and that is said
+    ):
+        out = tmp_path / f"{selection.kind}.zip"
+        handing = Handing(Purpose.AUDIT, recipient="The auditor")
+        export_bundle(selection, may_read=lambda _: True, by=DR_LEE, now=NOON, out=out, handing=handing)
+        status, said = verdict(out, one, "quorum one")
+        assert (status, said["entries"]["unwitnessed"] > 0) == (code, code == 3), said
 
 
 def test_a_cosignature_changed_in_the_store_is_named(signer, policy, tmp_path, owner_db):
