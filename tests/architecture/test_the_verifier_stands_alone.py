@@ -1,4 +1,4 @@
-"""The verifier's core is small enough to read, and it runs without anything of ours outside its folder (SECURITY 3.5)."""
+"""The verifier's core is small enough to read, and runs without anything of ours outside its folder (SECURITY 3.5)."""
 
 import ast
 import subprocess
