@@ -1,0 +1,171 @@
+"""A bundle in memory: its members taken apart into lines, and what can be said of them before the walk (V1)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from . import shapes
+from .shapes import Check
+from .spelling import Misspelled, read
+from .trees import leaf_hash
+from .verdict import Failure, Findings, Unusable
+from .zips import MEMBERS, members
+
+LONGEST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1 << 10}
+_ENTRY_LINE = re.compile(rb"(0|[1-9][0-9]{0,15}) (.+)\Z", re.DOTALL)
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry with its place."""
+
+    position: int
+    body: dict[str, Any]
+    leaf: bytes
+    at: int
+
+    @property
+    def type(self) -> str:
+        """Its type."""
+        return str(self.body["type"])
+
+    @property
+    def object(self) -> tuple[str, str]:
+        """Type and id of its object."""
+        return self.body["object"]["type"], self.body["object"]["id"]
+
+    @property
+    def version(self) -> int | None:
+        """The version of its object."""
+        version: int | None = self.body["object"]["version"]
+        return version
+
+
+@dataclass(slots=True)
+class Bundle:
+    """The members' lines. `entries` ends before the first line that holds no entry, at `broken`."""
+
+    manifest: dict[str, Any]
+    manifest_digest: str
+    note: bytes
+    checkpoints: list[dict[str, Any]]
+    rest: list[dict[str, Any]]
+    payloads: list[dict[str, Any]]
+    batches: list[dict[str, Any]]
+    assertions: list[dict[str, Any]]
+    entries: list[Entry]
+
+    @property
+    def by_id(self) -> dict[str, Entry]:
+        """The first entry of each id."""
+        return {entry.body["id"]: entry for entry in reversed(self.entries)}
+
+    @property
+    def whole(self) -> bool:
+        """Whether no entry is left out."""
+        return bool(self.manifest["entries"] == self.manifest["size"])
+
+
+def _manifest(data: bytes) -> dict[str, Any]:
+    if len(data) > 65_535:
+        raise Unusable("zip-size")
+    try:
+        found = read(data)
+    except Misspelled as wrong:
+        raise Unusable("manifest-form") from wrong
+    if isinstance(found, dict) and (found.get("v"), found.get("format")) != (1, "clinaiops/bundle/v1"):
+        raise Unusable("format-unknown")
+    named = tuple(name for name in MEMBERS if name.endswith(".jsonl"))
+    if not shapes.MANIFEST(found) or tuple(file["name"] for file in found["files"]) != named:
+        raise Unusable("manifest-form")
+    result: dict[str, Any] = found
+    return result
+
+
+def opened(data: bytes, findings: Findings) -> Bundle:
+    """The bundle in the zip; what V1 and V4 find goes to the findings.
+
+    :raises Unusable: it cannot be used
+    """
+    files = members(data)
+    manifest = _manifest(files["manifest.json"])
+    if len(files["manifest.note"]) > 1_000_000:
+        raise Unusable("zip-size")
+    for file in manifest["files"]:
+        content = files[file["name"]]
+        if (len(content), hashlib.sha256(content).hexdigest()) != (file["bytes"], file["sha256"]):
+            findings.first(1, "manifest-digest")
+    lines = {name: _lines(name, files[name], findings) for name in files if name.endswith(".jsonl")}
+    if (len(lines["entries.jsonl"]), len(lines["batches.jsonl"])) != (manifest["entries"], manifest["batches"]):
+        findings.first(1, "manifest-count")
+    return Bundle(
+        manifest,
+        hashlib.sha256(files["manifest.json"]).hexdigest(),
+        files["manifest.note"],
+        _objects(lines["checkpoints.jsonl"], shapes.CHECKPOINT, findings),
+        _objects(lines["rest.jsonl"], shapes.REST, findings),
+        _objects(lines["payloads.jsonl"], shapes.PAYLOAD, findings),
+        _objects(lines["batches.jsonl"], shapes.BATCH, findings),
+        _objects(lines["assertions.jsonl"], shapes.ASSERTION, findings),
+        _entries(lines["entries.jsonl"], manifest, findings),
+    )
+
+
+def _lines(name: str, content: bytes, findings: Findings) -> list[bytes]:
+    lines = content.split(b"\n")
+    if any(len(line) > LONGEST.get(name, 32 << 20) for line in lines):
+        raise Unusable("line-too-long")
+    if lines.pop():
+        findings.first(1, "line-form")
+    return lines
+
+
+def _objects(lines: list[bytes], shape: Check, findings: Findings) -> list[dict[str, Any]]:
+    found = []
+    for line in lines:
+        try:
+            value = read(line)
+        except Misspelled:
+            value = None
+        if shape(value):
+            found.append(value)
+        else:
+            findings.first(1, "line-form")
+    return found
+
+
+def _entries(lines: list[bytes], manifest: dict[str, Any], findings: Findings) -> list[Entry]:
+    frame = f"clinaiops/audit-entry/v1\n{manifest['origin']}\n".encode()
+    found: list[Entry] = []
+    last = -1
+    for line in lines:
+        matched = _ENTRY_LINE.match(line)
+        if matched is None:
+            findings.found.append(Failure(last + 1, 1, "line-form"))
+            break
+        position, spelled = int(matched[1]), matched[2]
+        if not last < position < manifest["size"]:
+            findings.at(position, 14, "tiling")
+            break
+        last = position
+        wrong, body = _entry(spelled, frame)
+        if wrong:
+            findings.at(position, 4, wrong)
+            break
+        found.append(Entry(position, body, leaf_hash(frame + spelled), shapes.microseconds(body["at"])))
+    return found
+
+
+def _entry(spelled: bytes, frame: bytes) -> tuple[str, dict[str, Any]]:
+    if len(frame) + len(spelled) > 65_535:
+        return "entry-size", {}
+    try:
+        body = read(spelled)
+    except Misspelled:
+        return "entry-spelling", {}
+    if not shapes.is_entry(body):
+        return "entry-schema", {}
+    return "", body
