@@ -1,9 +1,9 @@
-"""Data keys for writing: found with the caller's own question, made when a person is written about the first time.
+"""Data keys for writing: found, or made when a person is written about the first time.
 
 The rules (SECURITY 1.3)
  * One key per person is alive, under concurrency too: the second maker waits for the first and takes that key.
- * A key made in the caller's transaction goes with it when that is rolled back; nothing here remembers that it was.
-   Whether a key is alive is asked each time, in the caller's own question.
+ * A key made in the caller's transaction goes with it when that is rolled back. Whether a key is alive is asked each
+   time: by `key_for`, or by the statement that writes under a key that was only remembered, wrapped.
  * The key is wrapped by the newest site key that is named (`keys.wrapping_site_key`).
 """
 
@@ -20,6 +20,8 @@ from audit.services import keys
 COLUMNS = "k.id, k.subject, k.kek_id, k.wrapped"
 _MAKE = "INSERT INTO audit_datakey (id, subject, kek_id, wrapped) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 ATTEMPTS = 5
+MET_AT_MOST = 4096
+_MET: dict[tuple[str, str | None], keyring.DataKey] = {}
 
 
 class KeyContended(Exception):
@@ -34,36 +36,51 @@ class OpenKey:
     key: bytes
 
 
-def alive(subject: str | None) -> tuple[str, list[str]]:
-    """A question for the person's living key, to stand as one value inside a question of the caller's; its values."""
+def _found(cursor: Any, subject: str | None) -> keyring.DataKey | None:
+    """The row of the person's living key."""
     of = "k.subject IS NULL" if subject is None else "k.subject = %s"
-    said = "k.id || ' ' || k.kek_id || ' ' || encode(k.wrapped, 'hex')"
-    asked = f"(SELECT {said} FROM audit_datakey k WHERE {of} AND k.destroyed_at IS NULL)"  # noqa: S608  (ours)
-    return asked, [] if subject is None else [subject]
-
-
-def opened(said: str | None, subject: str | None) -> OpenKey | None:
-    """The key in the answer to `alive`, None when there is none. Raises keyring.KeyLost, keyring.KeyUnsound."""
-    if said is None:
-        return None
-    key_id, kek_id, wrapping = said.split(" ")
-    stored = keyring.DataKey(UUID(key_id), subject, kek_id, bytes.fromhex(wrapping))
-    return OpenKey(stored.id, keyring.unwrap(stored))
+    cursor.execute(
+        f"SELECT {COLUMNS} FROM audit_datakey k WHERE {of} AND k.destroyed_at IS NULL",  # noqa: S608  (ours)
+        [] if subject is None else [subject],
+    )
+    row = cursor.fetchone()
+    return keyring.DataKey(row[0], row[1], row[2], bytes(row[3])) if row else None
 
 
 def key_for(cursor: Any, subject: str | None) -> OpenKey:
     """The living key of `subject` (a pseudonym; None: the site's own), made now when there is none."""
     for _ in range(ATTEMPTS):
-        asked, values = alive(subject)
-        cursor.execute(f"SELECT {asked}", values)
-        if found := opened((cursor.fetchone() or (None,))[0], subject):
-            return found
+        if found := _found(cursor, subject):
+            return OpenKey(found.id, keyring.unwrap(found))
         key, site = sealing.fresh_key(), keys.wrapping_site_key()
         stored = wrapped(keyring.DataKey(uuid.uuid4(), subject, site, b""), key, by=site)
         cursor.execute(_MAKE, [stored.id, stored.subject, stored.kek_id, stored.wrapped])
         if cursor.rowcount == 1:
             return OpenKey(stored.id, key)
     raise KeyContended(f"no data key could be had in {ATTEMPTS} attempts")
+
+
+def remembered(cursor: Any, subject: str | None, *, using: str) -> OpenKey:
+    """As `key_for`, from memory when this process has met the person. What is remembered is the row, wrapped: whoever
+    writes under it asks in the same statement whether it is still alive, and calls `forget` when it is not.
+    """
+    if (stored := _MET.get((using, subject))) is not None:
+        try:
+            return OpenKey(stored.id, keyring.unwrap(stored))
+        except (keyring.KeyLost, keyring.KeyUnsound):  # wrapped anew since: what is stored now is looked at
+            forget(subject, using=using)
+    found = _found(cursor, subject)
+    if found is None:
+        return key_for(cursor, subject)
+    if len(_MET) >= MET_AT_MOST:
+        _MET.clear()
+    _MET[using, subject] = found
+    return OpenKey(found.id, keyring.unwrap(found))
+
+
+def forget(subject: str | None, *, using: str) -> None:
+    """Ask again next time."""
+    _MET.pop((using, subject), None)
 
 
 def wrapped(stored: keyring.DataKey, key: bytes, *, by: str) -> keyring.DataKey:

@@ -6,8 +6,9 @@ The rules
    lock is taken on any chain head (SECURITY 3.2).
  * Version n of an object follows version n-1 and names its leaf hash. Two writers of the same version: the second is
    refused by name (ObjectVersionTaken), a skipped version is refused (VersionGap).
- * Two round trips: one question (clock, predecessor, data key), one statement that writes pending row, payload with
-   its key, and version. The first payload about a person takes two more, to make the person's data key.
+ * One round trip (`one_statement`): the database fills its clock and the predecessor into the leaf, hashes it, and
+   writes pending row, payload with its key, and version, if the data key is alive at that moment. The first payload
+   about a person in this process asks for the key first, and makes it when there is none.
  * A payload is sealed under the data key of the person it is about, else the site's own. What says that a key or a
    payload was destroyed is sealed under the site's own: it must outlive that key.
 """
@@ -17,19 +18,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
-from uuid import UUID
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import canonical, entries
 from audit.domain import Appended, Event, EventInvalid
-from audit.services import data_keys, keys
-from audit.services.payloads import SEALED, SealedPayload, seal_payload
+from audit.services import data_keys, keys, one_statement
+from audit.services.payloads import SealedPayload, seal_payload
 
 OUTLIVES_THE_KEY = frozenset({"payload.shredded", "key.destroyed"})
 
@@ -53,6 +52,10 @@ class VersionGap(Exception):
     code = "object-version-gap"
 
 
+class LeafDiffers(Exception):
+    """A bug: the database made another leaf than the one we hash. The transaction must not commit."""
+
+
 def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Record `event` in the transaction now open on `using`, and return its entry's id and leaf hash.
 
@@ -63,23 +66,13 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
     if not connection.in_atomic_block:
         raise NotInTransaction(event.type)
     entries.check_event(event)
-    with connection.cursor() as cursor:
-        at, prev, key = _look(cursor, event)
-        kept = _sealed(cursor, event, key)
-        entry_id = entries.fresh_id(at)
-        entry = entries.build(
-            event,
-            entry_id=entry_id,
-            at=at,
-            prev=prev,
-            tenant_key=keys.tenant_key(),
-            payload=(kept.id, kept.commit) if kept else None,
-            software=_software(),
-        )
-        leaf = entries.leaf_data(entry, origin=keys.origin())
-        leaf_hash = entries.leaf_hash(leaf)
-        _write(cursor, event, entry_id, leaf, leaf_hash, prev, kept)
-    done = Appended(entry_id=entry_id, leaf_hash=leaf_hash, at=at, payload_id=kept.id if kept else None)
+    with one_statement.prepared_cursor(connection) as cursor:
+        written, kept = _written(cursor, event, using)
+    ref = event.object
+    if not written.was_free:
+        raise ObjectVersionTaken(f"{ref.type} {ref.id} version {ref.version} is already recorded")
+    payload_id = kept.id if kept else None
+    done = Appended(entry_id=written.entry_id, leaf_hash=written.leaf_hash, at=written.at, payload_id=payload_id)
     if (collected := _COLLECTED.get()) is not None:
         collected.append((event.type, done))
     return done
@@ -103,69 +96,55 @@ def _key_owner(event: Event) -> str | None:
     return entries.pseudonym(event.subject, tenant_key=keys.tenant_key())
 
 
-def _look(cursor: Any, event: Event) -> tuple[datetime, bytes | None, data_keys.OpenKey | None]:
-    """The database's clock, the leaf hash of the version before this one, and the data key when there is a payload."""
-    ref, asked, values, owner = event.object, ["clock_timestamp()", "NULL::bytea", "NULL::text"], [], None
-    chained = ref.version is not None and ref.version > 1
-    if ref.version is not None and chained:
-        asked[1] = (
-            "(SELECT leaf_hash FROM audit_objectversion WHERE object_type = %s AND object_id = %s AND version = %s)"
-        )
-        values += [ref.type, ref.id, ref.version - 1]
-    if event.payload is not None:
-        owner = _key_owner(event)
-        asked[2], named = data_keys.alive(owner)
-        values += named
-    cursor.execute(f"SELECT {', '.join(asked)}", values)
-    at, prev, key = cursor.fetchone()
-    if chained and prev is None:
-        raise VersionGap(f"{ref.type} {ref.id}: version {ref.version} without the version before it")
-    return at, bytes(prev) if prev is not None else None, data_keys.opened(key, owner)
+def _written(cursor: Any, event: Event, using: str) -> tuple[one_statement.Written, SealedPayload | None]:
+    """Write it. A second time when the key we had in mind is not alive: destroyed, or its maker rolled back."""
+    owner = _key_owner(event) if event.payload is not None else None
+    for _ in range(data_keys.ATTEMPTS):
+        kept = _sealed(cursor, event, owner, using)
+        sketch = _sketch(event, kept)
+        if (written := one_statement.write(cursor, sketch, of=event.object, kept=kept)) is not None:
+            if entries.leaf_hash(sketch.leaf(written)) != written.leaf_hash:
+                raise LeafDiffers(str(written.entry_id))
+            return written, kept
+        _check_no_gap(cursor, event)
+        data_keys.forget(owner, using=using)
+    raise data_keys.KeyContended(f"no data key could be had in {data_keys.ATTEMPTS} attempts")
 
 
-def _sealed(cursor: Any, event: Event, key: data_keys.OpenKey | None) -> SealedPayload | None:
+def _sealed(cursor: Any, event: Event, owner: str | None, using: str) -> SealedPayload | None:
     if event.payload is None:
         return None
     body = canonical.dumps(dict(event.payload), profile=canonical.PAYLOAD)
-    return seal_payload(body, under=key or data_keys.key_for(cursor, _key_owner(event)))
+    return seal_payload(body, under=data_keys.remembered(cursor, owner, using=using))
 
 
-_PENDING = "INSERT INTO audit_pending (entry_id, leaf, leaf_hash, prev) VALUES (%s, %s, %s, %s)"
-_PAYLOAD = (
-    "WITH kept AS (INSERT INTO audit_payload (id, entry_id, commit, salt, alg, dek_id, body)"
-    " VALUES (%s, %s, %s, ''::bytea, %s, %s, %s)),"
-    " keyed AS (INSERT INTO audit_payloadkey (payload_id, dek_id, sealed) VALUES (%s, %s, %s)) "
-)
-_VERSION = (
-    "INSERT INTO audit_objectversion (object_type, object_id, version, entry_id, leaf_hash)"
-    " VALUES (%s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
-)
+def _sketch(event: Event, kept: SealedPayload | None) -> one_statement.Draft:
+    """The leaf, checked, with room for what the database fills in."""
+    version = event.object.version
+    chained = version is not None and version > 1
+    tail = one_statement.fresh_tail()
+    entry = entries.build(
+        event,
+        entry_id=one_statement.unfilled_id(tail),
+        at=one_statement.NO_TIME,
+        prev=one_statement.NO_HASH if chained else None,
+        tenant_key=keys.tenant_key(),
+        payload=(kept.id, kept.commit) if kept else None,
+        software=_software(),
+    )
+    return one_statement.draft(entries.leaf_data(entry, origin=keys.origin()), tail, chained=chained)
 
 
-def _write(
-    cursor: Any,
-    event: Event,
-    entry_id: UUID,
-    leaf: bytes,
-    leaf_hash: bytes,
-    prev: bytes | None,
-    kept: SealedPayload | None,
-) -> None:
-    """One statement; the version row decides between two writers, and is asked without breaking the transaction."""
+def _check_no_gap(cursor: Any, event: Event) -> None:
     ref = event.object
-    pending = [entry_id, leaf, leaf_hash, prev]
-    payload: list[Any] = []
-    if kept:
-        dek = str(kept.dek_id)
-        payload = [kept.id, entry_id, kept.commit, SEALED, dek, kept.body, kept.id, kept.dek_id, kept.key]
-    head = _PAYLOAD if kept else ""
-    if ref.version is None:
-        cursor.execute(head + _PENDING, [*payload, *pending])
+    if ref.version is None or ref.version == 1:
         return
-    joined = f"{head}, queued AS ({_PENDING}) {_VERSION}" if kept else f"WITH queued AS ({_PENDING}) {_VERSION}"
-    cursor.execute(joined, [*payload, *pending, ref.type, ref.id, ref.version, entry_id, leaf_hash])
-    if cursor.rowcount != 1:
-        raise ObjectVersionTaken(f"{ref.type} {ref.id} version {ref.version} is already recorded")
+    cursor.execute(
+        "SELECT 1 FROM audit_objectversion WHERE object_type = %s AND object_id = %s AND version = %s::bigint",
+        [ref.type, ref.id, ref.version - 1],
+    )
+    if cursor.fetchone() is None:
+        raise VersionGap(f"{ref.type} {ref.id}: version {ref.version} without the version before it")
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,8 @@ from audit.domain import EventInvalid
 from audit.kinds import UnknownKind
 from audit.models import ObjectVersion, Payload, Pending
 from audit.selectors import count_entries, next_version, payload_of
-from audit.services import NotInTransaction, ObjectVersionTaken, VersionGap, append, keys
+from audit.services import NotInTransaction, ObjectVersionTaken, VersionGap, append, keys, one_statement
+from audit.services.recording import LeafDiffers
 from tests.audit.builders import event, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
@@ -109,11 +110,48 @@ def test_looks_are_recorded_as_often_as_they_happen():
     assert (Pending.objects.count(), ObjectVersion.objects.count()) == (3, 0)
 
 
-def test_appending_takes_two_round_trips(django_assert_num_queries):
+def test_appending_takes_one_round_trip(django_assert_num_queries):
+    record(event("warm"))
+    record(event("warm", 2))
+    with transaction.atomic(), django_assert_num_queries(3):
+        append(event("measured"))
+        append(event("measured", 2))
+        append(event("p-1", None, kind="access.read", payload=None))
+
+
+def test_the_leaf_the_database_made_is_the_one_an_entry_spells():
+    """Whatever is said in it: the time, the id and the predecessor stand where the schema has them."""
+    said = ',"at":"0001-01-01T00:00:00.000000Z","prev":"' + "0" * 64
+    first, second = record(event(said, 1), event(said, 2, reason_code="agrees"))
+    for done, prev in ((first, None), (second, first.leaf_hash)):
+        row = Pending.objects.get(entry_id=done.entry_id)
+        entry = entries.read_leaf(bytes(row.leaf), origin=keys.origin())
+        assert (entry["id"], entry["object"]["id"], entry["at"]) == (str(done.entry_id), said, entries.stamp(done.at))
+        assert entry["object"]["prev"] == (prev.hex() if prev else None)
+        assert done.entry_id.version == 7
+        assert done.entry_id.int >> 80 == int(done.at.timestamp() * 1000)
+
+
+def test_a_leaf_that_the_database_made_otherwise_does_not_commit(monkeypatch):
+    changed = one_statement._TIME.replace("sha256('\\x00'", "sha256('\\x01'")
+    assert changed != one_statement._TIME
+    monkeypatch.setattr(one_statement, "_TIME", changed)
+    one_statement._statement.cache_clear()
+    try:
+        with pytest.raises(LeafDiffers):
+            record(event())
+    finally:
+        one_statement._statement.cache_clear()
+    assert count_entries() == 0
+
+
+def test_a_key_whose_maker_was_rolled_back_is_not_written_under():
     with transaction.atomic():
-        append(event("warm"))
-        with django_assert_num_queries(2):
-            append(event("measured"))
+        append(event())
+        append(event(version=2))
+        transaction.set_rollback(True)
+    (done,) = record(event())
+    assert payload_of(done.entry_id) == {"mean": "135.5 mm[Hg]"}
 
 
 def test_the_application_cannot_choose_the_transaction_number():

@@ -100,21 +100,31 @@ def test_a_payload_sealed_under_a_key_destroyed_meanwhile_is_refused(monkeypatch
     record(event("before", subject="patient-9"))
     from audit.services import recording
 
-    held = recording._look
+    held, sealed_under = recording._sealed, []
 
-    def look_then_lose_it(cursor, asked):
-        found = held(cursor, asked)
-        monkeypatch.setattr(recording, "_look", held)
+    def seal_then_lose_it(*asked):
+        kept = held(*asked)
+        sealed_under.append(kept.dek_id)
+        monkeypatch.setattr(recording, "_sealed", held)
         thread = threading.Thread(target=_shred_elsewhere, args=("patient-9",))
         thread.start()
         thread.join(20)
-        return found
+        return kept
 
-    monkeypatch.setattr(recording, "_look", look_then_lose_it)
-    with pytest.raises(IntegrityError):
-        record(event("after", subject="patient-9"))
-    record(event("again", subject="patient-9"))
-    assert len(open_payloads(list(Payload.objects.all()))) == 3
+    monkeypatch.setattr(recording, "_sealed", seal_then_lose_it)
+    (done,) = record(event("after", subject="patient-9"))
+    after = Payload.objects.get(entry_id=done.entry_id)
+    assert str(sealed_under[0]) != after.dek_id, "sealed again, under the key that is alive"
+    opened = open_payloads(list(Payload.objects.all()))
+    assert [isinstance(each, Shredded) for each in opened].count(True) == 1
+
+
+def test_the_database_itself_takes_no_payload_under_a_destroyed_key():
+    record(event("before", subject="patient-9"))
+    gone = PayloadKey.objects.get().dek_id
+    shred_person("patient-9", **HOW)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        PayloadKey.objects.create(payload_id=uuid4(), dek_id=gone, sealed=b"x")
 
 
 def _shred_elsewhere(subject):

@@ -101,7 +101,13 @@ def _fits(entry: dict[str, Any], evidence: dict[str, Any]) -> bool:
 
 
 def _shown_again(record: Record, shredded: set[str]) -> Record:
-    return record if record.entry["payload"]["ref"] in shredded else replace(record, erased=False)
+    """Erased payloads that no entry shreds any more are shown; one whose entry no longer reads is such a payload."""
+    try:
+        if record.entry["payload"]["ref"] in shredded:
+            return record
+    except (ValueError, KeyError, TypeError):
+        pass
+    return replace(record, erased=False)
 
 
 def reheaded(world: World, dice: random.Random, *, sizes: Iterable[int] | None = None) -> list[Head]:
