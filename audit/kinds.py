@@ -128,6 +128,9 @@ def _log() -> Iterator[Kind]:
     yield from _kinds("key", "destroyed", "reason_code")
     yield from _kinds("payload", "shredded", "reason_code")
     yield from _kinds("hold", "placed released", "reason_code", "payload", payload=("approver", "basis"))
+    yield from _kinds(
+        "retention", "purged", "reason_code", "payload", payload=("class", "count", "digest", "keep_days", "policy")
+    )
     yield from _kinds("export", "asked made", "payload")
     yield from _kinds("export", "disclosed", "subject", "payload")
     yield from _kinds("export", "handed_out", "payload")

@@ -249,3 +249,74 @@ def entry_reference_trigger(table: str, column: str) -> migrations.RunSQL:
         sql=[create, f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {trigger}"],
         reverse_sql=[f"DROP TRIGGER {trigger} ON {table}"],
     )
+
+
+_EXPIRES = """
+CREATE FUNCTION <table>_expires() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = <schema>, pg_temp AS $$
+DECLARE
+    asked text;
+BEGIN
+    IF EXISTS (SELECT 1 FROM gone WHERE <age> > clock_timestamp() - interval '<minimum>') THEN
+        RAISE EXCEPTION 'nothing of <table> goes before <minimum> have passed' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    FOR asked IN SELECT DISTINCT <scope> FROM gone LOOP
+        IF NOT audit_may_expire('<class>', asked) THEN
+            RAISE EXCEPTION 'no entry of this transaction says that <class> of % has expired, or it is held', asked
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER <table>_expires AFTER <event> ON <table> REFERENCING OLD TABLE AS gone
+    FOR EACH STATEMENT EXECUTE FUNCTION <table>_expires();
+ALTER TABLE <table> ENABLE ALWAYS TRIGGER <table>_expires;
+DROP TRIGGER <table>_stays ON <table>;
+"""
+_STAYS = """
+CREATE TRIGGER <table>_stays BEFORE UPDATE ON <table> FOR EACH ROW EXECUTE FUNCTION audit_refuse();
+ALTER TABLE <table> ENABLE ALWAYS TRIGGER <table>_stays;
+"""
+_EMPTIED = """
+CREATE FUNCTION <table>_emptied() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.<empties> <> ''::bytea OR to_jsonb(NEW) - '<empties>' <> to_jsonb(OLD) - '<empties>' THEN
+        RAISE EXCEPTION 'of <table> only <empties> may be emptied' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER <table>_stays BEFORE DELETE ON <table> FOR EACH ROW EXECUTE FUNCTION audit_refuse();
+ALTER TABLE <table> ENABLE ALWAYS TRIGGER <table>_stays;
+CREATE TRIGGER <table>_emptied BEFORE UPDATE ON <table> FOR EACH ROW EXECUTE FUNCTION <table>_emptied();
+ALTER TABLE <table> ENABLE ALWAYS TRIGGER <table>_emptied;
+"""
+
+
+def expires_by_entry(
+    table: str, *, of_class: str, minimum: str, age: str, scope: str, empties: str = ""
+) -> migrations.RunPython:
+    """An operation for another app's migration: rows of a table that only grew may go once they have expired.
+
+    A row goes (or, with `empties`, that column of it becomes empty and nothing else changes) only when its `age` lies
+    `minimum` before the database's clock, beside a `retention.purged` entry of the same transaction about `of_class`
+    and the row's `scope` (an expression), and under no legal hold. The migration depends on audit's 0008_retention.
+    """
+    words = {"table": table, "class": of_class, "minimum": minimum, "age": age, "scope": scope, "empties": empties}
+    words["event"] = "UPDATE" if empties else "DELETE"
+
+    def forwards(_apps: Any, schema_editor: Any) -> None:
+        quote = schema_editor.connection.ops.quote_name
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_schema()), current_user")
+            schema, owner = cursor.fetchone()
+            text = _EXPIRES + (_EMPTIED if empties else _STAYS)
+            for word, meant in {**words, "schema": schema}.items():
+                text = text.replace(f"<{word}>", meant)
+            cursor.execute(text)
+            role = role_names()["app"]
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role])
+            if role != owner and cursor.fetchone() is not None:
+                right = f"UPDATE ({empties})" if empties else "DELETE"
+                cursor.execute(f"GRANT {right} ON {table} TO {quote(role)}")
+
+    return migrations.RunPython(forwards, migrations.RunPython.noop)

@@ -92,6 +92,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.humanize",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
     "allauth",
@@ -146,6 +147,12 @@ WSGI_APPLICATION = "config.wsgi.application"
 
 AUTH_USER_MODEL = "governance.User"
 AUDIT_BATCH_ROWS = "care_loops.selectors.batches.rows_of"
+# Who takes away what has expired, by class of audit/retention.json.
+AUDIT_RETENTION = {
+    "wearable_samples": "care_loops.services.retention.purge_samples",
+    "refused_bodies": "edge_wearables.services.retention.purge_bodies",
+    "idempotency_answers": "audit.services.retention.purge_idempotency_answers",
+}
 # The signer is a process of its own. With no socket named it is ours to run; so is one local witness on one machine.
 AUDIT_SIGNER_OURS = not os.environ.get("AUDIT_SIGNER_SOCKET")
 AUDIT_SIGNER_SOCKET = os.environ.get("AUDIT_SIGNER_SOCKET") or str(HOME.sockets("signer") / "signer.sock")
@@ -153,6 +160,7 @@ AUDIT_WITNESS_POLICY = os.environ.get("AUDIT_WITNESS_POLICY") or (str(HOME.path 
 AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
 EMBEDDED_WITNESS = EMBEDDED and AUDIT_WITNESS_POLICY_OURS
 AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
+AUDIT_TIMESTAMP_ROOTS = os.environ.get("AUDIT_TIMESTAMP_ROOTS", "")
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

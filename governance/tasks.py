@@ -1,15 +1,15 @@
-"""What the record needs done by the clock: refusals that were only counted are written, old request keys forgotten."""
+"""What the record needs done by the clock: refusals that were only counted are written, what has expired is purged."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from uuid import uuid4
 
 from celery import shared_task
 from django.utils import timezone
 
-from audit.services import flush_denials, forget_idempotency_keys
-
-KEYS_LIVE = timedelta(days=7)
+from audit.domain import Job
+from audit.services import flush_denials
+from audit.services.retention import apply
 
 
 @shared_task
@@ -19,9 +19,9 @@ def write_counted_denials() -> int:
 
 
 @shared_task
-def forget_old_keys() -> int:
-    """Forget request keys nobody will repeat any more. Returns how many."""
-    return forget_idempotency_keys(older_than=timezone.now() - KEYS_LIVE)
+def apply_retention() -> int:
+    """Take away what has expired under the retention policy. Returns how many tombstones that took."""
+    return sum(len(each.gone) for each in apply(by=Job("apply-retention", str(uuid4())), now=timezone.now()))
 
 
 SCHEDULE = {
@@ -30,9 +30,9 @@ SCHEDULE = {
         "schedule": 60.0,
         "options": {"queue": "report", "expires": 60.0},
     },
-    "forget-old-keys": {
-        "task": forget_old_keys.name,
-        "schedule": 3600.0,
+    "apply-retention": {
+        "task": apply_retention.name,
+        "schedule": 86_400.0,
         "options": {"queue": "report", "expires": 3600.0},
     },
 }
