@@ -12,20 +12,18 @@ The rules (C2SP tlog-witness, SECURITY 3.2, 3.6)
 from __future__ import annotations
 
 import base64
-import http.client
 import logging
-import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
 from audit import notes
 from audit.selectors import subtree_reader
 from audit.services import keys
+from audit.services.exchanging import ExchangeFailed, exchange
 from audit.witness_policy import Policy, Witness
 from audit.witnessed import policy_here
 
@@ -122,31 +120,11 @@ class WitnessClient:
 
 def _exchange(url: str, *, body: bytes | None = None) -> tuple[int, str, bytes]:
     """Status, content type and body of one request; raises WitnessFailed when it cannot be had in time or size."""
-    where, until = urlsplit(url), time.monotonic() + EXCHANGE_S
-    if where.scheme not in {"http", "https"} or not where.hostname:
-        raise WitnessFailed("address")
-    line = (
-        http.client.HTTPSConnection(
-            where.hostname, where.port, timeout=EXCHANGE_S, context=ssl.create_default_context()
-        )
-        if where.scheme == "https"
-        else http.client.HTTPConnection(where.hostname, where.port, timeout=EXCHANGE_S)
-    )
     try:
-        line.request("GET" if body is None else "POST", where.path, body, {"User-Agent": "clinaiops", "Accept": "*/*"})
-        answer = line.getresponse()
-        said = b""
-        while more := answer.read1(4096):
-            said += more
-            if len(said) > MAX_ANSWER:
-                raise WitnessFailed("too-long")
-            if time.monotonic() > until:
-                raise WitnessFailed("too-slow")
-        return answer.status, answer.getheader("Content-Type") or "", said
-    except (OSError, http.client.HTTPException, ValueError) as err:
-        raise WitnessFailed("unreachable") from err
-    finally:
-        line.close()
+        answer = exchange(url, body=body, limit_s=EXCHANGE_S, most=MAX_ANSWER)
+    except ExchangeFailed as err:
+        raise WitnessFailed(err.code) from err
+    return answer.status, answer.kind, answer.body
 
 
 def _size(body: bytes) -> int:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from audit.models import Checkpoint
@@ -20,9 +21,9 @@ def policy_beside(bundle: Path, *witnesses: str) -> Path:
     return policy
 
 
-def verdict(bundle: Path, *witnesses: str) -> tuple[int, dict]:
+def verdict(bundle: Path, *witnesses: str, more: Sequence[str] = ()) -> tuple[int, dict]:
     """Exit status and report of `python -m audit.verify`."""
     policy = policy_beside(bundle, *witnesses)
-    command = [sys.executable, "-m", "audit.verify", str(bundle), "--policy", str(policy), "--json"]
+    command = [sys.executable, "-m", "audit.verify", str(bundle), "--policy", str(policy), "--json", *more]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return done.returncode, json.loads(done.stdout)

@@ -2,22 +2,16 @@
 
 import re
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from asn1crypto import algos, keys, tsp
-from asn1crypto import x509 as asn1_x509
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from pyhanko.sign.timestamps import DummyTimeStamper
 
 from audit.verify.pdf import Listing, Report
 from audit.verify.spelling import Wrong
+from tests.audit.authority import Authority
 from tests.audit.verify.judging import found, judge
 from tests.audit.verify.maker import NOON, b64, usual
 
@@ -27,43 +21,8 @@ ROOT = Path(__file__).resolve().parents[3]
 @pytest.fixture(scope="module")
 def authority():
     """A timestamp authority: its root as PEM, and a function from a text and a time to a token."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Authority of a test")])
-    start = datetime(2020, 1, 1, tzinfo=UTC)
-
-    def certificate(subject, key, issuer_key, *, ca):
-        built = x509.CertificateBuilder().subject_name(subject).issuer_name(name).public_key(key.public_key())
-        built = built.serial_number(1000 + ca).not_valid_before(start).not_valid_after(start + timedelta(days=9999))
-        built = built.add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-        built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
-        built = built.add_extension(issuer, critical=False)
-        if not ca:
-            purpose = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING])
-            built = built.add_extension(purpose, critical=True)
-        return built.sign(issuer_key, hashes.SHA256())
-
-    root_key, key = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
-    root = certificate(name, root_key, root_key, ca=True)
-    leaf = certificate(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Clock")]), key, root_key, ca=False)
-    pkcs8 = key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-
-    def stamp(text: bytes, at: datetime) -> str:
-        clock = DummyTimeStamper(
-            tsa_cert=asn1_x509.Certificate.load(leaf.public_bytes(serialization.Encoding.DER)),
-            tsa_key=keys.PrivateKeyInfo.load(pkcs8),
-            fixed_dt=at,
-            include_nonce=False,
-        )
-        imprint = {
-            "hash_algorithm": algos.DigestAlgorithm({"algorithm": "sha256"}),
-            "hashed_message": sha256(text).digest(),
-        }
-        request = tsp.TimeStampReq({"version": 1, "message_imprint": tsp.MessageImprint(imprint), "cert_req": True})
-        return b64(clock.request_tsa_response(request).dump())
-
-    return root.public_bytes(serialization.Encoding.PEM), stamp
+    made = Authority()
+    return made.pem, lambda text, at: b64(made.stamp(text, at))
 
 
 def stamped(authority, *, at: datetime, text: bytes | None = None):
