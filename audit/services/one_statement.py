@@ -140,7 +140,8 @@ _PREDECESSOR = """CROSS JOIN LATERAL (
         SELECT leaf_hash FROM audit_objectversion
         WHERE object_type = %(type)s AND object_id = %(object)s AND version = %(version)s::bigint - 1
     ) before"""
-_ALIVE = "EXISTS (SELECT FROM audit_datakey WHERE id = %(dek)s::uuid AND destroyed_at IS NULL)"
+# Asked as a value, so that it is answered by the row of that id and by no search through the living.
+_ALIVE = "(SELECT destroyed_at IS NULL FROM audit_datakey WHERE id = %(dek)s::uuid)"
 
 
 @lru_cache(maxsize=8)
