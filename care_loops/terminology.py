@@ -10,7 +10,8 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -23,6 +24,30 @@ LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
 UCUM = "http://unitsofmeasure.org"
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
+MDC = "urn:iso:std:iso:11073:10101"
+
+# The same code systems by the object identifiers that HL7 registered for them, as senders from V3 and CDA write them.
+_BY_OID = {
+    "2.16.840.1.113883.6.1": LOINC,
+    "2.16.840.1.113883.6.96": SNOMED,
+    "2.16.840.1.113883.6.8": UCUM,
+    "2.16.840.1.113883.6.88": RXNORM,
+    "2.16.840.1.113883.6.24": MDC,
+    "2.16.840.1.113883.6.90": "http://hl7.org/fhir/sid/icd-10-cm",
+    "2.16.840.1.113883.6.3": "http://hl7.org/fhir/sid/icd-10",
+    "2.16.840.1.113883.6.103": "http://hl7.org/fhir/sid/icd-9-cm",
+}
+
+
+def code_system(written: str) -> str:
+    """A code system by its own name, however it was written: object identifier, https, slash at the end."""
+    plain = written.removeprefix("urn:oid:").rstrip("/")
+    if plain.startswith("https://"):
+        plain = "http://" + plain.removeprefix("https://")
+    return _BY_OID.get(plain, plain if plain in _BY_OID.values() else written)
+
+
+_ANNOTATION = re.compile(r"(?<=\w|\])\{[^{}]*\}$")
 
 
 class Measured(StrEnum):
@@ -56,8 +81,9 @@ class UnitOf(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ObservationCode:
-    """One LOINC code: what it measures, and the posture its name says."""
+    """One code: what it measures, and the posture its name says."""
 
+    system: str
     code: str
     measured: Measured
     position: Position
@@ -108,18 +134,24 @@ class TimingCode:
 class Codebook:
     """All codes of interchange."""
 
-    observations: Mapping[str, ObservationCode]
+    observations: Mapping[tuple[str, str], ObservationCode]
     units: Mapping[tuple[str, str], UnitRow]
     markers: Mapping[tuple[MarkerKind, str], Marker]
     timings: Mapping[str, TimingCode]
 
-    def observation(self, codes: Mapping[str, str]) -> ObservationCode | None:
-        """The row for a set of codings (code by system); `None` when none is taken in here."""
-        return self.observations.get(codes.get(LOINC, ""))
+    def observation(self, codings: Iterable[tuple[str, str]]) -> tuple[ObservationCode, ...]:
+        """The rows for the codings of one concept, each (system, code); a code beside it that is not here takes
+        nothing away."""
+        return tuple(row for coding in codings if (row := self.observations.get(coding)) is not None)
+
+    def known_without_system(self, codings: Iterable[tuple[str, str]]) -> bool:
+        """Whether a code that stands there without its system is one of these."""
+        return any(not system and (LOINC, code) in self.observations for system, code in codings)
 
     def factor(self, of: str, written: str, *, code: str = "") -> Decimal | None:
-        """What to multiply a number in this unit with, or `None` when the unit is not known for it."""
-        row = self.units.get((of, written))
+        """What to multiply a number in this unit with, or `None` when the unit is not known for it. What UCUM lets
+        people note in braces behind a unit does not change it."""
+        row = self.units.get((of, written)) or self.units.get((of, _ANNOTATION.sub("", written)))
         if row is None or (row.only_for and code not in row.only_for):
             return None
         return row.factor
@@ -131,11 +163,18 @@ class Codebook:
 
     def reference_rows(self) -> tuple[tuple[str, ...], ...]:
         """For the generated reference: code, what it measures, posture, mark, source."""
-        head = ("LOINC", "measures", "posture", "mark", "source")
+        head = ("system", "code", "measures", "posture", "mark", "source")
         return (
             head,
             *(
-                (row.code, row.measured.value, row.position.value, row.source.mark.value, row.source.citation)
+                (
+                    row.system,
+                    row.code,
+                    row.measured.value,
+                    row.position.value,
+                    row.source.mark.value,
+                    row.source.citation,
+                )
                 for row in self.observations.values()
             ),
         )

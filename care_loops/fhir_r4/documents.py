@@ -6,6 +6,8 @@ The rules
  * NDJSON is read line by line and one bad line costs that line. A Bundle is held in memory whole.
  * Of a truncated gzip file the lines before the break are read, and the break is named.
  * Decimals keep their digits (no binary floating point); NaN, Infinity and numbers nobody can hold are `NOT_A_NUMBER`.
+   So is what a key says that stands twice in one object and says two things.
+ * An Observation contained in another resource is one like any other, known by both their ids.
 """
 
 from __future__ import annotations
@@ -146,7 +148,11 @@ def _load(data: bytes) -> object:
     """The parsed document, or the name of what is wrong with it (text alone is no document)."""
     try:
         loaded = json.loads(
-            data.removeprefix(_BOM), parse_float=_decimal, parse_int=_whole_number, parse_constant=_constant
+            data.removeprefix(_BOM),
+            parse_float=_decimal,
+            parse_int=_whole_number,
+            parse_constant=_constant,
+            object_pairs_hook=_object,
         )
     except RecursionError:
         return "nested_too_deeply"
@@ -161,7 +167,9 @@ def _resources(where: str, node: object, full_url: str) -> Iterator[Item]:
         yield Unreadable(where, "not_fhir", "no resourceType", dump(node)[:KEPT_OF_A_BAD_FILE])
         return
     if node["resourceType"] != "Bundle":
-        yield Found(where, node, full_url)
+        inside = list(_contained(where, node))
+        yield Found(where, _naming_members(node) if inside else node, full_url)
+        yield from inside
         return
     entries = node.get("entry", [])
     if not isinstance(entries, list):
@@ -176,6 +184,38 @@ def _resources(where: str, node: object, full_url: str) -> Iterator[Item]:
             yield from _resources(place, entry["resource"], url if isinstance(url, str) else "")
 
 
+def _contained(where: str, holder: Json) -> Iterator[Found]:
+    """The Observations inside a resource, each with an id of its own."""
+    listed = holder.get("contained")
+    for one in listed if isinstance(listed, list) else ():
+        if isinstance(one, dict) and one.get("resourceType") == "Observation":
+            named = one | {"id": _inside(holder, one.get("id"))}
+            yield Found(f"{where}#contained", named if "subject" in named else named | _subject(holder), "")
+
+
+def _subject(holder: Json) -> Json:
+    return {"subject": holder["subject"]} if "subject" in holder else {}
+
+
+def _inside(holder: Json, key: object) -> str:
+    return f"{holder['resourceType']}.{holder.get('id', '')}.{key}"
+
+
+def _naming_members(node: Json) -> Json:
+    """The resource with its contained members named as they are known here."""
+    members = node.get("hasMember")
+    if not isinstance(members, list):
+        return node
+    return node | {"hasMember": [_named_member(node, each) for each in members]}
+
+
+def _named_member(node: Json, member: object) -> object:
+    written = member.get("reference") if isinstance(member, dict) else None
+    if not isinstance(written, str) or not written.startswith("#"):
+        return member
+    return {"reference": f"Observation/{_inside(node, written[1:])}"}
+
+
 def dump(node: object) -> bytes:
     """A resource as JSON bytes for keeping: ASCII only, keys sorted, so that the same content has the same bytes."""
     return json.dumps(node, sort_keys=True, default=_plain, separators=(",", ":")).encode()
@@ -183,6 +223,15 @@ def dump(node: object) -> bytes:
 
 def _plain(value: object) -> object:
     return float(value) if isinstance(value, Decimal) else str(value)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> Json:
+    """An object; where a key stands twice and says two things, neither is believed."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        twice = {key for key, value in pairs if made[key] != value}
+        made |= dict.fromkeys(twice, NOT_A_NUMBER)
+    return made
 
 
 def _decimal(text: str) -> Decimal | NotANumber:

@@ -64,11 +64,20 @@ def medication(resource: Json, source_id: str, context: Context) -> FhirMedicati
         medication="" if concept else reference(resource, "medicationReference"),
         name=name,
         taking=Taking.STOPPED if stopped else Taking.ACTIVE,
-        unsure="" if stopped or status == "active" else UNSURE.get(status, "status_unknown"),
+        unsure=_unsure(resource, status, stopped=stopped),
         at=_at(resource, context, stopped=stopped),
         doses=doses,
         dose_problem=problem,
     )
+
+
+def _unsure(resource: Json, status: str, *, stopped: bool) -> str:
+    """Why nobody can say whether it is taken; a modifier extension may turn the meaning of the order round."""
+    if stopped:
+        return ""
+    if "modifierExtension" in resource:
+        return "modified_order"
+    return "" if status == "active" else UNSURE.get(status, "status_unknown")
 
 
 def drug(resource: Json, aliases: tuple[str, ...]) -> FhirDrug:

@@ -8,8 +8,9 @@ The rules
    can be read and something was sent, the panel is refused by that name.
  * "More than" a number, a value sent beside a reason for its absence, and two different values for one component are
    quarantined: danger rules see the value (the higher of two), no average does.
- * `cancelled` voids a resource; `entered-in-error` is stored as such; a status that does not say final counts as
-   preliminary: stored, looked at by danger rules, never averaged.
+ * `cancelled` voids a resource; `entered-in-error` is stored as such; a status that does not say final, or a modifier
+   extension, counts as preliminary: stored, looked at by danger rules, never averaged.
+ * Any coding of a concept may say what it is. A code of ours without its system is refused by name.
  * Office unless a marker says home. An upper-arm cuff only when a cuff and an upper arm are both stated. No import says
    that a device is validated, so nothing imported titrates by itself.
 """
@@ -36,11 +37,12 @@ FromObservation = FhirPressure | FhirRate | FhirLab | FhirCondition
 
 def observation(resource: Json, source_id: str, context: Context) -> FromObservation | None:
     """What an Observation says; `None` when it is nothing this record takes in. Raises `Refused`."""
-    known = context.book.observation(dict(codings(child(resource, "code"))))
     parts = list(_parts(resource, context))
+    known = _known(child(resource, "code"), context, whole="component" in resource)
     if (known is None and parts) or (known is not None and known.measured is Measured.PRESSURE_PANEL):
         return _pressure(resource, source_id, parts, context)
     if known is None:
+        _refuse_without_system(resource, context)
         return None
     if known.measured in _PRESSURE:
         alone = _Part(known, amount(resource, of=UnitOf.PRESSURE, context=context))
@@ -50,6 +52,28 @@ def observation(resource: Json, source_id: str, context: Context) -> FromObserva
     if known.measured is Measured.PREGNANCY_STATUS:
         return _pregnancy(resource, source_id, context)
     return _lab(resource, source_id, known, context)
+
+
+def _known(concept: Json, context: Context, *, whole: bool = False) -> ObservationCode | None:
+    """What a code stands for: any of its codings may say it. `None` when it is nothing of ours. Raises `Refused`.
+
+    A panel's code beside a component's means the panel where the components are inside (`whole`).
+    """
+    rows = context.book.observation(codings(concept))
+    panels = tuple(row for row in rows if row.measured is Measured.PRESSURE_PANEL)
+    others = tuple(row for row in rows if row.measured is not Measured.PRESSURE_PANEL)
+    meant = panels if panels and (whole or not others) else others
+    if len({row.measured for row in meant}) > 1:
+        raise Refused("conflicting_codes", ", ".join(row.code for row in rows))
+    return next((row for row in meant if row.position is not Position.UNKNOWN), meant[0] if meant else None)
+
+
+def _refuse_without_system(resource: Json, context: Context) -> None:
+    """A code of ours whose system was left out may be anything; it is not passed over in silence."""
+    for holder in (resource, *children(resource, "component")):
+        said = codings(child(holder, "code"))
+        if context.book.known_without_system(said):
+            raise Refused("code_without_system", ", ".join(code for _, code in said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +86,7 @@ class _Part:
 
 def _parts(resource: Json, context: Context) -> Iterator[_Part]:
     for component in children(resource, "component"):
-        known = context.book.observation(dict(codings(child(component, "code"))))
+        known = _known(child(component, "code"), context)
         if known is not None and known.measured in _PRESSURE:
             yield _Part(known, amount(component, of=UnitOf.PRESSURE, context=context))
         elif known is not None and known.measured is Measured.HEART_RATE:
@@ -77,7 +101,7 @@ def _pressure(
     systolic, twice_systolic = _merged(parts, Measured.SYSTOLIC)
     diastolic, twice_diastolic = _merged(parts, Measured.DIASTOLIC)
     pulse, _ = _merged(parts, Measured.HEART_RATE)
-    unreadable = systolic.unreadable or diastolic.unreadable
+    unreadable = systolic.unreadable or diastolic.unreadable or ("" if parts else _other_shape(resource))
     if unreadable and systolic.value is None and diastolic.value is None:
         raise Refused(unreadable)
     quarantined = None
@@ -106,6 +130,13 @@ def _pressure(
         members=tuple(m for each in children(resource, "hasMember") if (m := text(each, "reference"))),
         alone=alone,
     )
+
+
+def _other_shape(resource: Json) -> str:
+    """What is wrong with a panel that says something where no panel says it."""
+    if not isinstance(resource.get("component", []), list):
+        return "component_not_a_list"
+    return "not_a_quantity" if any(key.startswith("value") for key in resource) else ""
 
 
 def _merged(parts: list[_Part], measured: Measured) -> tuple[Amount, bool]:
@@ -194,6 +225,9 @@ def _status(resource: Json) -> Status:
     status = text(resource, "status")
     if status == "cancelled":
         raise Refused("cancelled")
+    holders = (resource, *children(resource, "component"))
+    if any("modifierExtension" in holder for holder in holders) and status != Status.ENTERED_IN_ERROR:
+        return Status.PRELIMINARY  # it may turn the meaning round, and nobody here knows it
     return _RESULT.get(status, Status.PRELIMINARY)
 
 

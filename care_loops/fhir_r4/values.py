@@ -18,7 +18,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ..terminology import UCUM, Codebook
+from ..terminology import UCUM, Codebook, code_system
 from .documents import Json
 
 TOO_LARGE = Decimal(100_000)  # the record keeps five digits before the point
@@ -77,8 +77,10 @@ def clean(value: str, *, limit: int) -> str:
 
 
 def codings(concept: object) -> tuple[tuple[str, str], ...]:
-    """(system, code) of a CodeableConcept, those that have a code."""
-    pairs = ((text(c, "system", limit=200), text(c, "code", limit=60)) for c in children(concept, "coding"))
+    """(system, code) of a CodeableConcept, those that have a code. A system goes by its own name."""
+    pairs = (
+        (code_system(text(c, "system", limit=200)), text(c, "code", limit=60)) for c in children(concept, "coding")
+    )
     return tuple((system, code) for system, code in pairs if code)
 
 
@@ -192,7 +194,7 @@ def quantity_of(quantity: Json, *, of: str, context: Context, code: str = "") ->
 def _factor(quantity: Json, *, of: str, context: Context, code: str) -> tuple[Decimal | None, str]:
     """What the unit is worth, and how it was written. A UCUM code is the last word; else the text may serve."""
     unit_code, unit = text(quantity, "code"), text(quantity, "unit")
-    if unit_code and (text(quantity, "system") == UCUM or not unit):
+    if unit_code and (code_system(text(quantity, "system")) == UCUM or not unit):
         return context.book.factor(of, unit_code, code=code), unit_code
     factor = context.book.factor(of, unit_code, code=code) if unit_code else None
     return (factor, unit_code) if factor is not None else (context.book.factor(of, unit, code=code), unit)

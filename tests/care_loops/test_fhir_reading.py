@@ -73,6 +73,94 @@ def test_a_local_code_with_our_components_is_a_blood_pressure_and_a_mean_is_not(
     assert read(mean) is None
 
 
+MDC = "urn:iso:std:iso:11073:10101"
+OTHER_WORDS = [
+    ("http://snomed.info/sct", "75367002", "271649006", "271650006"),
+    (MDC, "150020", "150021", "150022"),
+    ("urn:oid:2.16.840.1.113883.6.1", "85354-9", "8480-6", "8462-4"),
+    ("https://loinc.org/", "85354-9", "8480-6", "8462-4"),
+    (LOINC, "85354-9", "76534-7", "76535-4"),
+]
+
+
+@pytest.mark.parametrize(("system", "whole", "systolic", "diastolic"), OTHER_WORDS)
+def test_a_blood_pressure_in_another_code_system_is_the_same_reading(system, whole, systolic, diastolic):
+    resource = panel("o1", 131, 84) | {"code": concept(system, whole)}
+    resource["component"] = [
+        {"code": concept(system, diastolic), "valueQuantity": mmhg(84)},
+        {"code": concept(system, systolic), "valueQuantity": mmhg(131)},
+    ]
+    assert said(read(resource)) == (131, 84)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_code_beside_ours_in_the_same_system_takes_nothing_away(order):
+    resource = panel("o1", 131, 84)
+    for holder in (resource, *resource["component"]):
+        holder["code"]["coding"] = [*holder["code"]["coding"], {"system": LOINC, "code": "18684-1"}][::order]
+    assert said(read(resource)) == (131, 84)
+    potassium = observation("k", "2823-3", {"value": 6.1, "unit": "mmol/L"})
+    potassium["code"]["coding"] = [*potassium["code"]["coding"], {"system": LOINC, "code": "32713-0"}][::order]
+    assert (read(potassium).kind, read(potassium).value) == (LabKind.POTASSIUM, Decimal("6.1"))
+
+
+def test_codes_that_contradict_each_other_and_codes_without_a_system_are_refused_by_name():
+    both = observation("o1", "8480-6", mmhg(131))
+    both["code"]["coding"].append({"system": LOINC, "code": "8462-4"})
+    with pytest.raises(Refused, match="conflicting_codes"):
+        read(both)
+    bare = panel("o1", 131, 84)
+    for holder in (bare, *bare["component"]):
+        del holder["code"]["coding"][0]["system"]
+    with pytest.raises(Refused, match="code_without_system"):
+        read(bare)
+    bare["component"] = panel("o1", 131, 84)["component"]
+    assert said(read(bare)) == (131, 84)
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"), [({"valueString": "131/84"}, "not_a_quantity"), ({"component": {}}, "component_not_a_list")]
+)
+def test_a_panel_that_says_its_pressure_where_no_panel_does_is_not_an_absent_one(more, reason):
+    with pytest.raises(Refused, match=reason):
+        read({key: value for key, value in panel("o1").items() if key != "component"} | more)
+
+
+def test_what_a_modifier_extension_may_turn_round_is_looked_at_and_never_averaged():
+    turned = {"modifierExtension": [{"url": "urn:local:not", "valueBoolean": True}]}
+    assert read(panel("o1", 205, 84) | turned).status is Status.PRELIMINARY
+    inside = panel("o1", 205, 84)
+    inside["component"][0] |= turned
+    assert read(inside).status is Status.PRELIMINARY
+    assert read(panel("o1", 205, 84, status="entered-in-error") | turned).status is Status.ENTERED_IN_ERROR
+    assert read(order("m1", (RXNORM, "17767")) | turned).unsure == "modified_order"
+
+
+def test_an_observation_inside_another_resource_is_read_once():
+    systolic = observation("s", "8480-6", mmhg(150))
+    del systolic["subject"]
+    diastolic = observation("d", "8462-4", mmhg(95))
+    whole = {key: value for key, value in panel("o1").items() if key != "component"}
+    whole |= {"contained": [systolic, diastolic], "hasMember": [{"reference": "#s"}, {"reference": "#d"}]}
+    report = {"resourceType": "DiagnosticReport", "id": "r", "contained": [panel("in", 131, 84), patient("x")]}
+    found = read_file("b.json", json.dumps(bundle(whole, report)).encode())
+    assert [item.resource["resourceType"] for item in found].count("Observation") == 4
+    assert len({source_id(item) for item in found}) == 5
+    pressures = [one for item in found if (one := evidence(item, CONTEXT)) is not None]
+    assert sorted(said(each) for each in with_members(pressures)) == [(131, 84), (150, 95)]
+    assert {each.patient for each in pressures} == {"Patient/p1"}
+
+
+def test_a_key_that_stands_twice_and_says_two_things_is_not_believed():
+    line = json.dumps(panel("o1", 131, 84))
+    twice = line.replace('"value": 131', '"value": 131, "value": 231', 1).encode()
+    (item,) = read_file("a.ndjson", twice)
+    found = evidence(item, CONTEXT)
+    assert (said(found), found.unreadable) == ((None, 84), "not_a_number")
+    (item,) = read_file("a.ndjson", line.replace('"value": 131', '"value": 131, "value": 131', 1).encode())
+    assert said(evidence(item, CONTEXT)) == (131, 84)
+
+
 ABSENT_CASES = [
     ("unknown", "unknown", (None, None), "unknown"),
     (109, "not-performed", (109, None), "not-performed"),
@@ -104,6 +192,21 @@ UNREADABLE = [
     ({"value": -(10**6), "unit": "mmHg"}, "number_too_large"),
     ([120], "not_a_quantity"),
 ]
+
+
+@pytest.mark.parametrize(
+    ("quantity", "value"),
+    [
+        ({"value": 131, "code": "mm[Hg]{sitting}", "system": UCUM}, 131),
+        ({"value": 131, "code": "mm[Hg]", "system": "urn:oid:2.16.840.1.113883.6.8"}, 131),
+        ({"value": 131, "unit": "MMHG"}, 131),
+        ({"value": Decimal("17.5"), "code": "kPa{cuff}", "system": UCUM}, Decimal("131.2609")),
+    ],
+)
+def test_what_is_noted_behind_a_unit_does_not_change_it(quantity, value):
+    resource = panel("o1", 131, 84)
+    resource["component"][0]["valueQuantity"] = {**quantity, "value": float(quantity["value"])}
+    assert read(resource).systolic == value
 
 
 @pytest.mark.parametrize(("quantity", "reason"), UNREADABLE)

@@ -1,18 +1,19 @@
-"""Tables of interchange codes, read from their files: LOINC, units, markers of setting and method, dose timings."""
+"""Tables of interchange codes, read from their files: LOINC and other codes, units, markers, dose timings."""
 
 from __future__ import annotations
 
 from functools import cache
 
 from ...domain.readings import Method, Position, Setting
-from ...terminology import Codebook, Marker, MarkerKind, Measured, ObservationCode, TimingCode, UnitRow
+from ...terminology import LOINC, Codebook, Marker, MarkerKind, Measured, ObservationCode, TimingCode, UnitRow
 from .tables_therapy import BadTable, Row, decimal_of, read_table, source_of, words_of
 
 
 @cache
 def codebook() -> Codebook:
     """Every code of interchange."""
-    observations = [_observation(row) for row in read_table("loinc").rows]
+    observations = [_observation(row, LOINC) for row in read_table("loinc").rows]
+    observations += [_observation(row, str(row["system"])) for row in read_table("other_codes").rows]
     units = [_unit(row) for row in read_table("units").rows]
     markers = [_marker(row) for row in read_table("bp_markers").rows]
     timings = [
@@ -20,7 +21,7 @@ def codebook() -> Codebook:
         for row in read_table("dose_timings").rows
     ]
     book = Codebook(
-        observations={row.code: row for row in observations},
+        observations={(row.system, row.code): row for row in observations},
         units={(row.of, row.written): row for row in units},
         markers={(row.kind, row.value): row for row in markers},
         timings={row.code: row for row in timings},
@@ -31,8 +32,9 @@ def codebook() -> Codebook:
     return book
 
 
-def _observation(row: Row) -> ObservationCode:
+def _observation(row: Row, system: str) -> ObservationCode:
     return ObservationCode(
+        system=system,
         code=str(row["code"]),
         measured=Measured(str(row["measured"])),
         position=Position(str(row["position"])),

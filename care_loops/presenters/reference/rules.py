@@ -150,8 +150,8 @@ def codes() -> Page:
         codebook().reference_rows(),
         name="codes",
         title="Codes of observations",
-        about="Which LOINC codes are read, and as what. A code that is not here is counted and left alone.",
-        files=f"{DATA}/loinc.json",
+        about="Which codes are read, and as what. A code that is not here is left alone.",
+        files=f"{DATA}/loinc.json`, `{DATA}/other_codes.json",
     )
 
 
