@@ -11,7 +11,9 @@ import sys
 
 NEEDS_NOTHING = frozenset({"help", "version", "--help", "-h", "--version", "collectstatic", "reference_docs"})
 NEEDS_BROKER = frozenset({"demo", "runserver", "serve"})
-AS_OWNER = frozenset({"migrate", "makemigrations", "showmigrations", "sqlmigrate", "sqlflush", "flush"})
+AS_OWNER = frozenset(
+    {"migrate", "makemigrations", "showmigrations", "sqlmigrate", "sqlflush", "flush", "detach_segment"}
+)
 
 
 def main(arguments: list[str]) -> int:

@@ -131,6 +131,8 @@ def _log() -> Iterator[Kind]:
     yield from _kinds(
         "retention", "purged", "reason_code", "payload", payload=("class", "count", "digest", "keep_days", "policy")
     )
+    yield from _kinds("segment", "sealed", "reason_code", "change", "payload", payload=("archive", "start", "stop"))
+    yield from _kinds("segment", "detached", "payload", payload=("archive", "start", "stop"))
     yield from _kinds("export", "asked made", "payload")
     yield from _kinds("export", "disclosed", "subject", "payload")
     yield from _kinds("export", "handed_out", "payload")

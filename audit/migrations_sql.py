@@ -30,6 +30,8 @@ EVIDENCE = (
     "audit_checkpoint",
     "audit_cosignature",
     "audit_timestamp",
+    "audit_segment",
+    "audit_detached",
 )
 WORKING = (
     "audit_datakey",
@@ -53,6 +55,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_checkpoint": "SELECT",
         "audit_cosignature": "SELECT",
         "audit_timestamp": "SELECT",
+        "audit_segment": "SELECT",
+        "audit_detached": "SELECT",
         "audit_datakey": "SELECT, INSERT (id, subject, kek_id, wrapped), UPDATE (kek_id, wrapped, destroyed_at)",
         "audit_payloadkey": "SELECT, INSERT, DELETE",
         "audit_idempotencykey": "SELECT, INSERT, DELETE",
@@ -71,6 +75,8 @@ GRANTS: dict[str, dict[str, str]] = {
         "audit_checkpoint": "SELECT, INSERT",
         "audit_cosignature": "SELECT, INSERT",
         "audit_timestamp": "SELECT, INSERT",
+        "audit_segment": "SELECT",
+        "audit_detached": "SELECT",
     },
 }
 
@@ -138,9 +144,11 @@ def guard_tables(*tables: str) -> migrations.RunPython:
     return migrations.RunPython(forwards, migrations.RunPython.noop)
 
 
-def make_guards(functions: str, triggers: Sequence[tuple[str, str, str, str, str]]) -> migrations.RunPython:
+def make_guards(
+    functions: str, triggers: Sequence[tuple[str, str, str, str, str]], *, way_back: bool = True
+) -> migrations.RunPython:
     """An operation for a later migration: functions (`{schema}` stands for ours), and triggers that fire for a replica
-    too, each (table, name, events, ROW or STATEMENT, function).
+    too, each (table, name, events, ROW or STATEMENT, function). Without `way_back` it is not undone.
     """
 
     def forwards(_apps: Any, schema_editor: Any) -> None:
@@ -159,7 +167,7 @@ def make_guards(functions: str, triggers: Sequence[tuple[str, str, str, str, str
             for name in re.findall(r"CREATE FUNCTION (\w+)", functions):
                 cursor.execute(f"DROP FUNCTION {name} CASCADE")
 
-    return migrations.RunPython(forwards, backwards)
+    return migrations.RunPython(forwards, backwards if way_back else None)
 
 
 def _here(cursor: Any, tables: tuple[str, ...]) -> list[str]:

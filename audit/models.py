@@ -154,6 +154,33 @@ class Entry(models.Model):
         )
 
 
+class Segment(models.Model):
+    """A part of the log, [start, stop), whose entries were moved into an archive. `hashes` is the packed compact range
+    at `stop`, the anchor from which the tree goes on; `entry_id` the entry that sealed it.
+    """
+
+    number = models.BigIntegerField(primary_key=True)
+    start = models.BigIntegerField()
+    stop = models.BigIntegerField(unique=True)
+    root = models.BinaryField()
+    hashes = models.BinaryField()
+    archive = models.CharField(max_length=200)
+    archive_sha256 = models.CharField(max_length=64)
+    entry_id = models.UUIDField()
+    at = models.DateTimeField(db_default=Now())
+
+
+class Detached(models.Model):
+    """What stays of an entry that was detached with its segment, so that it is never taken for unknown."""
+
+    entry_id = models.UUIDField(primary_key=True)
+    position = models.BigIntegerField(unique=True)
+    leaf_hash = models.BinaryField(unique=True)
+    type = models.CharField(max_length=64)
+    outcome = models.CharField(max_length=16)
+    at = models.DateTimeField()
+
+
 class TreeState(models.Model):
     """The tree after a batch: size, packed compact range, root. One row per batch, none ever changed."""
 

@@ -59,7 +59,7 @@ def holds(table: str, *, using: str = DEFAULT_DB_ALIAS) -> bool:
     data key wrapped (`audit_datakey`).
     """
     tables = {
-        "audit_pending": ("audit_entry", "audit_pending"),
+        "audit_pending": ("audit_entry", "audit_detached", "audit_pending"),
         "audit_checkpoint": ("audit_checkpoint",),
         "audit_datakey": ("audit_datakey",),
     }[table]
@@ -121,7 +121,8 @@ def payload_of(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Mapping[str,
 def count_entries(*, using: str = DEFAULT_DB_ALIAS) -> int:
     """How many entries have been recorded, numbered or still pending."""
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT (SELECT count(*) FROM audit_entry) + (SELECT count(*) FROM audit_pending)")
+        tables = ("audit_entry", "audit_detached", "audit_pending")
+        cursor.execute(f"SELECT {' + '.join(f'(SELECT count(*) FROM {table})' for table in tables)}")  # noqa: S608
         return int(cursor.fetchone()[0])
 
 
@@ -150,13 +151,32 @@ def _level_hashes(level: int, start: int, end: int, using: str) -> list[bytes]:
     with connections[using].cursor() as cursor:
         cursor.execute(query, values)
         hashes = [bytes(value) for (value,) in cursor.fetchall()]
+        if level == 0 and len(hashes) != end - start:
+            hashes = _from_tiles(cursor, start, end)
     if len(hashes) != end - start:
         raise LookupError(f"level {level} lacks hashes between {start} and {end}")
     return hashes
 
 
+def _from_tiles(cursor: Any, start: int, end: int) -> list[bytes]:
+    """Leaf hashes of entries that were detached: full tiles have them."""
+    first = start // TILE_WIDTH
+    cursor.execute(
+        "SELECT hashes FROM audit_tile WHERE level = 0 AND index >= %s AND index <= %s ORDER BY index",
+        [first, (end - 1) // TILE_WIDTH],
+    )
+    packed = b"".join(bytes(hashes) for (hashes,) in cursor.fetchall())
+    size, before = merkle.HASH_SIZE, first * TILE_WIDTH
+    return [packed[size * at : size * at + size] for at in range(start - before, end - before)]
+
+
 def recorded_at(entry_ids: Iterable[UUID], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, datetime]:
     """When the database's clock saw these entries, of those that are numbered."""
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT entry_id, at FROM audit_entry WHERE entry_id = ANY(%s)", [list(entry_ids)])
+        asked = list(entry_ids)
+        cursor.execute(
+            "SELECT entry_id, at FROM audit_entry WHERE entry_id = ANY(%s)"
+            " UNION ALL SELECT entry_id, at FROM audit_detached WHERE entry_id = ANY(%s)",
+            [asked, asked],
+        )
         return dict(cursor.fetchall())

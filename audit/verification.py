@@ -11,6 +11,8 @@ The rules (SECURITY 1.1 table, 3.5 V2 to V8, V11, V12)
    that size; every stored cosignature under it is good. Entries beyond the last checkpoint are counted as unsigned.
  * A key is replaced by an entry `log.key_rotated` that names the old and the new one; the first checkpoint over that
    entry is signed by both, those after it by the new one (V13).
+ * An entry that was detached is followed by its hash: it grows the same tree, under every root. Read from its archive
+   it is checked like any other.
  * A checkpoint remembered outside must be a head this log has had. Without one, a log cut back to an older checkpoint,
    or wholly rewritten by someone with the log's key, cannot be told from a good one: nothing inside can show it.
 
@@ -24,53 +26,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from audit import canonical, entries, merkle, notes
 from audit.kinds import UnknownKind, kind_named
+from audit.stored import StoredDetached, StoredEntry, StoredHead
 
 BATCH_KIND = "observation.batch_accepted"
 BatchRows = Callable[[str, str], Iterable[bytes] | None]
 """(object type, object id) of a batch → the stored bytes of its readings in order, None when they are not kept here."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPayload:
-    """A payload row, opened: `salt` and `body` in the clear; None for both when its key is gone.
-
-    `dek_id` names the data key it was sealed under; `unsound` says why one that has its key does not open.
-    """
-
-    id: UUID
-    commit: bytes
-    salt: bytes | None
-    body: bytes | None
-    dek_id: str | None = None
-    unsound: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
-    """An entry row with what is stored about it elsewhere. `columns` in the order of `entries.columns`."""
-
-    position: int
-    entry_id: UUID
-    leaf: bytes
-    leaf_hash: bytes
-    columns: tuple[Any, ...]
-    version_hash: bytes | None = None
-    payload: StoredPayload | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredHead:
-    """A tree head as stored: a signed checkpoint, or an unsigned tree state (`note` None) with its packed range."""
-
-    size: int
-    root: bytes
-    note: bytes | None
-    hashes: bytes = b""
-    cosignatures: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +61,7 @@ class Report:
     shredded: int
     first_bad: Bad | None
     cosigned: int = 0
+    detached: int = 0
 
     @property
     def verified(self) -> bool:
@@ -141,15 +105,19 @@ class Verification:
     _batches: list[int] = field(default_factory=lambda: [0, 0])
     _gone: dict[tuple[str | None, str], tuple[int, str]] = field(default_factory=dict)
     _shredded: int = 0
+    _detached: int = 0
 
-    def run(self, rows: Iterable[StoredEntry]) -> Report:
+    def run(self, rows: Iterable[StoredEntry | StoredDetached]) -> Report:
         """Check everything; stops at the first thing that is wrong."""
         self._head = next(self.heads, None)
-        row: StoredEntry | None = None
+        row: StoredEntry | StoredDetached | None = None
         try:
             self._heads_here()
             for row in rows:
-                self._entry(row)
+                if isinstance(row, StoredDetached):
+                    self._left(row)
+                else:
+                    self._entry(row)
                 self._heads_here()
             row = None
             self._end()
@@ -157,7 +125,7 @@ class Verification:
             return self._report(self._named(wrong, row))
         return self._report(self._lawless())
 
-    def _named(self, wrong: _Wrong, row: StoredEntry | None) -> Bad:
+    def _named(self, wrong: _Wrong, row: StoredEntry | StoredDetached | None) -> Bad:
         if wrong.code.startswith(("checkpoint", "tree-state", "remembered")):
             since = f"between positions {self._signed} and {self.tree.size - 1}" if self.tree.size else ""
             where = self._signed if self.tree.size > self._signed else None
@@ -169,7 +137,7 @@ class Verification:
     def _report(self, bad: Bad | None) -> Report:
         checked, unchecked = self._batches
         counted = (self._signed, self._checkpoints, checked, unchecked, self._shredded)
-        return Report(self.tree.size, self.tree.root(), *counted, bad, self._cosigned_size)
+        return Report(self.tree.size, self.tree.root(), *counted, bad, self._cosigned_size, self._detached)
 
     # -- one entry ------------------------------------------------------------------------------------------------
 
@@ -191,6 +159,27 @@ class Verification:
             self.shreds.add(shred)
         self.tree.append(leaf_hash)
 
+    def _left(self, row: StoredDetached) -> None:
+        """An entry that was detached: its hash is under the same roots, its version in the same chain."""
+        if row.position != self.tree.size:
+            raise _Wrong("position", f"{row.position} where {self.tree.size} should stand")
+        self._tile_says(row.leaf_hash)
+        self._once(row.entry_id.bytes)
+        if row.object_name is not None:
+            before, _ = self._last.get(row.object_name, (0, None))
+            if row.version != before + 1:
+                raise _Wrong("version-gap", f"version {row.version} after {before}")
+            if row.version_hash != row.leaf_hash:
+                raise _Wrong("version-index", "the index of versions has another hash")
+            self._last[row.object_name] = (row.version, row.leaf_hash)
+        self._detached += 1
+        self.tree.append(row.leaf_hash)
+
+    def _once(self, entry_id: bytes) -> None:
+        if entry_id in self._ids:
+            raise _Wrong("duplicate-id")
+        self._ids.add(entry_id)
+
     def _tile_says(self, leaf_hash: bytes) -> None:
         at = self.tree.size % 256
         if at == 0:
@@ -202,9 +191,7 @@ class Verification:
     def _identity(self, row: StoredEntry, entry: dict[str, Any]) -> None:
         if str(row.entry_id) != entry["id"]:
             raise _Wrong("entry-id", "the row and the leaf name different ids")
-        if row.entry_id.bytes in self._ids:
-            raise _Wrong("duplicate-id")
-        self._ids.add(row.entry_id.bytes)
+        self._once(row.entry_id.bytes)
         said = tuple(_stamped(value) for value in row.columns)
         if said != entries.columns(entry):
             raise _Wrong("columns", "the searched columns do not say what the leaf says")
@@ -394,5 +381,6 @@ def as_json(report: Report, *, pending: int) -> str:
             "checkpoints": report.checkpoints,
             "batches": {"checked": report.batches_checked, "unchecked": report.batches_unchecked},
             "shredded": report.shredded,
+            "detached": report.detached,
         }
     )

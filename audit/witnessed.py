@@ -155,9 +155,10 @@ def coverage(entry_ids: Iterable[UUID], *, using: str = DEFAULT_DB_ALIAS) -> dic
     asked, covered = list(entry_ids), covered_size(using=using)
     with connections[using].cursor() as cursor:
         cursor.execute(
-            "SELECT entry_id, position, (SELECT coalesce(max(size), 0) FROM audit_checkpoint) FROM audit_entry"
-            " WHERE entry_id = ANY(%s)",
-            [asked],
+            "SELECT entry_id, position, (SELECT coalesce(max(size), 0) FROM audit_checkpoint) FROM ("
+            " SELECT entry_id, position FROM audit_entry WHERE entry_id = ANY(%s)"
+            " UNION ALL SELECT entry_id, position FROM audit_detached WHERE entry_id = ANY(%s)) numbered",
+            [asked, asked],
         )
         found = {
             entry_id: Coverage.WITNESSED

@@ -53,7 +53,8 @@ class Selection:
     """What is chosen. Fields that the report does not use stay empty.
 
     `subjects` are pseudonyms of one patient (several after a merge); `refused_at` are texts of which one stands in the
-    address of a refused request; `objects` are (type, id); `since` and `until` are times of the database's clock.
+    address of a refused request; `objects` are (type, id); `since` and `until` are times of the database's clock;
+    `within` are positions, from the first up to but without the second.
     """
 
     report: Report
@@ -63,6 +64,7 @@ class Selection:
     actor: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    within: tuple[int, int] | None = None
     said: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -190,11 +192,14 @@ def _objects(selection: Selection) -> Sql:
 
 
 def _period(selection: Selection) -> Sql:
-    where, params = ["true"], []
+    where, params = ["true"], list[Any]()
     if selection.since is not None:
         where.append("at >= %s")
         params.append(selection.since)
     if selection.until is not None:
         where.append("at < %s")
         params.append(selection.until)
+    if selection.within is not None:
+        where.append("position >= %s AND position < %s")
+        params += selection.within
     return f"SELECT position, entry_id FROM audit_entry WHERE {' AND '.join(where)}", params  # noqa: S608  (constants)

@@ -42,7 +42,7 @@ _EVENTS = {
 }
 _FUNCTION = re.compile(r"CREATE (?:OR REPLACE )?FUNCTION (\w+)\(.*?\$\$(.*?)\$\$;", re.DOTALL)
 # The migrations that made guards after the first one; what a later one makes anew is as it says.
-_MADE_GUARDS = ("0002_data_keys", "0007_legal_hold", "0008_retention")
+_MADE_GUARDS = ("0002_data_keys", "0007_legal_hold", "0008_retention", "0009_segments")
 _GRANT = re.compile(r"(\w+)(?: \(([^)]*)\))?")
 
 _TRIGGERS = """

@@ -87,7 +87,8 @@ class Gone:
 class Choice:
     """The positions of a bundle. `asked` of them were asked for, the others come with every bundle.
 
-    `unsigned` were asked for and lie beyond the last checkpoint; `unnumbered` entries of any kind have no place yet.
+    `unsigned` were asked for and lie beyond the last checkpoint; `unnumbered` entries of any kind have no place yet;
+    `detached` ones of any kind are in archives and cannot be looked into here.
     """
 
     positions: array[int]
@@ -95,6 +96,7 @@ class Choice:
     unsigned: int
     unnumbered: int
     gone: Gone
+    detached: int = 0
 
 
 def pseudonym(patient_id: object) -> str:
@@ -138,9 +140,11 @@ def choose(selection: Selection, *, size: int, using: str = DEFAULT_DB_ALIAS) ->
         gone = _gone(cursor, size)
         cursor.execute("SELECT count(*) FROM audit_pending")
         unnumbered = int(cursor.fetchone()[0])
+        cursor.execute("SELECT count(*) FROM audit_detached")
+        detached = int(cursor.fetchone()[0])
     beside.difference_update(asked)
     every = array("q", sorted([*asked, *beside])) if beside else asked
-    return Choice(every, len(asked), unsigned, unnumbered, gone)
+    return Choice(every, len(asked), unsigned, unnumbered, gone, detached)
 
 
 def _beside(cursor: Any, sql: str, params: list[Any]) -> set[int]:

@@ -196,7 +196,8 @@ class _Export:
     def _manifest(self, head: notes.TreeHead, choice: reading.Choice, files: tuple[FileListed, ...]) -> Manifest:
         counted = (
             LeftOut("batches", "permission", self.batches_withheld),
-            LeftOut("entries", "filter", head.size - len(choice.positions)),
+            LeftOut("entries", "detached", choice.detached),
+            LeftOut("entries", "filter", head.size - len(choice.positions) - choice.detached),
             LeftOut("later_entries", "not-yet-numbered", choice.unnumbered),
             LeftOut("later_entries", "not-yet-signed", choice.unsigned),
             LeftOut("payloads", "permission", self.withheld),
@@ -204,7 +205,7 @@ class _Export:
         )
         return Manifest(
             origin=keys.origin(),
-            kind=self.selection.kind,
+            kind="period" if choice.detached and self.selection.kind == "everything" else self.selection.kind,
             filter=self.selection.filter,
             made_at=entries.stamp(self.now),
             made_by=_made_by(self.by),
@@ -214,7 +215,7 @@ class _Export:
             payloads=PayloadCounts(self.included, self.withheld + self.destroyed_since, self.shredded),
             batches=self.batches,
             left_out=tuple(each for each in counted if each.n),
-            complete_objects=self.selection.complete_objects,
+            complete_objects=self.selection.complete_objects and not choice.detached,
             files=files,
         )
 

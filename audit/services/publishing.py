@@ -86,11 +86,20 @@ class Publisher:
 
     def _recompute(self, head: notes.TreeHead, last: notes.TreeHead | None) -> None:
         """Grow our own tree to the head's size, and compare; what a checkpoint vouches for is taken by its hashes."""
+        if self._tree.size < (anchor := self._anchor()).size:
+            self._tree, self._tile = anchor, []
         if last is not None and self._tree.size < last.size:
             self._grow(last.size, from_bytes=False)
             self._same(last)
         self._grow(head.size, from_bytes=True)
         self._same(head)
+
+    def _anchor(self) -> merkle.CompactRange:
+        """The tree over what was detached: from there on the entries are here."""
+        with connections[self.using].cursor() as cursor:
+            cursor.execute("SELECT stop, hashes FROM audit_segment ORDER BY stop DESC LIMIT 1")
+            row = cursor.fetchone()
+        return merkle.CompactRange.unpack(row[0], bytes(row[1])) if row else merkle.CompactRange.empty()
 
     def _same(self, head: notes.TreeHead) -> None:
         if self._tree.root() != head.root:

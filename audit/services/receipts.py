@@ -28,8 +28,10 @@ def receipts_of(entry_ids: Iterable[UUID], *, using: str = DEFAULT_DB_ALIAS) -> 
             [asked, asked],
         )
         found = {entry_id: bytes(leaf) for entry_id, leaf in cursor.fetchall()}
+        cursor.execute("SELECT entry_id, leaf_hash, at FROM audit_detached WHERE entry_id = ANY(%s)", [asked])
+        detached = {entry_id: _signed(bytes(leaf_hash), at) for entry_id, leaf_hash, at in cursor.fetchall()}
     said = {entry_id: entries.read_leaf(leaf, origin=keys.origin()) for entry_id, leaf in found.items()}
-    return {
+    return detached | {
         entry_id: _signed(entries.leaf_hash(found[entry_id]), datetime.fromisoformat(entry["at"]))
         for entry_id, entry in said.items()
     }

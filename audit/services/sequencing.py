@@ -133,7 +133,11 @@ def _in_log(cursor: Any, rows: Sequence[_Row]) -> set[bytes]:
     wanted = [row.prev for row in rows if row.prev is not None and row.prev not in here]
     if not wanted:
         return set()
-    cursor.execute("SELECT leaf_hash FROM audit_entry WHERE leaf_hash = ANY(%s)", [wanted])
+    cursor.execute(
+        "SELECT leaf_hash FROM audit_entry WHERE leaf_hash = ANY(%s)"
+        " UNION ALL SELECT leaf_hash FROM audit_detached WHERE leaf_hash = ANY(%s)",
+        [wanted, wanted],
+    )
     return {bytes(leaf_hash) for (leaf_hash,) in cursor.fetchall()}
 
 

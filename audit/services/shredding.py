@@ -72,12 +72,12 @@ def shred_payload(
         cursor.execute(_PAYLOAD, [payload_id])
         if (row := cursor.fetchone()) is None:
             raise ShreddingRefused("no-such-payload", str(payload_id))
-        alg, keyed, alive, pseudonym, leaf = row
+        alg, keyed, alive, pseudonym, leaf, detached = row
         if alg != SEALED:
             raise ShreddingRefused("payload-is-plain", "it was written before payloads were sealed and has no key")
         if not keyed or not alive:
             raise ShreddingRefused("already-shredded", str(payload_id))
-        if _type_in(leaf).startswith(_OF_THE_LOG):
+        if (detached or _type_in(leaf)).startswith(_OF_THE_LOG):
             raise ShreddingRefused("payload-of-the-log", str(payload_id))
         _not_held(pseudonym, using)
         done = append(_said("payload.shredded", ("payload", payload_id), lawful, by, now), using=using)
@@ -111,7 +111,8 @@ def shred_person(subject: str, *, lawful: Lawful, by: Actor, now: datetime, usin
 _PAYLOAD = """
 SELECT p.alg, k.payload_id IS NOT NULL, d.id IS NOT NULL, d.subject,
        coalesce((SELECT leaf FROM audit_entry e WHERE e.entry_id = p.entry_id),
-                (SELECT leaf FROM audit_pending q WHERE q.entry_id = p.entry_id))
+                (SELECT leaf FROM audit_pending q WHERE q.entry_id = p.entry_id)),
+       (SELECT type FROM audit_detached x WHERE x.entry_id = p.entry_id)
 FROM audit_payload p
 LEFT JOIN audit_payloadkey k ON k.payload_id = p.id
 LEFT JOIN audit_datakey d ON d.id = k.dek_id AND d.destroyed_at IS NULL

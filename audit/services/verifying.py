@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from heapq import merge
+from operator import attrgetter
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -19,17 +22,11 @@ from django.utils.module_loading import import_string
 from audit import canonical, entries, notes, opening
 from audit.kinds import UnknownKind
 from audit.services import keys, pending, signing
+from audit.services.beside import first_astray
 from audit.services.publishing import rotations
-from audit.verification import (
-    Bad,
-    BatchRows,
-    Report,
-    StoredEntry,
-    StoredHead,
-    StoredPayload,
-    Verification,
-    check_tiles,
-)
+from audit.services.segments import Archived, archived_entries
+from audit.stored import StoredDetached, StoredEntry, StoredHead, StoredPayload
+from audit.verification import Bad, BatchRows, Report, Verification, check_tiles
 from audit.witnessed import policy_here
 
 CHUNK = 2000
@@ -38,16 +35,18 @@ BEFORE_ALL = -(2**63)
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """What the verifier holds that is not from this database: a key to trust, a checkpoint once seen."""
+    """What is not from this database: a key to trust, a checkpoint once seen, the folder of the archives."""
 
     verifier_key: notes.VerifierKey | None = None
     checkpoint: bytes | None = None
+    archives: Path | None = None
 
 
 def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS) -> tuple[Report, int]:
     """Recompute the whole record as of now; the report, and how many entries are still pending.
 
-    Raises notes.NoteInvalid when the checkpoint handed in is not one of this log.
+    Raises notes.NoteInvalid when the checkpoint handed in is not one of this log, segments.SegmentRefused when an
+    archive is missing or is another than was sealed.
     """
     outside = outside or Outside()
     origin = keys.origin()
@@ -65,7 +64,7 @@ def verify_log(*, outside: Outside | None = None, using: str = DEFAULT_DB_ALIAS)
             shreds=_pending_shreds(using),
             remembered=notes.open_checkpoint(seen, origin=origin, keys=(trusted, *_later_keys())) if seen else None,
         )
-        report = verification.run(_rows(using))
+        report = verification.run(merge(_rows(using), _detached(outside.archives, using), key=attrgetter("position")))
         if report.first_bad is None and (left := _left_over(using, report.entries)):
             report = replace(report, first_bad=left)
         return report, _count_pending(using)
@@ -107,6 +106,7 @@ WHERE e.position > %s ORDER BY e.position LIMIT %s
 _HEADS = """
 SELECT size, root, note, hashes, lines FROM (
     SELECT size, root, NULL::bytea AS note, hashes, 0 AS kind, NULL::bytea[] AS lines FROM audit_treestate
+    UNION ALL SELECT stop, root, NULL::bytea, hashes, 0, NULL::bytea[] FROM audit_segment
     UNION ALL SELECT size, root, note, NULL::bytea, 1,
         (SELECT array_agg(line ORDER BY key_name) FROM audit_cosignature s WHERE s.size = c.size)
         FROM audit_checkpoint c
@@ -140,8 +140,49 @@ def _opened(page: list[tuple[Any, ...]], using: str) -> Iterator[StoredEntry]:
     found = dict(zip((row.id for row in sealed), opening.look_at(sealed, using=using), strict=True))
     for row in page:
         version_hash = bytes(row[14]) if row[14] is not None else None
-        kept = _payload(found[row[15]], bytes(row[16]), row) if row[15] else None
+        kept = _payload(found[row[15]], bytes(row[16]), row[15], row[20]) if row[15] else None
         yield StoredEntry(row[0], row[1], bytes(row[2]), bytes(row[3]), row[4:14], version_hash, kept)
+
+
+_GONE = """
+SELECT d.position, d.entry_id, d.leaf_hash, v.object_type, v.object_id, v.version, v.leaf_hash,
+       p.id, p.commit, p.salt, p.alg, p.body, p.dek_id
+FROM audit_detached d
+LEFT JOIN audit_objectversion v ON v.entry_id = d.entry_id
+LEFT JOIN audit_payload p ON p.entry_id = d.entry_id AND %s
+WHERE d.position > %s ORDER BY d.position LIMIT %s
+"""
+
+
+def _detached(archives: Path | None, using: str) -> Iterator[StoredEntry | StoredDetached]:
+    """What was detached, by its hash; or whole, with its payload, where an archive is there to read it from."""
+    last, texts = BEFORE_ALL, archived_entries(archives, using=using) if archives else None
+    with connections[using].cursor() as cursor:
+        while True:
+            cursor.execute(_GONE, [archives is not None, last, CHUNK])
+            if not (page := cursor.fetchall()):
+                return
+            if texts is None:
+                yield from map(_by_hash, page)
+            else:
+                yield from _from_archive(page, texts, using)
+            last = page[-1][0]
+
+
+def _by_hash(row: tuple[Any, ...]) -> StoredDetached:
+    if row[3] is None:
+        return StoredDetached(row[0], row[1], bytes(row[2]))
+    return StoredDetached(row[0], row[1], bytes(row[2]), f"{row[3]}\x00{row[4]}", row[5], bytes(row[6]))
+
+
+def _from_archive(page: list[tuple[Any, ...]], texts: Iterator[Archived], using: str) -> Iterator[StoredEntry]:
+    sealed = [_SealedRow(row[7], row[10], bytes(row[9]), row[12], bytes(row[11])) for row in page if row[7]]
+    found = dict(zip((row.id for row in sealed), opening.look_at(sealed, using=using), strict=True))
+    for row in page:
+        text = next(each for each in texts if each.position >= row[0])
+        kept = _payload(found[row[7]], bytes(row[8]), row[7], row[12]) if row[7] else None
+        version_hash = bytes(row[6]) if row[6] is not None else None
+        yield StoredEntry(row[0], row[1], text.leaf, bytes(row[2]), text.columns, version_hash, kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +195,15 @@ class _SealedRow:
 
 
 def _payload(
-    found: opening.Plain | opening.Shredded | opening.Unsound, commit: bytes, row: tuple[Any, ...]
+    found: opening.Plain | opening.Shredded | opening.Unsound, commit: bytes, payload_id: UUID, dek_id: str | None
 ) -> StoredPayload:
     match found:
         case opening.Plain(salt, body):
-            return StoredPayload(row[15], commit, salt, body, row[20])
+            return StoredPayload(payload_id, commit, salt, body, dek_id)
         case opening.Shredded():
-            return StoredPayload(row[15], commit, None, None, row[20])
+            return StoredPayload(payload_id, commit, None, None, dek_id)
         case opening.Unsound(_, why):
-            return StoredPayload(row[15], commit, None, None, row[20], unsound=why)
+            return StoredPayload(payload_id, commit, None, None, dek_id, unsound=why)
 
 
 def _heads(using: str) -> Iterator[StoredHead]:
@@ -221,15 +262,23 @@ def _keys_left_over(using: str) -> Bad | None:
 _IN_RECORD = (
     "NOT EXISTS (SELECT 1 FROM audit_entry e WHERE e.entry_id = x.entry_id)"
     " AND NOT EXISTS (SELECT 1 FROM audit_pending q WHERE q.entry_id = x.entry_id)"
+    " AND NOT EXISTS (SELECT 1 FROM audit_detached d WHERE d.entry_id = x.entry_id)"
 )
+_ASTRAY = """
+SELECT d.entry_id FROM audit_detached d
+WHERE NOT EXISTS (SELECT 1 FROM audit_segment s WHERE d.position >= s.start AND d.position < s.stop) LIMIT 1
+"""
 
 
 def _left_over(using: str, read: int) -> Bad | None:
     """What is stored beside the log and belongs to nothing in it."""
     with connections[using].cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM audit_entry")
+        cursor.execute("SELECT (SELECT count(*) FROM audit_entry) + (SELECT count(*) FROM audit_detached)")
         if (stored := cursor.fetchone()[0]) != read:  # two rows of one position, once the primary key is gone
             return Bad(None, None, "entries-hidden", f"{stored} rows are stored, {read} stand in the log")
+        cursor.execute(_ASTRAY)
+        if row := cursor.fetchone():
+            return Bad(None, str(row[0]), "detached-astray", "it was detached, and no segment says so")
         for table, code in (("audit_payload", "payload-orphan"), ("audit_objectversion", "version-orphan")):
             cursor.execute(f"SELECT x.entry_id FROM {table} x WHERE {_IN_RECORD} LIMIT 1")  # noqa: S608  (constants)
             if row := cursor.fetchone():
@@ -240,7 +289,7 @@ def _left_over(using: str, read: int) -> Bad | None:
                 pending.check(entry_id, bytes(leaf), bytes(leaf_hash), prev, origin=keys.origin())
             except pending.PendingUnsound as err:
                 return Bad(None, str(entry_id), err.code, "a pending entry that cannot enter the log")
-    return check_tiles(_all_tiles(using)) or _keys_left_over(using)
+    return check_tiles(_all_tiles(using)) or _keys_left_over(using) or first_astray(using)
 
 
 def _count_pending(using: str) -> int:

@@ -13,6 +13,7 @@ KEY_GUARDS = tuple(
     for guard in import_module(f"audit.migrations.{name}").TRIGGERS
     if guard[0] in {"audit_datakey", "audit_payloadkey"}
 )
+SEGMENT_GUARDS = import_module("audit.migrations.0009_segments").TRIGGERS
 KEYS = ("audit_datakey", "audit_payloadkey")
 
 
@@ -30,5 +31,5 @@ def log(owner_db):
         owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_change")
         owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_no_truncate")
     owner_db.execute("ALTER TABLE audit_pending ENABLE ALWAYS TRIGGER audit_pending_leaves")
-    for table, name, *_ in KEY_GUARDS:
+    for table, name, *_ in (*KEY_GUARDS, *SEGMENT_GUARDS):
         owner_db.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}")

@@ -1,5 +1,6 @@
 """What each database role can do to the record, by statement, compared with a table (SECURITY 0 finding 5)."""
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import psycopg
@@ -8,9 +9,10 @@ from django.conf import settings
 from django.db import connection, connections, transaction
 
 from audit.migrations_sql import EVIDENCE, WORKING, set_rights
+from audit.services import segments
 from config.embedded import home
 from config.embedded.postgres import _admin_dsn
-from tests.audit.builders import complete, event, record
+from tests.audit.builders import JOB, NOON, complete, event, record
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
@@ -24,6 +26,8 @@ COLUMN = {
     "audit_checkpoint": "note",
     "audit_cosignature": "line",
     "audit_timestamp": "token",
+    "audit_segment": "root",
+    "audit_detached": "leaf_hash",
     "audit_datakey": "wrapped",
     "audit_payloadkey": "sealed",
     "audit_idempotencykey": "body",
@@ -73,6 +77,8 @@ ALLOWED = {
         "audit_checkpoint": {"select"},
         "audit_cosignature": {"select"},
         "audit_timestamp": {"select"},
+        "audit_segment": {"select"},
+        "audit_detached": {"select"},
         "audit_datakey": {"select", "update"},  # INSERT of what comes, UPDATE of the wrapping; triggers ask for entries
         "audit_payloadkey": ADD | {"delete", "lock"},  # no UPDATE; a row leaves only beside its entry
         "audit_idempotencykey": ADD | {"delete", "lock"},
@@ -90,6 +96,8 @@ ALLOWED = {
         "audit_checkpoint": ADD,
         "audit_cosignature": ADD,
         "audit_timestamp": ADD,
+        "audit_segment": {"select"},
+        "audit_detached": {"select"},
     },
 }
 
@@ -138,7 +146,7 @@ def test_the_owner_can_be_told_apart_by_the_same_statements(owner_db):
     assert allowed == set(STATEMENTS) - {"truncate"}  # stopped by the guard even without a row
 
 
-def _filled() -> None:
+def filled() -> None:
     """At least one row in every evidence table: full tiles need 256 entries."""
     record(*[event(f"loop-{n}") for n in range(256)])
     complete()
@@ -148,14 +156,22 @@ def _filled() -> None:
         cursor.execute("INSERT INTO audit_timestamp (size, authority, token) VALUES (256, 'a', 'x')")
 
 
+def detached(folder) -> None:
+    """And the first 256 of them detached, with something pending after it."""
+    segments.seal(until=datetime.now(tz=UTC) + timedelta(days=1), out=folder, by=JOB, now=NOON)
+    complete()
+    segments.detach(1, archives=folder, by=JOB, now=NOON, using="owner")
+
+
 def _rows(table: str) -> int:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT count(*) FROM {table}")
         return cursor.fetchone()[0]
 
 
-def test_the_owners_own_update_delete_and_truncate_are_stopped(owner_db):
-    _filled()
+def test_the_owners_own_update_delete_and_truncate_are_stopped(owner_db, tmp_path):
+    filled()
+    detached(tmp_path)
     for table in EVIDENCE:
         before = _rows(table)
         assert before > 0, table
@@ -183,7 +199,7 @@ def test_every_guard_also_holds_for_a_replica(owner_db):
 @pytest.mark.skipif(not settings.EMBEDDED, reason="a superuser of the database is needed: embedded database only")
 def test_a_superuser_who_plays_replica_is_stopped_and_one_who_disables_the_trigger_is_not():
     """The second half is the honest one: against a superuser only the tree and what is kept outside speak."""
-    _filled()
+    filled()
     with psycopg.connect(_admin_dsn(home(), connection.settings_dict["NAME"])) as admin:
         admin.execute("SET session_replication_role = replica")
         for statement in ("UPDATE audit_entry SET leaf = leaf", "DELETE FROM audit_entry", "TRUNCATE audit_entry"):

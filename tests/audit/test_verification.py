@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit import canonical, entries, merkle, notes
-from audit.verification import StoredEntry, StoredHead, StoredPayload, Verification, as_json, check_tiles
+from audit.stored import StoredEntry, StoredHead, StoredPayload
+from audit.verification import Verification, as_json, check_tiles
 from tests.audit.builders import NOON, event
 
 ORIGIN = "clinaiops.invalid/log/test"

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit import notes
+from audit.services.segments import SegmentRefused
 from audit.services.verifying import Outside, verify_log
 from audit.verification import Report, as_json
 
@@ -26,6 +27,7 @@ class Command(BaseCommand):
             type=Path,
             help="a signed checkpoint kept outside; only this shows a log cut back or replaced since",
         )
+        parser.add_argument("--archives", type=Path, help="the folder of the archives: detached entries are read there")
         parser.add_argument("--key", help="the log's verifier key as handed round, instead of the key found here")
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -34,10 +36,13 @@ class Command(BaseCommand):
             outside = Outside(
                 verifier_key=notes.VerifierKey.parse(options["key"]) if options["key"] else None,
                 checkpoint=options["checkpoint"].read_bytes() if options["checkpoint"] else None,
+                archives=options["archives"],
             )
             report, pending = verify_log(outside=outside)
         except notes.NoteInvalid as err:
             raise CommandError(f"the key or checkpoint handed in is of no use: {err}", returncode=2) from err
+        except SegmentRefused as err:
+            raise CommandError(f"NOT verified. {err}", returncode=1) from err
         except OSError as err:
             raise CommandError(f"the checkpoint cannot be read: {err.strerror}", returncode=2) from err
         self.stdout.write(as_json(report, pending=pending) if options["json"] else _in_words(report, pending))
@@ -56,6 +61,8 @@ def _in_words(report: Report, pending: int) -> str:
         lines = [f"NOT verified: {bad.code}. {bad.detail}"]
     if report.unsigned:
         lines.append(f"{report.unsigned} entries are unsigned: `run_publisher --once` has them signed.")
+    if report.detached:
+        lines.append(f"{report.detached} detached entries were followed by their hashes: --archives DIR reads them.")
     if pending:
         lines.append(f"{pending} entries are pending: written, not yet numbered. `run_sequencer --once` numbers them.")
     if report.batches_unchecked:
