@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cryptography import x509
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connections, transaction
 from rfc3161_client import (
     HashAlgorithm,
     TimestampRequestBuilder,
@@ -136,16 +136,47 @@ def _roots(path: str) -> list[x509.Certificate]:
 
 def _check(said: TimeStampResponse, due: Checkpointed, *, nonce: int | None, under: list[x509.Certificate]) -> None:
     """Raise StampFailed at the first thing an auditor would not accept; ValueError where it cannot be read."""
+    if said.status == GRANTED and (nonce is None or said.tst_info.nonce != nonce):
+        raise StampFailed("nonce")
+    _hold(said, due.text, under)
+    if not due.at - BEHIND <= said.tst_info.gen_time <= due.clock + AHEAD:
+        raise StampFailed("clock")
+
+
+def _hold(said: TimeStampResponse, text: bytes, under: list[x509.Certificate]) -> None:
+    """The token is over this text and, where roots are given, somebody's under them."""
     if said.status != GRANTED:
         raise StampFailed("not-granted")
-    token, digest = said.tst_info, sha256(due.text).digest()
-    if nonce is None or token.nonce != nonce:
-        raise StampFailed("nonce")
-    if (token.message_imprint.hash_algorithm, token.message_imprint.message) != (SHA256, digest):
+    imprint, digest = said.tst_info.message_imprint, sha256(text).digest()
+    if (imprint.hash_algorithm, imprint.message) != (SHA256, digest):
         raise StampFailed("imprint")
     try:
-        VerifierBuilder(roots=under, nonce=nonce).build().verify(said, digest)
+        if under:
+            VerifierBuilder(roots=under).build().verify(said, digest)
     except VerificationError as err:
         raise StampFailed("signature") from err
-    if not due.at - BEHIND <= token.gen_time <= due.clock + AHEAD:
-        raise StampFailed("clock")
+
+
+_KEPT = (
+    "SELECT t.size, t.token, c.note FROM audit_timestamp t LEFT JOIN audit_checkpoint c USING (size) ORDER BY t.size"
+)
+
+
+def unsound_token(*, using: str = DEFAULT_DB_ALIAS) -> tuple[int, str] | None:
+    """The size under the first stored token that does not hold, and why; None when all do.
+
+    Who signed it is asked where AUDIT_TIMESTAMP_ROOTS names a file: the roots of former authorities stay in it.
+    """
+    under = _roots(settings.AUDIT_TIMESTAMP_ROOTS) if settings.AUDIT_TIMESTAMP_ROOTS else []
+    with connections[using].cursor() as cursor:
+        cursor.execute(_KEPT)
+        for size, token, note in cursor:
+            try:
+                if note is None:
+                    return size, "stray"
+                _hold(decode_timestamp_response(bytes(token)), notes.parse(bytes(note)).text, under)
+            except StampFailed as err:
+                return size, err.code
+            except (ValueError, TypeError):
+                return size, "garbage"
+    return None
