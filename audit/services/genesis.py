@@ -8,18 +8,75 @@ signed with it can be held against the log.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
+from audit import notes
 from audit.domain import Event, Job, ObjectRef, Purpose
-from audit.selectors import next_version, payload_of
+from audit.selectors import holds, next_version, payload_of
 from audit.services import certificates, keys, signing
 from audit.services.recording import ObjectVersionTaken, append
 
 
-def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
-    """Record the log's name and verifier keys, once in its life; whether this call did it."""
+class SuccessorRefused(Exception):
+    """A refusal: no log begins here as the successor of another; `code` says why."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A log that ended with a gap: its last signed note as it was witnessed, the key that signed it, and how many of
+    its entries are still there. `incident` is where people wrote down what happened.
+    """
+
+    note: bytes
+    key: notes.VerifierKey
+    entries_left: int
+    incident: str
+
+
+def found_successor(lost: Lost, *, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> notes.TreeHead:
+    """Begin this log as the successor of one that is shorter than witnessed; the head that the old one had.
+
+    Raises SuccessorRefused: log-begun, note, same-origin, no-gap, incident.
+    """
+    if holds("audit_pending", using=using):
+        raise SuccessorRefused("log-begun", "this record has entries already: a log begins once")
+    try:
+        head = notes.open_checkpoint(lost.note, origin=lost.key.name, keys=(lost.key,))
+    except notes.NoteInvalid as err:
+        raise SuccessorRefused("note", f"the old log's checkpoint is of no use: {err}") from err
+    if head.origin == keys.origin():
+        raise SuccessorRefused("same-origin", "a new log has a new name: set AUDIT_ORIGIN, in a new state folder")
+    if not 0 <= lost.entries_left < head.size:
+        raise SuccessorRefused("no-gap", f"{lost.entries_left} of {head.size} entries left is no gap: restore instead")
+    if not lost.incident.strip() or len(lost.incident) > 500:
+        raise SuccessorRefused("incident", "say where the incident is written down")
+    before = {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root.hex(),
+        "note": lost.note.decode(),
+        "gap": {"start": lost.entries_left, "stop": head.size},
+        "incident": lost.incident.strip(),
+    }
+    if not found_log(by=by, now=now, succeeds=before, using=using):
+        raise SuccessorRefused("log-begun", "somebody else has just begun this log")
+    return head
+
+
+def found_log(
+    *, by: Job, now: datetime, succeeds: Mapping[str, object] | None = None, using: str = DEFAULT_DB_ALIAS
+) -> bool:
+    """Record the log's name and verifier keys, once in its life; whether this call did it.
+
+    `succeeds` is what a successor says of the log before it (`found_successor`).
+    """
     origin = keys.origin()
     if next_version("log", origin, using=using) > 1:
         name_statement_key(by=by, now=now, using=using)
@@ -36,6 +93,7 @@ def found_log(*, by: Job, now: datetime, using: str = DEFAULT_DB_ALIAS) -> bool:
             "vkey": str(signing.first_key()),
             "statement_vkey": str(keys.statement_vkey()),
             "report_certificate_sha256": certificates.fingerprint(certificates.report_certificate(now=now)),
+            **({"succeeds": dict(succeeds)} if succeeds else {}),
         },
     )
     try:
