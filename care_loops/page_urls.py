@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, limits, lists, patients, people, recommendations
+from .views import acts, limits, lists, patients, people, recommendations, record
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -28,5 +28,9 @@ urlpatterns = [
     path("alerts/<uuid:alert_id>/acknowledge/", acts.acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:alert_id>/dispose/", acts.dispose, name="alert-dispose"),
     path("symptoms/<uuid:symptom_id>/review/", acts.symptom_review, name="symptom-review"),
+    path("audit/patients/", record.find_patient, name="record-patients"),
+    path("audit/entries/<uuid:entry_id>/content/", record.content, name="record-content"),
+    path("audit/exports/", record.exports, name="record-exports"),
+    path("audit/exports/<uuid:export_id>/file/", record.export_file, name="record-export-file"),
     path("readings/<uuid:reading_id>/correct/", acts.correct, name="reading-correct"),
 ]

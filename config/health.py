@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 
 from audit.selectors import WitnessStanding, record_state, witness_state
 from audit.services import drift
+from audit.services.self_check import last_check
 from audit.witness_policy import PolicyInvalid
 
 Row = tuple[str, str, str, list[tuple[str, float]]]
@@ -40,6 +41,7 @@ def ready(_request: HttpRequest) -> HttpResponse:
     except DatabaseError:
         return JsonResponse({"ready": False, "database": "unreachable"}, status=503)
     standing, behind_since = _witnesses()
+    checked = last_check()
     return JsonResponse(
         {
             "ready": True,
@@ -51,6 +53,8 @@ def ready(_request: HttpRequest) -> HttpResponse:
                 "witnesses": standing,
                 "witnesses_behind_since": behind_since,
                 "guards_changed": len(drift.last_seen()),
+                "verified": checked.verified if checked else None,
+                "verified_at": checked.at if checked else None,
             },
         }
     )
@@ -86,9 +90,22 @@ def _rows(now: datetime) -> list[Row]:
         ("clinaiops_audit_pending_oldest_seconds", "Age of the oldest of those.", waiting),
         ("clinaiops_audit_unsigned_entries", "Entries beyond the last checkpoint.", record.entries - record.signed),
         ("clinaiops_audit_guards_changed", "Guards that differ from what was installed.", len(drift.last_seen())),
+        *_self_check(now),
     ]
     rows: list[Row] = [(name, "gauge", told, [("", float(value))]) for name, told, value in found]
     return [*rows, ("clinaiops_witness_state", "gauge", "How the witnesses stand; one of these is 1.", states)]
+
+
+def _self_check(now: datetime) -> list[tuple[str, str, float]]:
+    """What the record's last verification of itself found; nothing before the first."""
+    checked = last_check()
+    if checked is None:
+        return []
+    age = (now - checked.at).total_seconds()
+    return [
+        ("clinaiops_audit_verified", "Whether the record's last verification of itself held.", checked.verified),
+        ("clinaiops_audit_verified_seconds", "Age of that verification.", age),
+    ]
 
 
 def _witnesses() -> tuple[str, Any]:

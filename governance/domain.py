@@ -111,6 +111,8 @@ class Permission(StrEnum):
     SET_POLICY = "set_policy"
     APPROVE_MODEL = "approve_model"
     VERIFY_RECORD = "verify_record"
+    SEARCH_RECORD = "search_record"
+    SECOND_REVIEW = "second_review"
     SEE_QUARANTINE = "see_quarantine"
     EXPORT_AUDIT = "export_audit"
     EXPORT_ACCESS_REPORT = "export_access_report"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -78,3 +80,20 @@ def person_here(user_id: uuid.UUID) -> User:
 def roles_of(user: User) -> list[str]:
     """The roles somebody holds."""
     return list(RoleHeld.objects.filter(user=user, until__isnull=True).order_by("role").values_list("role", flat=True))
+
+
+def staff_names(user_ids: Iterable[str]) -> dict[str, str]:
+    """Printed names, by identifier, of those who hold or ever held a staff role. Patients are not named here."""
+    wanted = []
+    for each in user_ids:
+        with suppress(ValueError):
+            wanted.append(uuid.UUID(each))
+    held = RoleHeld.objects.filter(user_id__in=wanted, role__in=[role.value for role in STAFF_ROLES])
+    return {str(row.user_id): row.user.printed_name for row in held.select_related("user").distinct()}
+
+
+def staff_id_named(username: str) -> str | None:
+    """The identifier of a member of staff, present or past, by the name they sign in with; None for anybody else."""
+    held = RoleHeld.objects.filter(user__username=username, role__in=[role.value for role in STAFF_ROLES])
+    row = held.first()
+    return str(row.user_id) if row is not None else None

@@ -1,15 +1,19 @@
-"""What the record needs done by the clock: refusals that were only counted are written, what has expired is purged."""
+"""What the record needs done by the clock: refusals that were only counted are written, what has expired is purged,
+and the record verifies itself every night.
+"""
 
 from __future__ import annotations
 
 from uuid import uuid4
 
 from celery import shared_task
+from celery.schedules import crontab
 from django.utils import timezone
 
 from audit.domain import Job
 from audit.services import flush_denials
 from audit.services.retention import apply
+from audit.services.self_check import verify_and_record
 
 
 @shared_task
@@ -24,7 +28,18 @@ def apply_retention() -> int:
     return sum(len(each.gone) for each in apply(by=Job("apply-retention", str(uuid4())), now=timezone.now()))
 
 
+@shared_task
+def verify_record() -> bool:
+    """Recompute the whole record and record what came of it. Returns whether everything held."""
+    return verify_and_record(by=Job("verify-record", str(uuid4())), now=timezone.now()).verified
+
+
 SCHEDULE = {
+    "verify-record": {
+        "task": verify_record.name,
+        "schedule": crontab(hour="2", minute="17"),
+        "options": {"queue": "report", "expires": 3600.0},
+    },
     "write-counted-denials": {
         "task": write_counted_denials.name,
         "schedule": 60.0,

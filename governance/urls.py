@@ -9,7 +9,7 @@ from __future__ import annotations
 from allauth.account import views as library
 from django.urls import path
 
-from .views import people, second_factor, security, signing
+from .views import people, record, second_factor, security, signing
 
 urlpatterns = [
     path("accounts/login/", library.login, name="account_login"),
@@ -39,4 +39,9 @@ urlpatterns = [
     path("people/<uuid:user_id>/way-back/", people.way_back_page, name="person-way-back"),
     path("signing/<uuid:challenge_id>/options/", signing.options, name="signing-options"),
     path("security/password/", security.password, name="security-password"),
+    path("audit/", record.state, name="record"),
+    path("audit/search/", record.search, name="record-search"),
+    path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),
+    path("audit/entries/<uuid:entry_id>/proof/", record.proof, name="record-proof"),
+    path("audit/verify/", record.verify, name="record-verify"),
 ]

@@ -47,7 +47,7 @@ PURPOSE: dict[Role, Purpose] = {
 }
 _SHOWS_NO_PATIENT = """
 access account approval batch command credential device export import invitation key log login logout model
-operating_mode payload policy reading return role session site staff suspension token
+operating_mode payload policy reading return review role session site staff suspension token
 """
 SHOWS_NO_PATIENT = frozenset(_SHOWS_NO_PATIENT.split())
 _SITE = frozenset({Relation.SITE})
@@ -128,7 +128,7 @@ def grant(request: ExportRequest, *, by: Acting, now: datetime) -> Granted:
         patient=patient,
         purpose=request.purpose or PURPOSE[role],
         recipient=request.recipient.strip() or by.standing.name,
-        readable=_readable(by, patient, now=now),
+        readable=readable_subjects(by, patient, now=now),
     )
 
 
@@ -185,7 +185,7 @@ def _of_loop(loop_id: UUID, permission: Permission, by: Acting, *, now: datetime
     return role, loop
 
 
-def _readable(by: Acting, patient: Patient | None, *, now: datetime) -> dict[str, str]:
+def readable_subjects(by: Acting, patient: Patient | None, *, now: datetime) -> dict[str, str]:
     """The patients whose record this person may read now, by pseudonym; all identifiers of a merged record."""
     near: Iterable[Patient] = (
         [patient] if patient is not None else (*patients_of(by, now=now), *patients_open_to(by, now=now))
@@ -274,6 +274,22 @@ def reports_for(*, by: Acting) -> tuple[Report, ...]:
     return tuple(report for report in Report if allows(check, PERMISSION[report], by.standing, anywhere))
 
 
+def reports_offered(*, by: Acting) -> tuple[Report, ...]:
+    """The same, without those that are about the whole site for who may only export what concerns their patients."""
+    return tuple(
+        report
+        for report in reports_for(by=by)
+        if "patient" in _NEEDS[report]
+        or "decision" in _NEEDS[report]
+        or allows(check, PERMISSION[report], by.standing, _SITE)
+    )
+
+
+def needs_of(report: Report) -> tuple[str, ...]:
+    """The fields a report is asked for with; a period has its bounds."""
+    return _NEEDS[report] or (("since", "until") if report is Report.PERIOD else ())
+
+
 __all__ = [
     "ExportRequest",
     "ExportState",
@@ -283,4 +299,5 @@ __all__ = [
     "grant",
     "list_exports",
     "own_export",
+    "readable_subjects",
 ]

@@ -22,6 +22,8 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("alerts", "Alerts", Permission.SEE_WORKLIST),
     ("quarantine", "Held back", Permission.SEE_QUARANTINE),
     ("people", "People", Permission.CONFIRM_PEOPLE),
+    ("record", "Record", Permission.VERIFY_RECORD),
+    ("record-exports", "Exports", Permission.EXPORT_AUDIT),
 )
 
 
@@ -68,5 +70,7 @@ def _nav(request: HttpRequest, acting: Acting) -> list[dict[str, object]]:
             href = reverse(name)
         except NoReverseMatch:
             continue
+        if any(href.startswith(str(before["href"])) for before in found):
+            continue  # one of the pages of an item that stands here already
         found.append({"href": href, "words": shown, "here": request.path.startswith(href)})
     return found

@@ -39,6 +39,8 @@ enrol_device         |     s     |     .      |    .    |   .   |       s       
 set_policy           |     .     |     .      |    .    |   .   |       s       |
 approve_model        |     s     |     s      |    .    |   .   |       .       | ml_engineer responsible_ai_lead
 verify_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer
+search_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer
+second_review        |     t     |     .      |    .    |   .   |       .       |
 see_quarantine       |     s     |     .      |    .    |   .   |       s       | data_engineer
 export_audit         |     t     |     .      |    .    |   .   |       .       | auditor compliance_officer
 export_access_report |     .     |     .      |    o    |   .   |       .       | auditor compliance_officer
