@@ -48,23 +48,23 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _receipts(data: bytes, policy: Policy) -> dict[bytes, tuple[str, str]]:
-    """Leaf hash to (at, merged by), from a file with one note or with JSON lines that hold notes."""
-    found = {}
+def _receipts(data: bytes, policy: Policy, origin: str, found: dict[bytes, tuple[str, str]]) -> None:
+    """Add leaf hash to (at, merged by), from a file with one note or with JSON lines that hold notes."""
     try:
         lines = data.splitlines() if data.startswith(b"{") else []
         for note in [json.loads(line)["receipt"].encode() for line in lines if line] or [data]:
-            text, signed = open_note(note, policy.statements)
-            context, origin, leaf, at, due, end = text.decode().split("\n")
-            if (context, end) != ("clinaiops/receipt/v1", "") or not all(map(CHECKS["time"], (at, due))):
-                raise ValueError("not a receipt")
-            if f"{origin}/statement" not in {key.name for key in signed}:
+            text, signed = open_note(note, [key for key in policy.statements if key.name == f"{origin}/statement"])
+            if not signed:
                 raise Refused("receipt-signature", f"not signed by the statement key of {origin}")
-            found[unb64(leaf)] = (at, due)
+            context, said, leaf, at, due, end = text.decode().split("\n")
+            times = all(map(CHECKS["time"], (at, due)))
+            if (context, said, end) != ("clinaiops/receipt/v1", origin, "") or not times or len(unb64(leaf)) != 32:
+                raise ValueError(f"not a receipt of {origin}")
+            if found.setdefault(unb64(leaf), (at, due)) != (at, due):
+                raise Wrong("receipts", "receipt-at", "two receipts for one entry name different times")
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as err:
         bad = isinstance(err, NoteInvalid) and err.type
         raise Refused("receipt-signature" if bad else "receipt-form", err) from err
-    return found
 
 
 def _seen(data: bytes, policy: Policy, origin: str) -> tuple[int, bytes, int]:
@@ -83,22 +83,25 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
     """Verify the bundle in a file and tell the report; its origin."""
     file.seek(0)
     report["bundle_sha256"] = file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
-    receipts = {leaf: times for path in options.receipts for leaf, times in _receipts(_read(path), policy).items()}
-    walk = Walk(Archive(file), policy, receipts)
+    walk = Walk(Archive(file), policy)
     said, tally, origin = walk.manifest, walk.tally, walk.manifest["origin"]
     report |= {name: said[name] for name in STATED}
-    for size, root, _ in (_seen(_read(path), policy, origin) for path in options.seen):
-        if walk.seen.setdefault(size, root) != root:
-            raise Wrong(
-                "V7", "seen-root", f"two heads of size {size} were given: the log shows different people different logs"
-            )
+    for path in options.receipts:
+        _receipts(_read(path), policy, origin, walk.receipts)
+    promised = len(walk.receipts)
+    heads = [_seen(_read(path), policy, origin) for path in options.seen]
     if options.online:
         from audit.verify.online import newest
 
         size, root, at = _seen(newest(options.online, origin), policy, origin)
         report["online"] = {"size": size, "at": at}
         if size <= said["size"] or at * SECOND <= instant(said["made_at"]) - SKEW:
-            walk.seen[size] = root
+            heads.append((size, root, at))
+    for size, root, _ in heads:
+        if walk.seen.setdefault(size, root) != root or (size == 0 and root != sha256(b"").digest()):
+            raise Wrong(
+                "V7", "seen-root", f"two heads of size {size} were given: the log shows different people different logs"
+            )
     if options.tsa:
         from audit.verify.timestamps import Authority
 
@@ -109,7 +112,7 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
         report |= {"covered": walk.covered or None, "payloads": walk.shown, "signatures": walk.signatures.counts}
         report |= {name: tally[name] for name in ("checkpoints", "tokens", "late", "out_of_order")}
         report["entries"] = {"included": tally["entries"], "unwitnessed": tally["tail"]}
-        report["receipts"] = {"found": len(receipts) - len(walk.receipts), "open": len(walk.receipts)}
+        report["receipts"] = {"found": promised - len(walk.receipts), "open": len(walk.receipts)}
         report["seen"] = {"compared": tally["compared"], "not_compared": len(walk.seen)}
     return str(origin)
 

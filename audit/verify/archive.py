@@ -25,18 +25,21 @@ class Archive:
         _check_end(file)
         self.zip, self.listed, end = zipfile.ZipFile(file), dict[str, Any](), 0
         infos = self.zip.infolist()
-        if [info.filename for info in infos] != sorted([*LINED, *SMALL]):
+        if [info.orig_filename for info in infos] != sorted([*LINED, *SMALL]):
             raise Refused("zip-members", [info.filename for info in infos][:9])
         for info in infos:
             file.seek(end)
-            lengths = struct.unpack("<26x2H", file.read(30))
+            *local, packed, size, name, extra = struct.unpack("<6x2H4x3I2H", file.read(30))
             if info.flag_bits & 0x2041 or info.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
                 raise Refused("zip-encrypted" if info.flag_bits & 0x2041 else "zip-method", info.filename)
             if info.file_size > min(max(1 << 20, 200 * info.compress_size), SMALL.get(info.filename, 16 << 30)):
                 raise Refused("zip-ratio", info.filename)
             if info.header_offset != end:
                 raise Refused("zip-overlap", info.filename)
-            end += 30 + sum(lengths) + info.compress_size
+            sizes = (info.compress_size, info.file_size), (0xFFFFFFFF, 0xFFFFFFFF)  # those of zip64 stand behind
+            if local != [info.flag_bits, info.compress_type, info.CRC] or (packed, size) not in sizes:
+                raise Refused("zip-damaged", f"{info.filename}: its header is not what the directory says")
+            end += 30 + name + extra + info.compress_size
         if end != self.zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
             raise Refused("zip-overlap" if end != self.zip.start_dir else "zip-size", f"{end} bytes")
 

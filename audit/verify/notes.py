@@ -100,13 +100,11 @@ def open_note(data: bytes, keys: Iterable[Key]) -> tuple[bytes, dict[Key, int]]:
     return text, good
 
 
-def stated(data: bytes, keys: Iterable[Key], *expected: object) -> list[str]:
-    """The lines of a note signed by one of `keys`, of which the first are the expected ones; raises NoteInvalid."""
+def stated(data: bytes, keys: Iterable[Key], *expected: object) -> None:
+    """Raise NoteInvalid unless the note is signed by one of `keys` and its lines are the expected ones."""
     text, signed = open_note(data, keys)
-    lines = text.decode().split("\n")[:-1]
-    if not signed or lines[: len(expected)] != [str(each) for each in expected]:
+    if not signed or text != "".join(f"{each}\n" for each in expected).encode():
         raise NoteInvalid("not signed by the key asked for, or another statement")
-    return lines
 
 
 def read_head(text: bytes) -> tuple[str, int, bytes]:

@@ -8,11 +8,11 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from urllib.parse import urlsplit
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +23,7 @@ from audit.verify.spelling import CHECKS, Wrong, parse
 
 CONTEXT = b"clinaiops/esign/v1"
 _BYTES = ("nonce", "client_data", "authenticator_data", "signature", "public_key", "credential_id")
+_ORIGIN = re.compile(r"https://([a-z0-9.-]+)(?::[0-9]{1,5})?|http://(localhost)(?::[0-9]{1,5})?")
 _ED25519 = bytes.fromhex("a4010103272006215820")  # the COSE_Keys of RFC 9053 in the one form CTAP2 allows
 _P256, _Y = bytes.fromhex("a5010203262001215820"), bytes.fromhex("225820")
 
@@ -33,19 +34,22 @@ class Signatures:
     def __init__(self) -> None:
         self.counts = {"webauthn": 0, "password_totp": 0, "session": 0, "content_shown": 0}
         self._confirmed: dict[tuple[str, ...], bool] = {}  # (account, credential id, key)
-        self._revoked: set[str] = set()
+        self._revoked: set[object] = set()  # credential ids, and the objects of enrolments
+        self._enrolled: dict[tuple[str, ...], object] = {}  # where each was enrolled
         self._used: set[str] = set()
         self._made: dict[str, tuple[Any, Any]] = {}  # assertion -> (esign, record) of a signature whose act is to come
 
     def learn(self, entry: Mapping[str, Any], body: Mapping[str, Any]) -> None:
         """Take in an entry about a credential."""
-        name, word = tuple(str(body.get(key)) for key in ("user", "credential_id", "public_key")), entry["type"]
+        named, word = [body.get(key) for key in ("user", "credential_id", "public_key")], entry["type"]
+        name, thing = tuple(map(str, named)), (entry["object"]["type"], entry["object"]["id"])
         if entry["outcome"] == "ok" and word == "credential.revoked":
-            self._revoked.add(name[1])
-        if entry["outcome"] != "ok" or body.get("method") != "webauthn":
+            self._revoked |= {name[1], thing}  # a payload that is not shown hides no revocation
+        if entry["outcome"] != "ok" or body.get("method") != "webauthn" or not all(type(each) is str for each in named):
             return
         if word == "credential.enrolled":
             self._confirmed.setdefault(name, False)
+            self._enrolled.setdefault(name, thing)
         elif word == "credential.confirmed" and (entry["actor"]["kind"], entry["actor"]["id"]) != ("user", name[0]):
             self._confirmed[name] = name in self._confirmed
 
@@ -67,10 +71,10 @@ class Signatures:
 
     def _webauthn(self, entry: Mapping[str, Any], esign: Mapping[str, Any], line: Mapping[str, Any]) -> None:
         try:
-            nonce, client, authenticator, signature, public, credential = (unb64(line[name]) for name in _BYTES)
             record = parse(line["record"].encode())
         except ValueError as err:
             raise Wrong("V10", "esign-record", err) from err
+        nonce, client, authenticator, signature, public, credential = (unb64(line[name]) for name in _BYTES)
         self._says_the_same(entry, esign, line, record)
         record_hash = sha256(CONTEXT + line["record"].encode()).digest()
         _require(record_hash.hex() == esign["record"], "record", "the record shown is not the one that was signed")
@@ -90,7 +94,7 @@ class Signatures:
         _require(assertion not in self._used, "reused", "one assertion for two entries")
         self._used.add(assertion)
         name = (entry["actor"]["id"], _url64(credential), _url64(public))
-        known = self._confirmed.get(name) and name[1] not in self._revoked
+        known = self._confirmed.get(name) and not self._revoked & {name[1], self._enrolled[name]}
         same = esign.get("key_id") == name[1]
         _require(bool(known and same), "key", "not a confirmed key of this person")
 
@@ -107,6 +111,7 @@ class Signatures:
             _require(
                 None not in (content, salt) and digest.hexdigest() == record["content"], "content", "not what was shown"
             )
+            parse(content.encode(), "V10", "esign-content")
             self.counts["content_shown"] += 1
 
 
@@ -138,16 +143,12 @@ def _client(data: bytes, challenge: bytes) -> str | None:
     """The host that the client data names, None unless they are for this challenge and from a secure place."""
     try:
         said = json.loads(data.decode())
-        origin = urlsplit(said["origin"])
-        good = (said["type"], said["challenge"], said.get("crossOrigin", False)) == (
-            "webauthn.get",
-            _url64(challenge),
-            False,
-        )
+        origin = _ORIGIN.fullmatch(said["origin"])
+        good = (said["type"], said["challenge"]) == ("webauthn.get", _url64(challenge))
+        good = good and said.get("crossOrigin", False) is False
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    safe = origin.scheme == "https" or (origin.scheme, origin.hostname) == ("http", "localhost")
-    return origin.hostname if good and safe else None
+    return origin[1] or origin[2] if good and origin else None
 
 
 def _good(cose: bytes, message: bytes, signature: bytes) -> bool:

@@ -15,7 +15,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Check = Callable[[Any], bool]
-_decode = json.JSONDecoder(parse_float=str, parse_constant=str).decode  # so that a number with a point is respelled
+_whole = lambda text: int(text) if len(text) < 18 and abs(int(text)) < 2**53 else text  # noqa: E731
+_decode = json.JSONDecoder(parse_float=str, parse_constant=str, parse_int=_whole).decode  # others are respelled
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
 
@@ -84,6 +85,7 @@ CHECKS: dict[str, Check] = {
     "time": _time,
     "uuid": _like(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
     "hash": _like(r"[0-9a-f]{64}"),
+    "b64": _like(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?"),
     "code": _like(r"[A-Za-z0-9_.:@/-]{1,128}"),
     "word": _like(r"[a-z0-9_]{1,64}"),
     "type": _like(r"[a-z_]{1,64}\.[a-z_]{1,64}"),
@@ -136,12 +138,12 @@ for _name, _said in {
     "manifest": "v:one format:string origin:string kind:=everything|patient|model|person|period|decision filter:texts"
     " made_at:time made_by:maker size:count root:hash entries:count payloads:shown batches:count left_out:left[]"
     " complete_objects:flag files:file[]",
-    "checkpoints.jsonl": "size:count note:string timestamp?:string",
+    "checkpoints.jsonl": "size:count note:string timestamp?:b64",
     "rest.jsonl": "start:count end:count hash:hash",
     "payloads.jsonl": "entry:uuid salt:hash body:string",
-    "batches.jsonl": "entry:uuid rows:string[]",
-    "assertions.jsonl": "entry:uuid record:string content:string! content_salt:hash! nonce:string client_data:string"
-    " authenticator_data:string signature:string public_key:string credential_id:string",
+    "batches.jsonl": "entry:uuid rows:b64[]",
+    "assertions.jsonl": "entry:uuid record:string content:string! content_salt:hash! nonce:b64 client_data:b64"
+    " authenticator_data:b64 signature:b64 public_key:b64 credential_id:b64",
     "thing": "type:word id:text version:version",
     "record": "v:one type:type object:thing subject:hash! meaning:text account:text name_shown:text content:hash",
 }.items():

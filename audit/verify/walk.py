@@ -20,6 +20,7 @@ from audit.verify.spelling import CHECKS, Refused, Wrong, instant, parse
 
 FAULTS = {0: "checkpoint-form", PLAIN: "checkpoint-signature", COSIGNATURE: "cosignature"}
 STRAY = (("payloads", "V12", "payload-stray"), ("batches", "V11", "batch-stray"), ("assertions", "V10", "esign-stray"))
+SHREDDED, KEY = ("payload.shredded", "payload"), ("key.destroyed", "data_key")
 SECOND, SKEW, MERGE = 1_000_000, 2_000_000, 60_000_000  # microseconds: clocks differ, an entry waits to be merged
 
 
@@ -83,17 +84,16 @@ def read_manifest(archive: Archive, policy: Policy) -> dict[str, Any]:
 class Walk:
     """The pass. `receipts`: leaf hash to (at, merged by); `seen`: size to root; `stamped` reads a token's time."""
 
-    def __init__(self, archive: Archive, policy: Policy, receipts: Mapping[bytes, tuple[str, str]]) -> None:
-        self.archive, self.policy, self.receipts = archive, policy, dict(receipts)
-        self.manifest = read_manifest(archive, policy)
-        self.seen: dict[int, bytes] = {}
+    def __init__(self, archive: Archive, policy: Policy) -> None:
+        self.archive, self.policy, self.manifest = archive, policy, read_manifest(archive, policy)
+        self.seen, self.receipts = dict[int, bytes](), dict[bytes, tuple[str, str]]()
         self.stamped: Callable[[str, bytes], int] | None = None
         self.keys = [key for key in policy.logs if key.name == self.manifest["origin"]]
         self.frame = f"clinaiops/audit-entry/v1\n{self.manifest['origin']}\n".encode()
         self.tree, self.signatures, self.covered = Range(), Signatures(), dict[str, Any]()
         self.beside = {name: _Beside(archive.objects(f"{name}.jsonl")) for name, *_ in STRAY}
         self.strict = self.manifest["complete_objects"] or self.manifest["entries"] == self.manifest["size"]
-        self.ids, self.versions, self.gone = set[bytes](), dict[bytes, bytes](), dict[str, int]()
+        self.ids, self.versions, self.gone = set[bytes](), dict[bytes, bytes](), dict[Any, int]()
         self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
         self.next_key: Key | None = None  # and those after it
         self.latest, self.floor = (0, -1), 0  # microseconds: newest `at` and where; the last covered checkpoint's time
@@ -142,11 +142,9 @@ class Walk:
                 position, _, encoded = line.partition(b" ")
                 with suppress(ValueError, TypeError, KeyError):  # the pass itself will come to it and say where
                     entry = parse(encoded)
-                    what = entry["outcome"], entry["type"], entry["object"]["type"]
-                    if what == ("ok", "payload.shredded", "payload"):
-                        self.gone[entry["object"]["id"]] = int(position)
-                    elif what == ("ok", "key.destroyed", "data_key"):
-                        self.gone[entry["subject"]] = int(position)
+                    what, thing = (entry["type"], entry["object"]["type"]), entry["object"]["id"]
+                    if entry["outcome"] == "ok":
+                        self.gone[what, thing if what == SHREDDED else entry["subject"]] = int(position)
 
     def _entry(self, position: int, encoded: bytes) -> None:
         leaf, entry = sha256(b"\x00" + self.frame + encoded).digest(), dict[str, Any]()
@@ -207,7 +205,7 @@ class Walk:
         if (said := entry.get("payload")) is None:
             return {}
         line = self.beside["payloads"].of(entry["id"])
-        gone = position < max(self.gone.get(said["ref"], -1), self.gone.get(entry.get("subject", ""), -1))
+        gone = position < max(self.gone.get((SHREDDED, said["ref"]), 0), self.gone.get((KEY, entry.get("subject")), 0))
         self.shown["included" if line else "shredded" if gone else "withheld"] += 1
         if line is None:
             return {}
@@ -268,6 +266,8 @@ class Walk:
         said, tally = self.manifest, self.tally
         if (self.tree.size, self.tree.root().hex()) != (said["size"], said["root"]) or not tally["checkpoints"]:
             raise Wrong("V2", "checkpoint-order", "the last checkpoint is not the manifest's size and root")
+        if self.next_key is None:
+            raise Wrong("V13", "key-genesis", "the log's first words are not here")
         for name, step, code in STRAY:
             if (line := self.beside[name].next) is not None:
                 raise Wrong(step, code, "a line that belongs to no entry here, or is out of order", entry=line["entry"])
@@ -286,11 +286,8 @@ class Walk:
 def _check_batch(entry: Mapping[str, Any], body: Mapping[str, Any], encoded: list[str]) -> None:
     if entry["type"] != "observation.batch_accepted" or not body:
         raise Wrong("V11", "batch-stray", "readings for an entry that is no batch, or whose payload is not shown")
-    try:
-        framed, tree = [len(row).to_bytes(4, "big") + row for row in map(unb64, encoded)], Range()
-    except ValueError as err:
-        raise Wrong("V1", "line-form", "batches.jsonl: base64") from err
+    framed, tree = [len(row).to_bytes(4, "big") + row for row in map(unb64, encoded)], Range()
     for start in range(0, len(framed), 64):
         tree.add(sha256(b"\x00" + b"".join(framed[start : start + 64])).digest())
-    if (body.get("root"), body.get("count")) != (tree.root().hex(), len(framed)):
+    if (body.get("root"), body.get("count")) != (tree.root().hex(), len(framed)) or body["count"] is True:
         raise Wrong("V11", "batch-root", f"{len(framed)} readings do not answer to the batch's root and count")

@@ -11,11 +11,11 @@ from . import shapes
 from .shapes import Check
 from .spelling import Misspelled, read
 from .trees import leaf_hash
-from .verdict import Failure, Findings, Unusable
+from .verdict import Findings, Unusable
 from .zips import MEMBERS, members
 
 LONGEST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1 << 10}
-_ENTRY_LINE = re.compile(rb"(0|[1-9][0-9]{0,15}) (.+)\Z", re.DOTALL)
+_ENTRY_LINE = re.compile(rb"(0|[1-9][0-9]{0,15})(?: (.*))?\Z", re.DOTALL)
 
 
 @dataclass(slots=True)
@@ -57,11 +57,27 @@ class Bundle:
     batches: list[dict[str, Any]]
     assertions: list[dict[str, Any]]
     entries: list[Entry]
+    broken: int | None
+    disordered: bool
+    destroyed: dict[tuple[str, str], int]
 
     @property
     def by_id(self) -> dict[str, Entry]:
         """The first entry of each id."""
         return {entry.body["id"]: entry for entry in reversed(self.entries)}
+
+    def turns(self, lines: list[dict[str, Any]], *, only: str = "v") -> tuple[dict[str, dict[str, Any]], bool]:
+        """Each line whose turn comes, by its entry's id, and whether one was left over.
+
+        Lines stand in the order of entries (those with the member `only`). One whose turn never comes blocks.
+        """
+        by_id, found, last = self.by_id, dict[str, dict[str, Any]](), -1
+        for line in lines:
+            entry = by_id.get(line["entry"])
+            if entry is None or entry.position <= last or only not in entry.body:
+                return found, True
+            found[line["entry"]], last = line, entry.position
+        return found, False
 
     @property
     def whole(self) -> bool:
@@ -71,12 +87,12 @@ class Bundle:
 
 def _manifest(data: bytes) -> dict[str, Any]:
     if len(data) > 65_535:
-        raise Unusable("zip-size")
+        raise Unusable("zip-ratio")
     try:
         found = read(data)
     except Misspelled as wrong:
         raise Unusable("manifest-form") from wrong
-    if isinstance(found, dict) and (found.get("v"), found.get("format")) != (1, "clinaiops/bundle/v1"):
+    if not isinstance(found, dict) or found.get("format") != "clinaiops/bundle/v1":
         raise Unusable("format-unknown")
     named = tuple(name for name in MEMBERS if name.endswith(".jsonl"))
     if not shapes.MANIFEST(found) or tuple(file["name"] for file in found["files"]) != named:
@@ -93,14 +109,14 @@ def opened(data: bytes, findings: Findings) -> Bundle:
     files = members(data)
     manifest = _manifest(files["manifest.json"])
     if len(files["manifest.note"]) > 1_000_000:
-        raise Unusable("zip-size")
+        raise Unusable("zip-ratio")
     for file in manifest["files"]:
         content = files[file["name"]]
         if (len(content), hashlib.sha256(content).hexdigest()) != (file["bytes"], file["sha256"]):
             findings.first(1, "manifest-digest")
     lines = {name: _lines(name, files[name], findings) for name in files if name.endswith(".jsonl")}
     if (len(lines["entries.jsonl"]), len(lines["batches.jsonl"])) != (manifest["entries"], manifest["batches"]):
-        findings.first(1, "manifest-count")
+        findings.total(1, "manifest-count")
     return Bundle(
         manifest,
         hashlib.sha256(files["manifest.json"]).hexdigest(),
@@ -110,7 +126,8 @@ def opened(data: bytes, findings: Findings) -> Bundle:
         _objects(lines["payloads.jsonl"], shapes.PAYLOAD, findings),
         _objects(lines["batches.jsonl"], shapes.BATCH, findings),
         _objects(lines["assertions.jsonl"], shapes.ASSERTION, findings),
-        _entries(lines["entries.jsonl"], manifest, findings),
+        *_entries(lines["entries.jsonl"], manifest, findings),
+        _destroyed(lines["entries.jsonl"]),
     )
 
 
@@ -137,25 +154,41 @@ def _objects(lines: list[bytes], shape: Check, findings: Findings) -> list[dict[
     return found
 
 
-def _entries(lines: list[bytes], manifest: dict[str, Any], findings: Findings) -> list[Entry]:
+def _entries(lines: list[bytes], manifest: dict[str, Any], findings: Findings) -> tuple[list[Entry], int | None, bool]:
     frame = f"clinaiops/audit-entry/v1\n{manifest['origin']}\n".encode()
     found: list[Entry] = []
     last = -1
     for line in lines:
         matched = _ENTRY_LINE.match(line)
         if matched is None:
-            findings.found.append(Failure(last + 1, 1, "line-form"))
-            break
-        position, spelled = int(matched[1]), matched[2]
+            findings.at(last + 1, 1, "line-form")
+            return found, last + 1, False
+        position, spelled = int(matched[1]), matched[2] or b""
         if not last < position < manifest["size"]:
-            findings.at(position, 14, "tiling")
-            break
+            return found, None, True
         last = position
         wrong, body = _entry(spelled, frame)
         if wrong:
             findings.at(position, 4, wrong)
-            break
+            return found, position, False
         found.append(Entry(position, body, leaf_hash(frame + spelled), shapes.microseconds(body["at"])))
+    return found, None, False
+
+
+def _destroyed(lines: list[bytes]) -> dict[tuple[str, str], int]:
+    """The last position that says a payload, or all about a subject, is gone: of every line that can be read at all."""
+    found = {}
+    for line in lines:
+        matched = _ENTRY_LINE.match(line)
+        try:
+            body = read(matched[2] or b"") if matched else None
+            said = body["type"], body["object"]["type"], body["outcome"]
+            if matched and said == ("payload.shredded", "payload", "ok"):
+                found["payload", body["object"]["id"]] = int(matched[1])
+            elif matched and said == ("key.destroyed", "data_key", "ok"):
+                found["subject", body["subject"]] = int(matched[1])
+        except (Misspelled, KeyError, TypeError):
+            continue
     return found
 
 

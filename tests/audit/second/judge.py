@@ -10,12 +10,12 @@ from typing import Any
 
 from . import shapes
 from .bundle import Bundle, Entry, opened
-from .notes import COSIGNS, ORIGIN, SIGNS, Forged, Head, Key, Malformed, Note, Policy, head, note, policy, seconds_of
+from .notes import COSIGNS, SIGNS, Forged, Head, Key, Malformed, Note, Policy, head, note, policy, seconds_of
 from .payloads import Payloads
 from .signed import Signatures
 from .spelling import from_b64
 from .trees import Table, Unknown
-from .verdict import BEFORE, Failure, Findings, Judgment, Unusable
+from .verdict import Failure, Findings, Judgment, Unusable
 
 SECOND = 1_000_000
 SLACK, MERGED = 2 * SECOND, 62 * SECOND
@@ -57,8 +57,6 @@ class _Judge:
         self.origin: str = self.manifest["origin"]
         self.logs = [key for key in keys.logs if key.name == self.origin]
         self.statements = [key for key in keys.statements if key.name == f"{self.origin}/statement"]
-        if not ORIGIN.match(self.origin):
-            raise Unusable("manifest-form")
         if not self.logs:
             raise Unusable("policy-log")
         if not self.statements:
@@ -68,15 +66,13 @@ class _Judge:
         self.tiled = 0
 
     def verdict(self, receipts: Sequence[bytes], seen: Sequence[bytes], tsa: bytes | None) -> Judgment:
+        self.manifest_note()
+        if self.findings.found and self.findings.found[-1].kind == "manifest-signature":
+            return Judgment(1, "manifest-signature", None, frozenset({("manifest-signature", None)}))
         given = [found for file in receipts for found in self.receipts(file)]
         heads = [self.seen_head(file) for file in seen]
-        self.manifest_note()
         self.counts()
-        if any(failure.order == BEFORE for failure in self.findings.found):
-            return self.findings.judgment(1)
         self.heads()
-        if any(failure.order == BEFORE for failure in self.findings.found):
-            return self.findings.judgment(1)
         self.tiles()
         self.roots(heads)
         self.objects()
@@ -114,33 +110,37 @@ class _Judge:
                 left[line["what"]] += line["n"]
         wanted = {"entries": manifest["size"] - manifest["entries"], "payloads": manifest["payloads"]["withheld"]}
         if left != wanted or (manifest["kind"] == "everything" and wanted["entries"]):
-            self.findings.first(1, "manifest-count")
+            self.findings.total(1, "manifest-count")
 
     # --- V2, V3: the heads
 
     def heads(self) -> None:
         last = 0
         for line in self.bundle.checkpoints:
+            size = line["size"]
+            if size <= last:
+                return self.findings.head(last, 90, "checkpoint-order")
+            last = size
             kind, found = self.checkpoint(line)
             if found is None:
-                return self.findings.first(3 if kind == "cosignature" else 2, kind)
-            if found.head.size != line["size"] or found.head.size <= last:
-                return self.findings.first(2, "checkpoint-order")
-            last = found.head.size
-            self.checkpoints.append(found)
-        if not self.checkpoints or last != self.manifest["size"]:
-            return self.findings.first(2, "checkpoint-order")
-        if self.checkpoints[-1].head.root.hex() != self.manifest["root"]:
-            self.findings.first(2, "checkpoint-order")
+                self.findings.head(size, 0, kind)
+            else:
+                self.checkpoints.append(found)
+        if last != self.manifest["size"]:
+            return self.findings.head(last, 90, "checkpoint-order")
+        if self.checkpoints and self.checkpoints[-1].head.root.hex() != self.manifest["root"]:
+            self.findings.head(last, 90, "checkpoint-order")
         return None
 
     def checkpoint(self, line: dict[str, Any]) -> tuple[str, Checkpoint | None]:
         try:
             signed = note(line["note"].encode())
+            by = signed.by([*self.logs, *self.keys.witnesses.values()])
             says = head(signed.text)
+            if says.size != line["size"]:
+                return "checkpoint-form", None
             if says.origin != self.origin:
                 return "checkpoint-origin", None
-            by = signed.by([*self.logs, *self.keys.witnesses.values()])
         except Malformed:
             return "checkpoint-form", None
         except Forged as forged:
@@ -159,36 +159,35 @@ class _Judge:
 
     def tiles(self) -> None:
         """The entries and the rest fill [0, N); `tiled` is how far they do."""
-        sizes = [one.head.size for one in self.checkpoints]
-        pieces = [(entry.position, entry.position + 1, entry.leaf, True) for entry in self.bundle.entries]
-        last = -1
-        for line in self.bundle.rest:
-            start, end = line["start"], line["end"]
-            length = end - start
-            bad = length < 1 or length & (length - 1) or start % length or start <= last or end > sizes[-1]
-            if bad or any(start < size < end for size in sizes):
-                self.findings.found.append(Failure(start, 14, "tiling"))
-            last = start
-            pieces.append((start, end, bytes.fromhex(line["hash"]), False))
-        for start, end, known, _ in sorted(pieces):
-            if start != self.tiled:
-                break
-            self.table.known[start, end] = known
-            self.tiled = end
-        stopped = any(
-            failure.kind.startswith(("entry-", "line-")) or failure.step == 14 for failure in self.findings.found
-        )
-        if self.tiled != sizes[-1] and not stopped:
-            self.findings.found.append(Failure(self.tiled, 14, "tiling"))
-        if self.tiled == sizes[-1] and len(self.table.known) != len(pieces):
-            self.findings.found.append(Failure(self.tiled, 14, "tiling"))
+        sizes = [line["size"] for line in self.bundle.checkpoints]
+        entries, rest = [*reversed(self.bundle.entries)], [*reversed(self.bundle.rest)]
+        while sizes and self.tiled < max(sizes):
+            at = self.tiled
+            if entries and entries[-1].position == at:
+                self.table.known[at, at + 1] = entries.pop().leaf
+                self.tiled = at + 1
+            elif rest and rest[-1]["start"] == at and self.fits(rest[-1], sizes):
+                self.tiled = rest[-1]["end"]
+                self.table.known[at, self.tiled] = bytes.fromhex(rest.pop()["hash"])
+            else:
+                return self.findings.gap(at) if at != self.bundle.broken else None
+        if entries or rest or self.bundle.disordered:
+            self.findings.found.append(Failure(self.tiled, 98, "tiling", self.tiled))
+        return None
+
+    @staticmethod
+    def fits(line: dict[str, Any], sizes: list[int]) -> bool:
+        start, end = line["start"], line["end"]
+        length = end - start
+        whole = length > 0 and length & (length - 1) == 0 and start % length == 0 and end <= max(sizes)
+        return whole and not any(start < size < end for size in sizes)
 
     def roots(self, heads: Iterable[Head]) -> None:
         for one in self.checkpoints:
             self.root(one.head, "root", 5)
         for seen in heads:
             if seen.size > self.manifest["size"]:
-                self.findings.first(7, "seen-longer")
+                self.findings.total(17, "seen-longer")
             else:
                 self.root(seen, "seen-root", 7)
 
@@ -197,10 +196,9 @@ class _Judge:
             return
         try:
             if self.table.root(0, says.size) != says.root:
-                self.findings.head(says.size, step, kind)
+                self.findings.head(says.size, step if step == 5 else -1, kind)
         except Unknown:
-            if step == 5:
-                self.findings.found.append(Failure(says.size - 1, 98, "tiling"))
+            return
 
     def seen_head(self, data: bytes) -> Head:
         try:
@@ -211,10 +209,8 @@ class _Judge:
         try:
             by = signed.by([*self.logs, *self.keys.witnesses.values()])
         except Forged as wrong:
-            raise Unusable("seen-signature") from wrong
-        if says.origin != self.origin:
-            raise Unusable("seen-form")
-        if not any(key.type == SIGNS for key, _ in by):
+            raise Unusable("seen-form") from wrong
+        if says.origin != self.origin or not any(key.type == SIGNS for key, _ in by):
             raise Unusable("seen-signature")
         return says
 
@@ -242,48 +238,52 @@ class _Judge:
 
     def times(self) -> None:
         known = [(one.head.size, one.covered * SECOND) for one in self.checkpoints if one.covered is not None]
+        for size, when in known:
+            below = [entry for entry in self.bundle.entries if entry.position < size]
+            latest = max(below, key=lambda entry: entry.at, default=None)
+            if latest is not None and latest.at > when + SLACK:
+                self.findings.head(size, 20, "time-after", latest.position)
         for entry in self.bundle.entries:
-            if any(entry.at > when + SLACK for size, when in known if size > entry.position):
-                self.findings.at(entry.position, 9, "time-after")
             if any(entry.at < when - MERGED for size, when in known if size <= entry.position):
                 self.findings.at(entry.position, 9, "time-before")
 
     # --- V13: the keys in force
 
     def log_keys(self) -> None:
-        payloads = {line["entry"]: line["body"] for line in self.bundle.payloads}
+        shown, _ = self.bundle.turns(self.bundle.payloads, only="payload")
+        payloads = {entry: line["body"] for entry, line in shown.items()}
         by_name = {_written(key): key for key in self.logs}
-        genesis = [entry for entry in self.bundle.entries if entry.type == "log.genesis"]
-        reached = max((entry.position + 1 for entry in self.bundle.entries), default=0)
-        if not genesis and any(failure.order < reached + 1 for failure in self.findings.found):
-            return None
-        if len(genesis) != 1 or genesis[0].object != ("log", self.origin):
-            return self.findings.first(13, "key-genesis")
-        now = by_name.get(_member(payloads.get(genesis[0].body["id"]), "vkey"))
-        if now is None:
-            return self.findings.at(genesis[0].position, 13, "key-genesis")
-        rotations = []
+        now: Key | None = None
+        steps: list[tuple[int, set[Key], Key]] = []
         for entry in self.bundle.entries:
-            if entry.type == "log.key_rotated":
-                body = payloads.get(entry.body["id"])
-                old, new = by_name.get(_member(body, "old")), by_name.get(_member(body, "new"))
-                if old is None or new is None or old != now:
-                    return self.findings.at(entry.position, 13, "key-rotation")
-                rotations.append((entry.position, old, new))
-                now = new
-        self.in_force(by_name[_member(payloads[genesis[0].body["id"]], "vkey")], rotations)
+            if entry.type not in ("log.genesis", "log.key_rotated") or entry.body["outcome"] != "ok":
+                continue
+            first = entry.type == "log.genesis"
+            body = payloads.get(entry.body["id"])
+            old, new = (by_name.get(_member(body, name)) for name in (("vkey", "vkey") if first else ("old", "new")))
+            if (
+                old is None
+                or new is None
+                or now not in (None, old)
+                or (first and _member(body, "origin") != self.origin)
+            ):
+                return self.findings.at(entry.position, 13, "key-genesis" if first else "key-rotation")
+            steps.append((entry.position, {old, new}, new))
+            now = new
+        if now is None and self.bundle.broken is None:
+            return self.findings.total(13, "key-genesis")
+        self.in_force(steps)
         return None
 
-    def in_force(self, first: Key, rotations: list[tuple[int, Key, Key]]) -> None:
-        now, before = first, 0
+    def in_force(self, steps: list[tuple[int, set[Key], Key]]) -> None:
+        wanted: set[Key] = set()
+        before = 0
         for one in self.checkpoints:
-            wanted = {now}
-            for position, old, new in rotations:
-                if before <= position < one.head.size:
-                    wanted |= {old, new}
-                    now = new
+            new = [(keys, now) for position, keys, now in steps if before <= position < one.head.size]
+            wanted = wanted.union(*(keys for keys, _ in new))
             if not wanted <= one.signers:
                 self.findings.head(one.head.size, 13, "key-not-in-force")
+            wanted = {new[-1][1]} if new else wanted
             before = one.head.size
 
     # --- V15: time-stamp tokens
@@ -302,7 +302,7 @@ class _Judge:
                 continue
             for entry in self.bundle.entries:
                 if entry.position < one.head.size and entry.at > when + SLACK:
-                    self.findings.at(entry.position, 15, "token-time")
+                    self.findings.head(one.head.size, 21, "token-time", entry.position)
 
     # --- receipts
 
@@ -320,23 +320,21 @@ class _Judge:
     def receipt(self, data: bytes) -> tuple[bytes, str, int]:
         try:
             signed = note(data)
-            kind, origin, leaf, at, merged = signed.text.removesuffix("\n").split("\n")
-            right = kind == "clinaiops/receipt/v1" and origin == self.origin
-            due = shapes.microseconds(merged)
-            if not right or due - shapes.microseconds(at) != 60 * SECOND:
-                raise Malformed("not a receipt of this log")
-            found = from_b64(leaf, 32), at, due
-        except ValueError as wrong:
-            raise Unusable("receipt-form") from wrong
-        try:
             if not signed.by(self.statements):
                 raise Unusable("receipt-signature")
+            kind, origin, leaf, at, due = signed.text.removesuffix("\n").split("\n")
+            if (kind, origin) != ("clinaiops/receipt/v1", self.origin) or not shapes.is_time(at):
+                raise Malformed("not a receipt of this log")
+            return from_b64(leaf, 32), at, shapes.microseconds(due)
         except Forged as wrong:
             raise Unusable("receipt-signature") from wrong
-        return found
+        except ValueError as wrong:
+            raise Unusable("receipt-form") from wrong
 
     def promises(self, receipts: list[tuple[bytes, str, int]]) -> bool:
         """Whether one is open; broken ones go to the findings."""
+        if len({leaf for leaf, *_ in receipts}) != len(set(receipts)):
+            self.findings.first(30, "receipt-at")
         leaves: dict[bytes, Entry] = {entry.leaf: entry for entry in self.bundle.entries}
         covered = [one.covered * SECOND for one in self.checkpoints if one.covered is not None]
         known_until = max([shapes.microseconds(self.manifest["made_at"]), *covered[-1:]])
@@ -344,7 +342,7 @@ class _Judge:
         for leaf, at, due in receipts:
             if leaf in leaves:
                 if leaves[leaf].body["at"] != at:
-                    self.findings.at(leaves[leaf].position, 16, "receipt-at")
+                    self.findings.at(leaves[leaf].position, 30, "receipt-at")
             elif self.bundle.whole and due <= known_until:
                 self.findings.total(16, "receipt-missing")
             else:

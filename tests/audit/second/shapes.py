@@ -107,7 +107,7 @@ ENTRY = made_of(
     {
         "v": lambda value: type(value) is int and value == 1,
         "id": UUID,
-        "type": matching(r"[a-z_]+\.[a-z_]+"),
+        "type": matching(r"[a-z_]{1,64}\.[a-z_]{1,64}"),
         "occurred_at": is_time,
         "at": is_time,
         "actor": made_of(
@@ -174,7 +174,7 @@ MANIFEST = made_of(
         "filter": lambda value: isinstance(value, dict) and all(isinstance(inner, str) for inner in value.values()),
         "made_at": is_time,
         "made_by": made_of({"kind": string, "id": string}, {"role": string}),
-        "size": whole(1),
+        "size": whole(0),
         "root": HASH,
         "entries": whole(0),
         "payloads": made_of({"included": whole(0), "withheld": whole(0), "shredded": whole(0)}),
@@ -185,8 +185,8 @@ MANIFEST = made_of(
     },
 )
 
-CHECKPOINT = made_of({"note": string, "size": whole(1)}, {"timestamp": b64_of()})
-REST = made_of({"start": whole(0), "end": whole(1), "hash": HASH})
+CHECKPOINT = made_of({"note": string, "size": whole(0)}, {"timestamp": b64_of()})
+REST = made_of({"start": whole(0), "end": whole(0), "hash": HASH})
 PAYLOAD = made_of({"body": string, "entry": UUID, "salt": HASH})
 BATCH = made_of({"entry": UUID, "rows": many(b64_of())})
 ASSERTION = made_of(
@@ -195,7 +195,7 @@ ASSERTION = made_of(
         "record": string,
         "content": maybe(string),
         "content_salt": maybe(HASH),
-        "nonce": b64_of(32),
+        "nonce": b64_of(),
         "client_data": b64_of(),
         "authenticator_data": b64_of(),
         "signature": b64_of(),
@@ -207,11 +207,11 @@ RECORD = made_of(
     {
         "v": lambda value: type(value) is int and value == 1,
         "type": string,
-        "object": made_of({"type": string, "id": string, "version": maybe(whole(1))}),
+        "object": made_of({"type": string, "id": text, "version": maybe(whole(1))}),
         "subject": maybe(HASH),
-        "meaning": string,
-        "name_shown": maybe(string),
-        "account": string,
+        "meaning": text,
+        "name_shown": text,
+        "account": text,
         "content": HASH,
     },
 )

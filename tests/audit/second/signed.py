@@ -47,20 +47,17 @@ class Signatures:
         for entry in self.signed:
             kind = self.wrong_with(entry)
             if kind:
-                self.findings.at(entry.position, 10, kind)
+                self.findings.at(entry.position, 20, kind)
 
     def strays(self) -> None:
-        by_id, last = self.bundle.by_id, -1
-        for line in self.bundle.assertions:
-            entry = by_id.get(line["entry"])
-            method = entry.body.get("esign", {}).get("method") if entry else None
-            if entry is None:
-                self.findings.total(10, "esign-stray")
-            elif method != "webauthn" or entry.position <= last or self.made_before(entry) is not None:
-                self.findings.at(entry.position, 10, "esign-stray")
-            else:
-                self.lines[line["entry"]] = line
-                last = entry.position
+        by_id = self.bundle.by_id
+        self.lines, left = self.bundle.turns(self.bundle.assertions)
+        for entry_id in [*self.lines]:
+            if by_id[entry_id].body.get("esign", {}).get("method") != "webauthn":
+                self.findings.at(by_id[entry_id].position, 20, "esign-stray")
+                del self.lines[entry_id]
+        if left:
+            self.findings.total(0, "esign-stray")
 
     def made_before(self, entry: Entry) -> Entry | None:
         """The `signature.made` before that holds this act's evidence."""
@@ -79,15 +76,27 @@ class Signatures:
         if esign["method"] != "webauthn":
             return ""
         made = self.made_before(entry)
-        if made is not None:
+        if made is not None and entry.body["id"] not in self.lines:
             earlier = [e for e in self.signed if made.position < e.position < entry.position and _same(e, entry)]
-            return "esign-reused" if earlier else ""
+            return "esign-missing" if earlier else self.act(entry, made)
         if entry.body["id"] not in self.lines:
             return "esign-missing"
         try:
             self.line(entry, self.lines[entry.body["id"]])
         except _Bad as bad:
             return str(bad.args[0])
+        return ""
+
+    def act(self, entry: Entry, made: Entry) -> str:
+        """The class of what is wrong with an act whose evidence stands at `made`."""
+        if entry.body["esign"] != made.body["esign"]:
+            return "esign-record"
+        try:
+            record = read(self.lines[made.body["id"]]["record"].encode())
+            self.says(entry, record)
+            _held(_object(entry) == record["object"] and entry.type == record["type"], "esign-record")
+        except (KeyError, TypeError, Misspelled, _Bad):
+            return "esign-record"
         return ""
 
     def line(self, entry: Entry, line: dict[str, Any]) -> None:
@@ -110,18 +119,13 @@ class Signatures:
 
     def record(self, entry: Entry, line: dict[str, Any]) -> None:
         esign, spelled = entry.body["esign"], line["record"].encode()
-        _held(hashlib.sha256(_LABEL + spelled).hexdigest() == esign["record"], "esign-record")
         try:
             record = read(spelled)
         except Misspelled as wrong:
             raise _Bad("esign-record") from wrong
         _held(shapes.RECORD(record) and entry.body["actor"]["kind"] == "user", "esign-record")
         self.says(entry, record)
-        if entry.type == "signature.made":
-            for act in [other for other in self.signed if other.position > entry.position and _same(other, entry)][:1]:
-                self.says(act, record)
-                _held(_object(act) == record["object"] and act.type == record["type"], "esign-record")
-        else:
+        if entry.type != "signature.made":
             _held(_object(entry) == record["object"] and entry.type == record["type"], "esign-record")
         content, salt = line["content"], line["content_salt"]
         _held((content is None) == (salt is None), "esign-content")
@@ -132,6 +136,7 @@ class Signatures:
                 read(content.encode())
             except Misspelled as wrong:
                 raise _Bad("esign-content") from wrong
+        _held(hashlib.sha256(_LABEL + spelled).hexdigest() == esign["record"], "esign-record")
 
     @staticmethod
     def says(entry: Entry, record: dict[str, Any]) -> None:
@@ -150,39 +155,41 @@ class Signatures:
         good = isinstance(data, dict) and (data.get("type"), data.get("challenge")) == ("webauthn.get", challenge)
         _held(good and data.get("crossOrigin", False) is False, "esign-challenge")
         origin = _WEB_ORIGIN.match(data["origin"]) if isinstance(data.get("origin"), str) else None
-        if origin is None:
-            raise _Bad("esign-rp")
+        if origin is None or len(raw["nonce"]) != 32:
+            raise _Bad("esign-challenge")
         host, authenticator = origin[1] or origin[2], raw["authenticator_data"]
-        _held(len(authenticator) >= 37, "esign-rp")
+        _held(len(authenticator) >= 37 and authenticator[32] & 0x05 == 0x05, "esign-flags")
         labels = host.split(".")
         domains = {".".join(labels[at:]) for at in range(len(labels))}
         _held(authenticator[:32] in {hashlib.sha256(d.encode()).digest() for d in domains}, "esign-rp")
-        _held(authenticator[32] & 0x05 == 0x05, "esign-flags")
 
     def registered(self, entry: Entry, credential: str, public: str) -> None:
-        wanted = {
-            "user": entry.body["actor"]["id"],
-            "method": "webauthn",
-            "credential_id": credential,
-            "public_key": public,
-        }
-        enrolled = False
+        wanted = {"user": entry.body["actor"]["id"], "method": "webauthn", "credential_id": credential}
+        wanted["public_key"] = public
+        enrolled_at: tuple[str, str] | None = None
         confirmed = False
-        for earlier in self.bundle.entries:
+        before = [other for other in self.bundle.entries if other.position < entry.position]
+        for earlier in [other for other in before if other.body["outcome"] == "ok"]:
             payload = self.shown.get(earlier.body["id"])
-            if earlier.position >= entry.position or not isinstance(payload, dict):
-                continue
-            same = all(payload.get(name) == value for name, value in wanted.items()) and earlier.body["outcome"] == "ok"
-            if earlier.type == "credential.revoked" and payload.get("credential_id") == credential:
-                raise _Bad("esign-key")
-            enrolled |= earlier.type == "credential.enrolled" and same
-            other = earlier.body["actor"]["id"] != wanted["user"]
-            confirmed |= earlier.type == "credential.confirmed" and same and enrolled and other
-        _held(enrolled and confirmed, "esign-key")
+            payload = payload if isinstance(payload, dict) else {}
+            same = all(payload.get(name) == value for name, value in wanted.items())
+            if earlier.type == "credential.enrolled" and same:
+                enrolled_at = enrolled_at or earlier.object
+            actor = earlier.body["actor"]["kind"], earlier.body["actor"]["id"]
+            if earlier.type == "credential.confirmed" and same and enrolled_at and actor != ("user", wanted["user"]):
+                confirmed = True
+        revoked = [other for other in before if other.type == "credential.revoked" and other.body["outcome"] == "ok"]
+        for other in revoked:
+            payload = self.shown.get(other.body["id"])
+            _held(other.object != enrolled_at, "esign-key")
+            _held(not isinstance(payload, dict) or payload.get("credential_id") != credential, "esign-key")
+        _held(enrolled_at is not None and confirmed, "esign-key")
 
 
 def _same(one: Entry, other: Entry) -> bool:
-    return bool(one.body["esign"] == other.body["esign"])
+    """Whether the two name one assertion."""
+    one_names, other_names = (each.body["esign"].get("assertion_sha256") for each in (one, other))
+    return one_names is not None and one_names == other_names
 
 
 def _object(entry: Entry) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _TOKEN = re.compile(rf'"{_PLAIN}(?:{_ESCAPE}{_PLAIN})*"|-?[1-9][0-9]{{0,15}}|0|t
 _SHORT = {'"': '"', "\\": "\\", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _WORDS = {"true": True, "false": False, "null": None}
 _CLOSED_BY = {"{": "}", "[": "]"}
-DIGITS = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z")
+DEEPEST = 500
 
 
 class Misspelled(ValueError):
@@ -59,8 +59,6 @@ def _string(token: str) -> str:
     inner = token[1:-1]
     if "\\" in inner:
         inner = re.sub(r"\\(?:u(....)|(.))", lambda m: chr(int(m[1], 16)) if m[1] else _SHORT[m[2]], inner)
-    if not unicodedata.is_normalized("NFC", inner):
-        raise Misspelled("not in normal form C")
     return inner
 
 
@@ -86,6 +84,8 @@ def read(data: bytes) -> Any:
         tokens = _Tokens(data.decode("utf-8"))
     except UnicodeDecodeError as wrong:
         raise Misspelled(str(wrong)) from wrong
+    if not unicodedata.is_normalized("NFC", tokens.text):
+        raise Misspelled("not in normal form C")
     boxes: list[Any] = []
     keys: list[str] = []
     token = tokens.take()
@@ -111,6 +111,8 @@ def _begin(tokens: _Tokens, boxes: list[Any], keys: list[str], token: str) -> tu
     if inner == _CLOSED_BY[token]:
         return box, ""
     boxes.append(box)
+    if len(boxes) > DEEPEST:
+        raise Misspelled("too deep")
     if token == "[":
         return None, inner
     keys.append(tokens.key(inner, None))

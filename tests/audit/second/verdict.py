@@ -24,7 +24,7 @@ class Failure:
     order: int
     step: int
     kind: str
-    position: int | None = None
+    position: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +47,13 @@ class Findings:
         """Something is wrong with the entry at this position."""
         self.found.append(Failure(position, step, kind, position))
 
-    def head(self, size: int, step: int, kind: str) -> None:
+    def head(self, size: int, step: int, kind: str, position: int | None = None) -> None:
         """Something is wrong with what a checkpoint of this size says: found after the entries before it."""
-        self.found.append(Failure(size - 1, 99 + step, kind))
+        self.found.append(Failure(size - 1, 99 + step, kind, position))
+
+    def gap(self, position: int) -> None:
+        """Nothing fitting stands at this position."""
+        self.found.append(Failure(position, -1, "tiling", position))
 
     def first(self, step: int, kind: str) -> None:
         """Something without a position, known before the walk."""

@@ -29,7 +29,9 @@ def members(data: bytes) -> dict[str, bytes]:
     if len(data) < 22 or data[-22:-18] != END:
         raise Unusable("not-a-zip")
     disk, start_disk, here, count, length, start, comment = struct.unpack("<HHHHIIH", data[-18:])
-    if (disk, start_disk, comment) != (0, 0, 0) or here != count:
+    if comment or length > 4096:
+        raise Unusable("not-a-zip")
+    if (disk, start_disk) != (0, 0) or here != count:
         raise Unusable("zip-damaged")
     if start + length != len(data) - 22:
         raise Unusable("zip-overlap")
@@ -55,16 +57,14 @@ def _central(data: bytes, at: int, end: int) -> tuple[_Record, int]:
     flags, method = struct.unpack_from("<HH", data, at + 8)
     crc, packed, size, name_length, extra, comment = struct.unpack_from("<IIIHHH", data, at + 16)
     (offset,) = struct.unpack_from("<I", data, at + 42)
-    if extra or comment:
-        raise Unusable("zip-damaged")
     name = data[at + 46 : at + 46 + name_length].decode("latin-1")
-    return (name, flags, method, crc, packed, size, offset), at + 46 + name_length
+    return (name, flags, method, crc, packed, size, offset), at + 46 + name_length + extra + comment
 
 
 def _member(data: bytes, record: _Record, expected: int, total: int) -> tuple[bytes, int, int]:
     """The member's bytes, where it ends, and the sum of sizes."""
     name, flags, method, crc, packed, size, offset = record
-    if flags & 0x41:
+    if flags & 0x2041:
         raise Unusable("zip-encrypted")
     if method not in (0, 8):
         raise Unusable("zip-method")
@@ -79,24 +79,17 @@ def _member(data: bytes, record: _Record, expected: int, total: int) -> tuple[by
     local_flags, local_method = struct.unpack_from("<HH", data, offset + 6)
     local = struct.unpack_from("<IIIHH", data, offset + 14)
     body = offset + 30 + local[3] + local[4]
-    if data[offset + 30 : offset + 30 + local[3]].decode("latin-1") != name or local[4]:
+    if data[offset + 30 : offset + 30 + local[3]].decode("latin-1") != name:
         raise Unusable("zip-damaged")
-    if (local_flags, local_method, *local[:3]) != (flags, method, crc, packed, size) or flags & 0x08:
+    zip64 = local[1:3] == (0xFFFFFFFF, 0xFFFFFFFF)
+    if (local_flags, local_method, local[0]) != (flags, method, crc) or not (zip64 or local[1:3] == (packed, size)):
         raise Unusable("zip-damaged")
     content = data[body : body + packed]
     if method == 8:
-        content = _inflated(content, size)
+        try:
+            content = zlib.decompressobj(-15).decompress(content, max(size, 1))
+        except zlib.error as wrong:
+            raise Unusable("zip-damaged") from wrong
     if len(content) != size or zlib.crc32(content) != crc:
         raise Unusable("zip-damaged")
     return content, body + packed, total + size
-
-
-def _inflated(content: bytes, size: int) -> bytes:
-    machine = zlib.decompressobj(-15)
-    try:
-        plain = machine.decompress(content, size + 1)
-    except zlib.error as wrong:
-        raise Unusable("zip-damaged") from wrong
-    if not machine.eof or machine.unused_data or machine.unconsumed_tail:
-        raise Unusable("zip-damaged")
-    return plain
