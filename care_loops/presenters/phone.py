@@ -58,24 +58,27 @@ _OUTCOMES: Mapping[LoopState, str] = {
     LoopState.DONE: "Done. Your medicine has been changed.",
 }
 WAITING = frozenset({LoopState.WITH_PATIENT, LoopState.DELIVERED})
-
+FOLLOWED = frozenset({LoopState.ACCEPTED, LoopState.DONE})
 
 HELD = "Your care team looks at what you reported first. Do not change anything yet."
 
 
 def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
-    """One recommendation as the patient reads it. What a danger or a side effect holds waits for no answer."""
+    """One recommendation as the patient reads it. What a danger or a side effect holds waits for no answer, and what
+    is not to be followed now carries no instruction to follow."""
     state, frozen = LoopState(loop.state), final_change(loop)
     change = change_shown(frozen)
-    held = state in WAITING and holds.against(loop, frozen)
+    held = state in WAITING | {LoopState.ACCEPTED} and holds.against(loop, frozen)
+    waits = state in WAITING and not held and now < loop.expires_at
+    stands = waits or (state in FOLLOWED and not held)
     decided_by, why = _who_and_why(loop)
     return {
         "id": str(loop.pk),
         "state": state.value,
         "in_words": HELD if held else _OUTCOMES[state],
-        "waits_for_you": state in WAITING and not held and now < loop.expires_at,
-        "change": _change(change),
-        "message": _newest_message(loop),
+        "waits_for_you": waits,
+        "change": _change(change, stands=stands),
+        "message": _newest_message(loop, stands=stands),
         "decided_by": decided_by,
         "why": why,
         "how_to_get_a_person": PERSON,
@@ -84,8 +87,10 @@ def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
     }
 
 
-def _newest_message(loop: Loop) -> str:
-    sent = sorted(loop.messages.all(), key=lambda message: message.sent_at)
+def _newest_message(loop: Loop, *, stands: bool) -> str:
+    """The newest message; of a change that does not stand, only the one that takes it back."""
+    said = (message for message in loop.messages.all() if stands or message.kind == "recalled")
+    sent = sorted(said, key=lambda message: message.sent_at)
     return sent[-1].text if sent else ""
 
 
@@ -98,7 +103,7 @@ def final_change(loop: Loop) -> dict[str, Any]:
     return frozen
 
 
-def _change(shown: ChangeShown | None) -> dict[str, Any] | None:
+def _change(shown: ChangeShown | None, *, stands: bool) -> dict[str, Any] | None:
     if shown is None:
         return None
     return {
@@ -106,8 +111,8 @@ def _change(shown: ChangeShown | None) -> dict[str, Any] | None:
         "drug": shown.drug,
         "old_total_daily_dose": shown.old,
         "new_total_daily_dose": shown.new,
-        "what_to_stop": shown.stop,
-        "on_the_way": shown.taper,
+        "what_to_stop": shown.stop if stands else "",
+        "on_the_way": shown.taper if stands else "",
         "note": shown.note,
     }
 

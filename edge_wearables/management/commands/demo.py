@@ -57,7 +57,7 @@ class Command(BaseCommand):
             raise CommandError(str(getattr(reason, "detail", reason)), returncode=STOPPED) from reason
         self._say("verifying the record")
         found = figures()
-        self.stdout.write(where_to_sign_in())
+        self.stdout.write(where_to_sign_in(now=timezone.now()))
         self.stdout.write(json.dumps(found) if options["headless"] else in_words(found))
         if not found["verified"]:
             sys.exit(1)

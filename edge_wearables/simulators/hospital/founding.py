@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 
 from care_loops.domain.loops import LoopState
 from care_loops.models import Loop
+from care_loops.presenters.phone import proposal
+from care_loops.selectors.phone import holds_on
 from care_loops.services.predictors import put_to_work, register_protocols
 from governance.domain import Method, Refusal, Role
 from governance.models import PolicyVersion, RoleHeld, User
@@ -173,7 +175,7 @@ def _predictor(site: Site, *, now: datetime) -> None:
 MOST_NAMED = 6
 
 
-def where_to_sign_in() -> str:
+def where_to_sign_in(*, now: datetime) -> str:
     """Who can sign in, as what, for people who have just started the demonstration."""
     lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}"]
     lines += ["Staff type a code at the second step: .venv/bin/python manage.py demo_code USERNAME", ""]
@@ -182,8 +184,18 @@ def where_to_sign_in() -> str:
     first, last = patients.order_by("username").first(), patients.order_by("username").last()
     if first is not None and last is not None:
         lines += [f"  {first.username} to {last.username:3}   patient"]
-    asked = Loop.objects.filter(state__in=[LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value])
-    waiting = sorted(set(asked.exclude(patient__account=None).values_list("patient__account__username", flat=True)))
+    waiting = _who_can_answer(now=now)
     if waiting:
         lines += [f"Patients with something to answer: {', '.join(waiting[:MOST_NAMED])}"]
     return "\n".join([*lines, ""])
+
+
+def _who_can_answer(*, now: datetime) -> list[str]:
+    """User names of the patients who can answer now; what a danger holds waits for nobody."""
+    found = set()
+    asked = Loop.objects.filter(state__in=[LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value])
+    for loop in asked.select_related("patient__account"):
+        account = loop.patient.account
+        if account is not None and proposal(loop, holds_on(loop.patient), now)["waits_for_you"]:
+            found.add(account.username)
+    return sorted(found)

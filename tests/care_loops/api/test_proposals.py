@@ -94,6 +94,7 @@ def test_what_was_taken_back_after_it_was_shown_says_so(world):
     recall(loop.pk, reason_code="other_condition", free_text="", by=acting(world.clinician, world.now), now=world.now)
     said = world.marys.get(path(loop)).json()
     assert "taken this back" in said["in_words"]
+    assert (said["message"], said["change"]["what_to_stop"]) == ("", "")
     assert said["waits_for_you"] is False
     assert world.marys.post(path(loop, "accept"), key="k-1").status_code == 409
 
@@ -154,6 +155,8 @@ def test_declining_and_asking_a_person_change_nothing_about_the_medicine(world, 
     assert answered.status_code == 200
     assert state_of(loop) == state
     assert RegimenEntry.objects.count() == before
+    if answer == "decline":
+        assert world.marys.get(path(loop)).json()["message"] == ""
 
 
 @pytest.mark.parametrize("answer", ["accept", "decline", "ask-person"])
@@ -227,6 +230,7 @@ def test_a_side_effect_holds_an_increase_of_that_drug_at_once(world):
     shown = world.marys.get(path(loop)).json()
     assert shown["waits_for_you"] is False
     assert "Do not change anything yet" in shown["in_words"]
+    assert (shown["message"], shown["change"]["what_to_stop"]) == ("", "")
     assert world.marys.get("me/today").json()["waiting_for_you"] == []
 
 
