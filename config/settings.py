@@ -161,6 +161,7 @@ AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
 EMBEDDED_WITNESS = EMBEDDED and AUDIT_WITNESS_POLICY_OURS
 AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
 AUDIT_TIMESTAMP_ROOTS = os.environ.get("AUDIT_TIMESTAMP_ROOTS", "")
+AUDIT_GUARDS = ROOT / "config" / "guards.json"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
