@@ -12,12 +12,17 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
+from pypdf import PdfReader
 
-from audit.domain import Job
+from audit.bundles.selecting import Report, Selection
+from audit.domain import Job, Purpose
 from audit.models import IdempotencyKey
+from audit.reports import draw
 from audit.retention import PolicyInvalid, Way, policy, read
 from audit.selectors import payload_of
 from audit.services import StoredResponse, idempotent
+from audit.services.exporting import Handing, export_bundle
+from audit.services.genesis import found_log
 from audit.services.holds import place_hold, release_hold
 from audit.services.retention import Expiry, RetentionRefused, apply, purge, purge_idempotency_answers
 from audit.services.shredding import Lawful
@@ -28,6 +33,7 @@ from care_loops.services.retention import purge_samples
 from edge_wearables.models import RefusedReading
 from edge_wearables.services.refusing import keep_readings
 from tests.audit.builders import complete
+from tests.audit.outside import verdict
 from tests.care_loops.standing import commits, hospital, refused, site, sql  # noqa: F401
 from tests.care_loops.test_wearable_rates import sample
 from tests.factories import NOW, Hospital, job
@@ -217,11 +223,27 @@ def test_the_table_is_refused_when_it_contradicts_itself():
         read({"version": "1", "classes": [good, good]})
 
 
+def pages_of_today(folder) -> str:
+    """The text of the report of a period's bundle, as a person would read it."""
+    export_bundle(
+        Selection(Report.PERIOD),
+        may_read=lambda _: True,
+        by=BY,
+        now=NOW,
+        out=folder / "period.zip",
+        handing=Handing(Purpose.AUDIT, "auditor"),
+    )
+    with (folder / "period.pdf").open("wb") as out:
+        draw(folder / "period.zip", out)
+    return " ".join(" ".join(page.extract_text() for page in PdfReader(folder / "period.pdf").pages).split())
+
+
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
-def test_the_command_purges_and_the_record_still_verifies():
+def test_the_command_purges_and_the_record_still_verifies(tmp_path):
+    found_log(by=BY, now=NOW)
     ada = Hospital().patient()
     sampled(ada, at=LONG_AGO)
     complete()
@@ -233,6 +255,11 @@ def test_the_command_purges_and_the_record_still_verifies():
     assert not SensorSample.objects.exists()
     complete()
     assert verify_log()[0].verified is True
+    printed = pages_of_today(tmp_path)
+    assert "Expired data removed under the retention policy" in printed
+    assert "wearable samples" in printed.replace("_", " ")
+    code, found = verdict(tmp_path / "period.zip")
+    assert code in (0, 3), found
     call_command("apply_retention", "--dry-run", stdout=out)
     assert "wearable_samples: 0 before" in out.getvalue()
     for now, words in (("tomorrow", "not an ISO"), ("2026-01-01", "zone"), ("2999-01-01T00:00:00+00:00", "future")):
