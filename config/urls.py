@@ -30,3 +30,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("o/", include((OAUTH, "oauth2_provider"))),
     *(path("", include(f"{app}.urls")) for app in APPS_WITH_PAGES if find_spec(f"{app}.urls")),
 ]
+
+handler500 = "config.failing.failed"
