@@ -343,15 +343,15 @@ def signature(
     )
     authenticator = sha256(HOST.encode()).digest() + b"\x05" + (7).to_bytes(4, "big")
     signed_by_key = key.sign(authenticator + sha256(client).digest())
-    parts = b"".join(len(each).to_bytes(4, "big") + each for each in (client, authenticator, signed_by_key))
+    parts = b"".join(len(each).to_bytes(4, "big") + each for each in (authenticator, client, signed_by_key))
     evidence = {
         "record": spelled.decode(), "content": None, "content_salt": None, "nonce": b64(nonce),
         "client_data": b64(client), "authenticator_data": b64(authenticator), "signature": b64(signed_by_key),
         "public_key": b64(cose(key)), "credential_id": b64(credential_id(user)),
     }  # fmt: skip
     esign = Esign(
-        record["meaning"], record_hash.hex(), "webauthn", assertion_sha256=sha256(_CONTEXT + parts).hexdigest(),
-        key_id=sha256(credential_id(user)).hexdigest(), name_shown=record["name_shown"],
+        record["meaning"], record_hash.hex(), "webauthn", assertion_sha256=sha256(parts).hexdigest(),
+        key_id=b64url(credential_id(user)), name_shown=record["name_shown"],
     )  # fmt: skip
     return evidence, esign
 
