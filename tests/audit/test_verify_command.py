@@ -28,7 +28,7 @@ def test_the_command_says_verified_with_size_and_root(log):
     assert said | {"root": None} == {
         "verified": True, "entries": 12, "pending": 0, "first_bad": None, "size": 12, "root": None, "signed": 12,
         "unsigned": 0, "cosigned": 0,
-        "checkpoints": 3, "batches": {"checked": 0, "unchecked": 0}, "shredded": 0,
+        "checkpoints": 3, "batches": {"checked": 0, "unchecked": 0}, "shredded": 0, "detached": 0,
     }  # fmt: skip
     assert said["root"] == bytes(Checkpoint.objects.get(size=12).root).hex()
 
