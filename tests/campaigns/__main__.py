@@ -24,6 +24,7 @@ from django.test.utils import override_settings  # noqa: E402
 
 from config.grants import connect_as_owner  # noqa: E402
 from tests.campaigns.crashing import crash_points, kill  # noqa: E402
+from tests.campaigns.differing import differential  # noqa: E402
 from tests.campaigns.figure import Figure  # noqa: E402
 from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
 from tests.campaigns.million import million  # noqa: E402
@@ -47,6 +48,7 @@ CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "kill": (1_000, lambda n, seed, _db: kill(n, seed=seed)),
     "tamper": (10_000, lambda n, seed, _db: tamper(n, seed=seed)),
     "million": (1_000_000, lambda n, seed, _db: million(n, seed=seed)),
+    "differential": (100_000, lambda n, seed, _db: differential(n, seed=seed)),
     "verifier_fuzz": (20_000, lambda n, seed, _db: verifier_fuzz(n, seed=seed)),
 }
 

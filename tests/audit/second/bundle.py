@@ -179,6 +179,8 @@ def _destroyed(lines: list[bytes]) -> dict[tuple[str, str], int]:
     """The last position that says a payload, or all about a subject, is gone: of every line that can be read at all."""
     found = {}
     for line in lines:
+        if b'"payload.shredded"' not in line and b'"key.destroyed"' not in line:
+            continue
         matched = _ENTRY_LINE.match(line)
         try:
             body = read(matched[2] or b"") if matched else None

@@ -29,7 +29,6 @@ class Checkpoint:
     head: Head
     signers: set[Key]
     covered: int | None
-    token: bytes | None
 
 
 def judge(
@@ -38,11 +37,10 @@ def judge(
     *,
     receipts: Sequence[bytes] = (),
     seen: Sequence[bytes] = (),
-    tsa: bytes | None = None,
 ) -> Judgment:
     """The verdict over a bundle, with everything that was found wrong."""
     try:
-        return _Judge(bundle, policy(policy_file)).verdict(receipts, seen, tsa)
+        return _Judge(bundle, policy(policy_file)).verdict(receipts, seen)
     except Unusable as unusable:
         return Judgment(2, unusable.kind)
 
@@ -65,7 +63,7 @@ class _Judge:
         self.checkpoints: list[Checkpoint] = []
         self.tiled = 0
 
-    def verdict(self, receipts: Sequence[bytes], seen: Sequence[bytes], tsa: bytes | None) -> Judgment:
+    def verdict(self, receipts: Sequence[bytes], seen: Sequence[bytes]) -> Judgment:
         self.manifest_note()
         if self.findings.found and self.findings.found[-1].kind == "manifest-signature":
             return Judgment(1, "manifest-signature", None, frozenset({("manifest-signature", None)}))
@@ -81,8 +79,6 @@ class _Judge:
         payloads = Payloads(self.bundle, self.findings)
         payloads.check()
         Signatures(self.bundle, payloads, self.findings).check()
-        if tsa is not None:
-            self.tokens(tsa)
         is_open = self.promises(given)
         covered = max((one.head.size for one in self.checkpoints if one.covered is not None), default=0)
         unwitnessed = self.keys.quorum is not None and any(e.position >= covered for e in self.bundle.entries)
@@ -152,8 +148,7 @@ class _Judge:
         for key, signature in by:
             if key.type == COSIGNS:
                 times[key] = min(seconds_of(signature), times.get(key, seconds_of(signature)))
-        token = from_b64(line["timestamp"]) if "timestamp" in line else None
-        return "", Checkpoint(signed, says, signers, self.keys.covered_at(times), token)
+        return "", Checkpoint(signed, says, signers, self.keys.covered_at(times))
 
     # --- V5, V6, V7, V14: the tree
 
@@ -285,24 +280,6 @@ class _Judge:
                 self.findings.head(one.head.size, 13, "key-not-in-force")
             wanted = {new[-1][1]} if new else wanted
             before = one.head.size
-
-    # --- V15: time-stamp tokens
-
-    def tokens(self, roots: bytes) -> None:
-        from .tokens import Distrusted, time_of, trusted
-
-        anchors = trusted(roots)
-        for one in self.checkpoints:
-            if one.token is None:
-                continue
-            try:
-                when = time_of(one.token, one.note.text.encode(), anchors)
-            except Distrusted:
-                self.findings.head(one.head.size, 15, "token")
-                continue
-            for entry in self.bundle.entries:
-                if entry.position < one.head.size and entry.at > when + SLACK:
-                    self.findings.head(one.head.size, 21, "token-time", entry.position)
 
     # --- receipts
 

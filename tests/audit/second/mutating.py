@@ -5,19 +5,22 @@ Every case is a function of its seed and number alone.
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
-from tests.audit.verify.maker import Log, Passkey, b64, note, spell, usual, zipped
+from tests.audit.verify.maker import Log, Passkey, b64, note, spell, stamp, usual, zipped
 
 Members = dict[str, bytes]
+ASSERTION = ("authenticator_data", "client_data", "signature")
+SHIFTS = (-86_400, -65, -63, -61, -59, 1, 3, 70, 86_400)
 LINED = ("assertions", "batches", "checkpoints", "entries", "payloads", "rest")
 
 
@@ -147,7 +150,7 @@ def _spelled(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
 
 
-def _bent(data: bytes, dice: random.Random) -> bytes:
+def bent(data: bytes, dice: random.Random) -> bytes:
     """Bytes set, cut out, put in, or doubled."""
     at = dice.randrange(len(data) + 1)
     end = min(len(data), at + dice.choice((1, 1, 2, 8, 100)))
@@ -197,8 +200,8 @@ def order_of_lines(log: Log, members: Members, dice: random.Random) -> Members:
 def bytes_of_a_member(log: Log, members: Members, dice: random.Random) -> Members:
     """Bytes anywhere."""
     name = dice.choice(sorted(members))
-    bent = members | {name: _bent(members[name], dice)}
-    return bent if name.startswith("manifest") or dice.random() < 0.2 else _resigned(log, bent, dice)
+    done = members | {name: bent(members[name], dice)}
+    return done if name.startswith("manifest") or dice.random() < 0.2 else _resigned(log, done, dice)
 
 
 def manifest(log: Log, members: Members, dice: random.Random) -> Members:
@@ -263,8 +266,14 @@ def lied(original: Log, dice: random.Random) -> Log:
     elif how == 1 and log.evidence:
         at = dice.choice([*log.evidence])
         log.evidence[at] = _changed(log.evidence[at], dice)
+    elif how == 3 and dice.random() < 0.5:
+        moved = datetime.fromisoformat(log.entries[at]["at"]) + timedelta(seconds=dice.choice(SHIFTS))
+        log.entries[at]["at"] = stamp(moved)
+    elif how == 4 and log.evidence:
+        at = dice.choice([*log.evidence])
+        log.evidence[at] = refitted(log.entries[at], log.evidence[at], dice)
     elif how == 2:
-        log.encoded[at] = _bent(log.encoded[at], dice).replace(b"\n", b"")
+        log.encoded[at] = bent(log.encoded[at], dice).replace(b"\n", b"")
     else:
         log.entries[at] = _changed(log.entries[at], dice)
     if how != 2:
@@ -272,6 +281,16 @@ def lied(original: Log, dice: random.Random) -> Log:
     log.hashes[at] = log.leaf_hash(log.encoded[at])
     relinked(log, at)
     return log
+
+
+def refitted(entry: dict[str, Any], line: dict[str, Any], dice: random.Random) -> dict[str, Any]:
+    """One byte of an assertion changed, and the entry made to name the assertion as it is now."""
+    raw = {name: bytearray(base64.b64decode(line[name])) for name in ASSERTION}
+    part = raw[dice.choice(ASSERTION)]
+    part[dice.randrange(len(part))] ^= 1 << dice.randrange(8)
+    framed = b"".join(len(raw[name]).to_bytes(4, "big") + bytes(raw[name]) for name in ASSERTION)
+    entry["esign"]["assertion_sha256"] = sha256(framed).hexdigest()
+    return line | {name: b64(bytes(part)) for name, part in raw.items()}
 
 
 def relinked(log: Log, since: int) -> None:
@@ -303,8 +322,6 @@ def _place(entry: Any) -> tuple[Any, Any]:
 
 
 def _decoded(line: str) -> bytes:
-    import base64
-
     return base64.b64decode(line.split(" ")[2])
 
 
@@ -328,13 +345,13 @@ def case(seed: int | str, number: int) -> Case:
         change = dice.choice(BUNDLES)
         return replace(beside, how=change.__name__, bundle=zipped(change(log, _members(log, dice), dice)))
     if kind < 0.9:
-        return replace(beside, how="zip", bundle=_bent(zipped(_members(log, dice)), dice))
+        return replace(beside, how="zip", bundle=bent(zipped(_members(log, dice)), dice))
     beside = replace(beside, bundle=zipped(_members(log, dice)))
     if kind < 0.94:
-        return replace(beside, how="policy", policy=_bent(beside.policy, dice))
+        return replace(beside, how="policy", policy=bent(beside.policy, dice))
     if kind < 0.97:
-        return replace(beside, how="receipt", receipts=(_bent(log.receipt(3), dice), *beside.receipts))
-    return replace(beside, how="seen", seen=(_bent(log.checkpoints[5]["note"].encode(), dice),))
+        return replace(beside, how="receipt", receipts=(bent(log.receipt(3), dice), *beside.receipts))
+    return replace(beside, how="seen", seen=(bent(log.checkpoints[5]["note"].encode(), dice),))
 
 
 def _beside(log: Log, dice: random.Random) -> Case:

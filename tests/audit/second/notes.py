@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -27,6 +28,7 @@ class Key:
     type: int
     public: bytes
 
+    @lru_cache(maxsize=20_000)  # noqa: B019  (many bundles of the same few logs are judged in one process)
     def holds(self, text: str, signature: bytes) -> bool:
         """Whether the signature of a note's line is this key's over the text (with the time, where it cosigns)."""
         message = text.encode()
