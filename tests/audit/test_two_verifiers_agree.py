@@ -1,0 +1,118 @@
+"""Two verifiers, written from one specification by different hands, agree on honest and damaged bundles alike.
+
+The second (`tests/audit/second`) shares no code with `audit.verify`. A difference is a fault of one of them or of the
+specification; the seeded defects show that one would be seen.
+"""
+
+import random
+import zipfile
+from io import BytesIO
+
+import pytest
+
+from audit.bundles.selecting import Report, Selection
+from audit.domain import Person, Purpose
+from audit.services.export_reading import pseudonym
+from audit.services.exporting import Handing, export_bundle
+from audit.services.genesis import found_log
+from tests.audit.builders import JOB, NOON, event, number, record
+from tests.audit.outside import policy_beside
+from tests.audit.second.agreeing import Comparison, disagreement, offline
+from tests.audit.second.mutating import Case, bent, case
+from tests.audit.tamper import forging, trial, world
+from tests.audit.tamper.trial import desk
+from tests.factories import Hospital
+
+SEED = 20261122
+PARTS, EACH = 4, 500
+TAMPERED = 60
+REACHED = 30
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_both_judge_alike(part):
+    """Every step is reached from every side: good, bent and made to fit again, unwitnessed, unusable."""
+    compared = Comparison(f"{SEED}/{part}")
+    with desk() as folder:
+        compared.compare(range(EACH), folder)
+    assert compared.differ == []
+    assert min(compared.exits[status] for status in (0, 1, 2, 3)) >= EACH // 50
+    assert len(compared.classes) >= REACHED
+
+
+def test_both_judge_the_tamper_harness_alike():
+    """Liars with the database, the log key and the statement key, and honest logs beside them."""
+    found = []
+    pool = trial.worlds(SEED, (40, 60))
+    honest = [("honest", forging.bundle(each), (*each.receipts.values(),), each.seen) for each in pool]
+    lies = [(a.name, a.members, a.receipts, a.seen) for _, a in trial.attacks(pool, range(TAMPERED), SEED)]
+    with desk() as folder:
+        for name, members, receipts, seen in [*honest, *lies]:
+            given = Case(name, forging.zipped(members), world.policy(), tuple(receipts), (seen,))
+            told = offline(given, folder)
+            found.append(told.exit)
+            assert disagreement(told, given) == "", name
+    assert {0, 1} <= {*found}
+    assert found[: len(honest)].count(0) == sum(each.covered == len(each.records) for each in pool)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
+def test_both_judge_what_the_running_system_exports_alike(tmp_path):
+    """A site's own log, whole and in part: good as it is, and alike when damaged anywhere."""
+    found_log(by=JOB, now=NOON)
+    Hospital()
+    record(event("loop-1", 1, subject="patient-1"), event("loop-1", 2, subject="patient-1"))
+    number()
+    dice, auditor = random.Random(SEED), Person("44", "auditor")
+    for selection in (
+        Selection(Report.EVERYTHING),
+        Selection(Report.DECISION_HISTORY, subjects=(pseudonym("patient-1"),)),
+    ):
+        out = tmp_path / f"{selection.report.value}.zip"
+        handing = Handing(Purpose.AUDIT, recipient="The auditor")
+        how = {"may_read": lambda _: True, "by": auditor, "now": NOON, "out": out, "handing": handing}
+        policy = policy_beside(export_bundle(selection, **how).path).read_bytes()
+        honest = Case("exported", out.read_bytes(), policy)
+        assert (offline(honest, tmp_path).exit, disagreement(offline(honest, tmp_path), honest)) == (0, "")
+        with zipfile.ZipFile(out) as held:
+            members = {name: held.read(name) for name in held.namelist()}
+        for name in sorted(members) * 2:
+            changed = _packed(members | {name: bent(members[name] or b"{}", dice)})
+            given = Case(name, changed, policy)
+            told = offline(given, tmp_path)
+            assert disagreement(told, given) == "", name
+            assert told.exit in {1, 2}, name
+
+
+def _packed(members):
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
+        for name, data in sorted(members.items()):
+            target.writestr(name, data)
+    return out.getvalue()
+
+
+DEFECTS = {
+    "readings are taken as they come": ("audit.verify.walk._check_batch", lambda *_: None),
+    "times are not looked at": ("audit.verify.walk.Walk._times", lambda *_: None),
+    "chains of objects are not followed": ("audit.verify.walk.Walk._chain", lambda *_: None),
+    "signatures are believed": ("audit.verify.signatures._good", lambda *_: True),
+    "roots are believed": ("audit.verify.walk.Walk._agree", lambda *_: None),
+}
+
+
+@pytest.mark.parametrize("defect", DEFECTS)
+def test_a_verifier_with_a_defect_is_seen(monkeypatch, defect):
+    """The seeded defects: each makes the first verifier differ within some hundred cases."""
+    monkeypatch.setattr(*DEFECTS[defect])
+    with desk() as folder:
+        compared = Comparison(f"{SEED}/0")
+        for start in range(0, 1_500, 25):
+            compared.compare(range(start, start + 25), folder)
+            if compared.differ:
+                break
+    assert compared.differ
+
+
+def test_a_case_is_a_function_of_its_number():
+    assert case(SEED, 7) == case(SEED, 7) != case(SEED, 8)
