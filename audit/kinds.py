@@ -78,6 +78,12 @@ def _care() -> Iterator[Kind]:
     yield from _kinds("danger_lock", "set lifted", "subject", "reason_code")
     yield from _kinds("card", "raised closed", "subject", "reason_code")
     yield from _kinds("message", "sent read", "subject")
+    yield from _kinds("review", "seeded", "payload", payload=("seed", "rules"))
+    yield from _kinds(
+        "review", "drawn", "payload", payload=("seed", "rules", "population", "population_sha256", "drawn")
+    )
+    yield from _kinds("review", "read", "subject", "payload")
+    yield from _kinds("review", "concluded", "subject", "payload")
 
 
 def _devices() -> Iterator[Kind]:

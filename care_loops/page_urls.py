@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, limits, lists, patients, people, recommendations, record
+from .views import acts, limits, lists, patients, people, recommendations, record, reviews
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -28,6 +28,9 @@ urlpatterns = [
     path("alerts/<uuid:alert_id>/acknowledge/", acts.acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:alert_id>/dispose/", acts.dispose, name="alert-dispose"),
     path("symptoms/<uuid:symptom_id>/review/", acts.symptom_review, name="symptom-review"),
+    path("second-reviews/", reviews.second_reviews, name="second-reviews"),
+    path("second-reviews/<uuid:review_id>/", reviews.second_review, name="second-review"),
+    path("second-reviews/<uuid:review_id>/verdict/", reviews.second_verdict, name="second-review-verdict"),
     path("audit/patients/", record.find_patient, name="record-patients"),
     path("audit/entries/<uuid:entry_id>/content/", record.content, name="record-content"),
     path("audit/exports/", record.exports, name="record-exports"),

@@ -19,7 +19,7 @@ from django.utils import timezone
 from governance.services import Acting, acting_job
 
 from . import services
-from .services import exports
+from .services import exports, reviews
 
 
 def _as(name: str) -> Acting:
@@ -28,7 +28,7 @@ def _as(name: str) -> Acting:
 
 # A long export may take this many seconds of a worker; it must end before the broker takes its task for lost.
 EXPORT_LIMIT = 800
-EXPORTS, EXPIRE_EXPORTS = 5.0, 3600.0  # seconds between two rounds
+EXPORTS, EXPIRE_EXPORTS, DRAW = 5.0, 3600.0, 86_400.0  # seconds between two rounds
 
 
 @shared_task
@@ -94,6 +94,13 @@ def expire_exports() -> int:
     return exports.expire_exports(now=timezone.now())
 
 
+@shared_task
+def draw_reviews() -> int:
+    """Draw decisions for a second reading, and set the seed of the next draw. Returns how many were drawn."""
+    made = reviews.draw_reviews(by=_as("draw-reviews"), now=timezone.now())
+    return made.drawn if made is not None else 0
+
+
 def _every(seconds: float, task: Any) -> dict[str, Any]:
     return {"task": task.name, "schedule": seconds, "options": {"expires": seconds}}
 
@@ -106,4 +113,5 @@ SCHEDULE = {
     "write-waiting-exports": _every(EXPORTS, write_waiting_exports),
     "expire-exports": _every(EXPIRE_EXPORTS, expire_exports),
     "remind": _every(REMIND, remind),
+    "draw-reviews": _every(DRAW, draw_reviews),
 }

@@ -14,6 +14,7 @@ from .loops import Decision, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview
 from .people import CarerLink, CareTeamMember, Consent, Merge, Patient, read_together, sealed_identity
 from .record import Allergy, Condition, FirstIntake, ImportRefusal, ImportRun, ImportStage, RegimenEntry
+from .reviews import ReviewDraw, ReviewSeed, SecondReading, SecondReview, SecondVerdict
 from .visits import Reminder, Visit, VisitPlan
 
 __all__ = [
@@ -42,6 +43,11 @@ __all__ = [
     "Patient",
     "RegimenEntry",
     "Reminder",
+    "ReviewDraw",
+    "ReviewSeed",
+    "SecondReading",
+    "SecondReview",
+    "SecondVerdict",
     "SensorSample",
     "Step",
     "Symptom",

@@ -6,6 +6,7 @@ Rules (SEC-06, GOV-08, SECURITY 2.3 A2, A21)
  * To select is not to read: a payload about a patient is shown to whom READ_RECORD is given for that patient, in that
    moment. So an auditor sees no patient's data, unless something else gives them that.
  * A payload about no patient is shown when its kind is known to show none. What is not known is withheld.
+ * A record of people who never lived says so in its manifest, whatever was selected of it.
  * A patient or a decision that does not exist, and one that is not theirs, get the same words.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -123,7 +124,7 @@ def grant(request: ExportRequest, *, by: Acting, now: datetime) -> Granted:
         role = check(permission, by.standing, _SITE)
         selection = _of_site(request)
     return Granted(
-        selection=selection,
+        selection=_of_synthetic(selection, patient),
         role=role,
         patient=patient,
         purpose=request.purpose or PURPOSE[role],
@@ -241,6 +242,14 @@ def _of_site(request: ExportRequest) -> Selection:
             return Selection(Report.PERIOD, since=request.since, until=request.until, said=said)
         case _:
             return Selection(Report.EVERYTHING)
+
+
+def _of_synthetic(selection: Selection, patient: Patient | None) -> Selection:
+    """Says so when nobody it is about ever lived: this patient, or every patient of the site."""
+    about = Patient.objects.filter(pk=patient.pk) if patient else Patient.objects.all()
+    if about.filter(synthetic=False).exists() or not about.exists():
+        return selection
+    return replace(selection, said=(*selection.said, ("synthetic", "yes")))
 
 
 # --- which there are --------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("people", "People", Permission.CONFIRM_PEOPLE),
     ("record", "Record", Permission.VERIFY_RECORD),
     ("record-exports", "Exports", Permission.EXPORT_AUDIT),
+    ("second-reviews", "Second reviews", Permission.SECOND_REVIEW),
 )
 
 

@@ -21,6 +21,8 @@ TABLES = {
             *("care_loops_boundarydrug", "care_loops_condition", "care_loops_consent", "care_loops_correction"),
             *("care_loops_decision", "care_loops_firstintake", "care_loops_importrefusal", "care_loops_intakelog"),
             *("care_loops_lab", "care_loops_merge", "care_loops_message", "care_loops_regimenentry"),
+            *("care_loops_reviewdraw", "care_loops_reviewseed", "care_loops_secondreading"),
+            *("care_loops_secondreview", "care_loops_secondverdict"),
             *("care_loops_sensorsample", "care_loops_step", "care_loops_symptom", "care_loops_symptomreview"),
             *("care_loops_target", "care_loops_visitplan", "governance_policyversion", "governance_signature"),
             *("model_registry_example", "model_registry_modelapproval"),
