@@ -147,6 +147,9 @@ WSGI_APPLICATION = "config.wsgi.application"
 
 AUTH_USER_MODEL = "governance.User"
 AUDIT_BATCH_ROWS = "care_loops.selectors.batches.rows_of"
+AUDIT_NAMES = "governance.selectors.staff_names"
+# Where people reach this site, `https://host`: printed in reports as the place to verify them. Never asked by us.
+PUBLIC_URL = os.environ.get("PUBLIC_URL", "")
 # Who takes away what has expired, by class of audit/retention.json.
 AUDIT_RETENTION = {
     "wearable_samples": "care_loops.services.retention.purge_samples",

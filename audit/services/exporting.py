@@ -28,6 +28,7 @@ from audit.domain import Actor, Appended, Device, Event, Job, Model, ObjectRef, 
 from audit.selectors import next_version
 from audit.services import export_reading as reading
 from audit.services import keys
+from audit.services.export_words import NAMED, for_people
 from audit.services.recording import append
 
 
@@ -41,6 +42,7 @@ class ExportRefused(Exception):
         self.code, self.detail = code, detail
 
 
+MOST_NAMES = 300
 MayRead = Callable[[reading.Summary], bool]
 Progress = Callable[[int, int], None]
 Signatures = Callable[[Sequence[UUID]], Mapping[UUID, Mapping[str, str | None]]]
@@ -126,6 +128,7 @@ class _Export:
     batches: int = 0
     batches_withheld: int = 0
     shown: set[str] = field(default_factory=set)
+    accounts: dict[str, None] = field(default_factory=dict)
 
     def write(self, writer: BundleWriter) -> tuple[Manifest, str]:
         head = reading.last_head(self.using)
@@ -153,12 +156,19 @@ class _Export:
             kept = self.signatures([row.summary.entry_id for row in rows]) if self.signatures else {}
             opened = reading.payloads([row for row in rows if self._opens(row, choice.gone)], using=self.using)
             for row in rows:
+                self._meet(row.summary)
                 writer.entry(row.summary.position, row.encoded)
                 if row.summary.entry_id in kept:
                     writer.assertion(row.summary.entry_id, kept[row.summary.entry_id])
                 self._payload(writer, row, opened)
             done += len(rows)
         self._told(done, total)
+
+    def _meet(self, summary: reading.Summary) -> None:
+        """Remember whose act it was, where this reader may see what was done: those accounts are named."""
+        new = summary.actor_kind == "user" and summary.actor_id not in self.accounts
+        if new and len(self.accounts) < MOST_NAMES and self.may_read(summary):
+            self.accounts[summary.actor_id] = None
 
     def _told(self, done: int, total: int) -> None:
         if self.progress is not None:
@@ -206,7 +216,7 @@ class _Export:
         return Manifest(
             origin=keys.origin(),
             kind="period" if choice.detached and self.selection.kind == "everything" else self.selection.kind,
-            filter=self.selection.filter,
+            filter=tuple(sorted({**dict(self.selection.filter), **for_people(self.accounts)}.items())),
             made_at=entries.stamp(self.now),
             made_by=_made_by(self.by),
             size=head.size,
@@ -234,6 +244,11 @@ def _made_by(by: Actor) -> tuple[tuple[str, str], ...]:
             return (("id", by.name), ("kind", "service"))
         case Model():
             return (("id", f"{by.id}@{by.version}"), ("kind", "model"))
+
+
+def _asked(manifest: Manifest) -> dict[str, str]:
+    """What was asked for. The names of accounts stay in the file: the entry has their identifiers already."""
+    return {name: said for name, said in manifest.filter if not name.startswith(NAMED)}
 
 
 def _record(
@@ -264,7 +279,7 @@ def _record(
                 object=ObjectRef("export", str(export_id), next_version("export", str(export_id), using=using)),
                 subject=handing.about,
                 purpose=handing.purpose,
-                payload={**description, **said, "filter": dict(manifest.filter), "kind": manifest.kind},
+                payload={**description, **said, "filter": _asked(manifest), "kind": manifest.kind},
             ),
             using=using,
         )

@@ -149,6 +149,7 @@ BROKEN = [
     ("a time of day that is none", lambda e: e | {"at": "2026-03-01T25:00:00.000000Z"}),
     ("a day that is none", lambda e: e | {"at": "2026-02-30T12:00:00.000000Z"}),
     ("a time without microseconds", lambda e: e | {"at": "2026-03-01T12:00:00Z"}),
+    ("a time in the digits of another script", lambda e: e | {"at": "２０２６-03-01T12:00:00.00000٣Z"}),
     ("an unknown purpose", lambda e: e | {"purpose": "curiosity"}),
     ("an unknown outcome", lambda e: e | {"outcome": "maybe"}),
     ("an id in capitals", lambda e: e | {"id": e["id"].upper()}),

@@ -13,14 +13,18 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
+from pypdf import PdfReader
 
 from audit.bundles import Bundle
-from audit.bundles.selecting import Report
-from audit.domain import Job, Purpose
+from audit.bundles.selecting import Report, Selection
+from audit.domain import Job, Person, Purpose
 from audit.models import Entry, Export
+from audit.reports import draw
 from audit.selectors import payload_of
 from audit.services import export_jobs
 from audit.services.export_reading import pseudonym
+from audit.services.exporting import Handing, export_bundle
 from audit.services.genesis import found_log
 from care_loops.domain.loops import LoopState
 from care_loops.models import Loop
@@ -254,6 +258,51 @@ def test_a_decision_comes_with_what_it_rests_on(site, tmp_path):
     assert states[0] == "recommendation.proposed"
     assert "recommendation.approved" in states
     assert bundle.manifest.chosen("decision") == str(site.loop.pk)
+
+
+def test_the_manifest_names_staff_whose_acts_the_reader_sees_and_the_report_prints_them(site, settings, tmp_path):
+    admin, account = site.people["admin"], site.mary.account_id
+    admin.first_name, admin.last_name = "Ad\u00e1", "Li de la Cruz"
+    admin.save()
+    key = f"name_{str(admin.pk).replace('-', '_')}"
+    settings.PUBLIC_URL = "https://ward.example/"
+    bundle = made(site, "clinician", history(site.mary), tmp_path)
+    said = dict(bundle.manifest.filter)
+    assert (said[key], said["synthetic"]) == ("Ad\u00e1 Li de la Cruz", "yes")
+    assert said["verify_url"] == "https://ward.example/audit/verify/"
+    assert f"name_{str(account).replace('-', '_')}" not in said  # a patient is named by nobody
+    with (tmp_path / "report.pdf").open("wb") as out:
+        draw(bundle.path, out)
+    texts = [page.extract_text() for page in PdfReader(tmp_path / "report.pdf").pages]
+    assert "Ad\u00e1Lidela" in "".join("".join(texts).split())
+    asked = payload_of(bundle.entry.entry_id)["filter"]
+    assert key not in asked
+    assert asked["subject"] == pseudonym(site.mary.pk)
+    complete()
+    hidden = _hidden_names(site, tmp_path)
+    assert hidden == {}, "who may see no act of anybody is given no name"
+
+
+def _hidden_names(site, tmp_path) -> dict[str, str]:
+    out, handing = tmp_path / "hidden.zip", Handing(Purpose.AUDIT, recipient="Nobody")
+    actor = site.acting("auditor").person()
+    by = Person(str(actor.pk), "auditor", session="s")
+    bundle = export_bundle(
+        Selection(Report.EVERYTHING), may_read=lambda _: False, by=by, now=LATER, out=out, handing=handing
+    )
+    return {name: said for name, said in bundle.manifest.filter if name.startswith("name_")}
+
+
+def test_a_record_of_somebody_who_lives_is_not_called_synthetic(site, tmp_path):
+    with connections["owner"].cursor() as cursor:
+        cursor.execute("UPDATE care_loops_patient SET synthetic = false WHERE id = %s", [site.other.pk])
+    assert made(site, "clinician", history(site.mary), tmp_path).manifest.chosen("synthetic") == "yes"
+    for who, request in (
+        ("other_clinician", history(site.other)),
+        ("auditor", ExportRequest(Report.EVERYTHING)),
+        ("auditor", ExportRequest(Report.PERIOD, since=NOW - timedelta(days=9000))),
+    ):
+        assert made(site, who, request, tmp_path).manifest.chosen("synthetic") is None
 
 
 def test_an_export_is_a_disclosure_and_stands_in_the_accounting(site, tmp_path):
