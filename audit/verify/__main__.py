@@ -98,10 +98,8 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
         if size <= said["size"] or at * SECOND <= instant(said["made_at"]) - SKEW:
             heads.append((size, root, at))
     for size, root, _ in heads:
-        if walk.seen.setdefault(size, root) != root or (size == 0 and root != sha256(b"").digest()):
-            raise Wrong(
-                "V7", "seen-root", f"two heads of size {size} were given: the log shows different people different logs"
-            )
+        if (other := walk.seen.setdefault(size, root)) != root or (size == 0 and root != sha256(b"").digest()):
+            raise Wrong("V7", "seen-root", f"two heads of size {size} were given: {other.hex()} and {root.hex()}")
     if options.tsa:
         from audit.verify.timestamps import Authority
 

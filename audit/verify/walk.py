@@ -259,8 +259,9 @@ class Walk:
                 raise Wrong(step, code, "the entry says it is younger than what holds it", self.latest[1])
 
     def _agree(self, root: bytes, step: str, code: str) -> None:
-        if self.tree.root() != root:
-            raise Wrong(step, code, f"not the first {self.tree.size} entries; agreed: {self.covered.get('size', 0)}")
+        if (own := self.tree.root()) != root:
+            heads = f"two heads of size {self.tree.size}: {own.hex()} by the entries here, {root.hex()} by the other"
+            raise Wrong(step, code, f"{heads}; agreed: {self.covered.get('size', 0)}")
 
     def _end(self) -> None:
         said, tally = self.manifest, self.tally
