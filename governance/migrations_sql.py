@@ -122,3 +122,59 @@ def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], 
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
     return migrations.RunSQL(sql=made, reverse_sql=f"DROP FUNCTION {name}() CASCADE")
+
+
+_SIGNED = r"""CREATE FUNCTION governance_is_signed() RETURNS trigger LANGUAGE plpgsql
+SET search_path = {schema}, pg_temp AS $$
+DECLARE
+    kept jsonb := to_jsonb(NEW);
+    named text;
+BEGIN
+    SELECT string_agg(kept ->> part, ':' ORDER BY place) INTO named
+        FROM unnest(TG_ARGV[3:]) WITH ORDINALITY AS parts(part, place);
+    IF NOT EXISTS (
+        SELECT 1 FROM governance_signature s JOIN governance_signatureevidence e ON e.signature_id = s.id,
+            LATERAL (SELECT convert_from(e.record, 'UTF8')::jsonb AS said) r
+        WHERE s.id = (kept ->> 'signature_id')::uuid AND s.method IN ('webauthn', 'password_totp')
+          AND s.signer_id::text = kept ->> TG_ARGV[1] AND said ->> 'account' = kept ->> TG_ARGV[1]
+          AND said ->> 'type' = ANY (string_to_array(TG_ARGV[0], ' ')) AND said #>> '{object,id}' = named
+          AND (TG_ARGV[2] = '' OR said #>> '{object,version}' = kept ->> TG_ARGV[2])
+    ) THEN
+        RAISE EXCEPTION '% of % is not signed over this very record by who is named', TG_TABLE_NAME, named
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$"""
+
+
+def signing_function() -> migrations.RunPython:
+    """The function that `signed_row` asks; made once, by this app's own migration."""
+
+    def forwards(_apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("SELECT quote_ident(current_schema())")
+            cursor.execute(_SIGNED.replace("{schema}", cursor.fetchone()[0]))
+
+    def backwards(_apps: Any, schema_editor: Any) -> None:
+        with schema_editor.connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION governance_is_signed() CASCADE")
+
+    return migrations.RunPython(forwards, backwards)
+
+
+def signed_row(
+    table: str, *kinds: str, signer: str, of: Sequence[str], version: str = "", when: str = "true"
+) -> migrations.RunSQL:
+    """Refuse a row whose `signature_id` has no evidence over this very object by this very person (21 CFR 11.70).
+
+    `kinds` are the types of entry it may come of; `signer` is the column of who signed; `of` the
+    columns that together name the object, `version` that of its version.
+    """
+    name = f"{table}_is_signed"
+    said = ", ".join(f"'{each}'" for each in (" ".join(kinds), signer, version, *of))
+    asked = f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION governance_is_signed({said})"
+    made: list[Any] = [
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} {asked}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])

@@ -80,7 +80,7 @@ class Signature(models.Model):
     role = models.CharField(max_length=40)
     meaning = models.CharField(max_length=80)
     record_digest = models.CharField(max_length=64)
-    method = models.CharField(max_length=40)  # "session" is app-attested; stronger methods say their name
+    method = models.CharField(max_length=40)  # webauthn, password_totp; "session" in rows of before (decision 50)
     signed_at = models.DateTimeField()
     entry = models.UUIDField()
 
@@ -96,6 +96,7 @@ class PolicyVersion(models.Model):
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", null=True)
     reason = models.TextField()
     effective_from = models.DateTimeField()
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+", null=True)
     entry = models.UUIDField()
 
     class Meta:
@@ -281,6 +282,8 @@ class SigningChallenge(models.Model):
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     record = models.BinaryField()
     record_digest = models.CharField(max_length=64)
+    content = models.BinaryField(default=b"")
+    content_salt = models.BinaryField(default=b"")
     meaning = models.CharField(max_length=80)
     nonce = models.BinaryField()
     made_at = models.DateTimeField()
@@ -299,3 +302,9 @@ class SignatureEvidence(models.Model):
     authenticator_data = models.BinaryField(null=True)
     assertion = models.BinaryField(null=True)
     entry = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(name="signature_nonce_once", fields=["nonce"]),
+            models.UniqueConstraint(name="signature_assertion_once", fields=["assertion"]),
+        ]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable
+from base64 import b64encode, urlsafe_b64decode
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from .domain import STAFF_ROLES, NotFound
-from .models import PolicyVersion, RoleHeld, User
+from .models import PolicyVersion, RoleHeld, SignatureEvidence, User
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +98,27 @@ def staff_id_named(username: str) -> str | None:
     held = RoleHeld.objects.filter(user__username=username, role__in=[role.value for role in STAFF_ROLES])
     row = held.first()
     return str(row.user_id) if row is not None else None
+
+
+def evidence_of(entry_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, dict[str, str | None]]:
+    """What proves the passkeys' signatures among these entries, as a bundle carries it (audit/README.md 8)."""
+    rows = SignatureEvidence.objects.filter(entry__in=list(entry_ids), assertion__isnull=False)
+    return {row.entry: _as_carried(row) for row in rows.select_related("credential")}
+
+
+def _as_carried(row: SignatureEvidence) -> dict[str, str | None]:
+    name = row.credential.credential_id if row.credential else ""
+    parts = {
+        "nonce": bytes(row.nonce or b""),
+        "client_data": bytes(row.client_data or b""),
+        "authenticator_data": bytes(row.authenticator_data or b""),
+        "signature": bytes(row.assertion or b""),
+        "public_key": _from_url(row.public_key),
+        "credential_id": _from_url(name),
+    }
+    carried = {key: b64encode(part).decode() for key, part in parts.items()}
+    return {"record": bytes(row.record).decode(), **carried}
+
+
+def _from_url(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -51,6 +51,7 @@ from governance.models import User
 from governance.services import Acting, acting_device, acting_job, acting_person, set_policy
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.roles import answer_role, ask_for_role
+from tests.signing_in import signing
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)  # the Monday after summer time began in Europe
 ZONE = "Europe/Berlin"
@@ -97,8 +98,8 @@ class Hospital:
         answer_role(asked.pk, grant=True, by=self.acting("other_admin"), now=self.now)
 
     def acting(self, name: str, *, now: datetime | None = None) -> Acting:
-        """A person of the site, acting at `now`."""
-        return acting_person(self.people[name], now=now or self.now)
+        """A person of the site, acting at `now`, who signs what they are asked to sign."""
+        return signing(acting_person(self.people[name], now=now or self.now))
 
     def mode(
         self,

@@ -3,18 +3,21 @@
 import itertools
 import json
 from base64 import b32encode
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from django.test import Client
 
 from edge_wearables.simulators.authenticator import SoftKey
-from governance.domain import Amr, Method, Presence
-from governance.models import Credential, User
+from edge_wearables.simulators.signing import confirmed_key, enrolled_key, hand_of
+from governance.domain import Method, Role
+from governance.models import Credential, RoleHeld, User
 from governance.policies import step_of
-from governance.services.acting import acting_person
+from governance.services.acting import Acting, acting_person
 from governance.services.codes import code_at
-from governance.services.credentials import confirm, enrol_code, enrol_passkey, live
-from governance.services.passkeys import creation_options
+from governance.services.credentials import confirm, enrol_code, live
+from governance.services.signing import Asked, Proof
 
 HOST = "testserver"
 _numbers = itertools.count(1)
@@ -23,21 +26,42 @@ _numbers = itertools.count(1)
 def key_of(user: User, *, place: str = HOST, now: datetime | None = None) -> SoftKey:
     """This person's passkey, enrolled if they have none yet."""
     scheme = "https" if place == HOST else "http"
-    key = SoftKey(seed=f"test {user.pk}", place=place, origin=f"{scheme}://{place}")
+    key = SoftKey(seed=f"test {user.pk}", place=place, origin=f"{scheme}://{place}", counts=False)
     key.user_handle = user.pk.bytes
-    known = live(user, Method.WEBAUTHN).filter(public_key__gt="").first()
-    if known is None:
-        enrolled(user, key, now=now or datetime.now(UTC) - timedelta(minutes=1))
-    else:
-        key.counter = known.use.sign_count
+    enrolled_key(user, key, now=now or datetime.now(UTC) - timedelta(minutes=1))
     return key
 
 
 def enrolled(user: User, key: SoftKey, *, now: datetime) -> Credential:
     """The credential that this passkey becomes when its owner enrols it."""
-    options, state = creation_options(user, [], place=key.place)
-    by = acting_person(user, now=now, presence=Presence("test", (Amr.PASSWORD.value,), now), enrolling=True)
-    return enrol_passkey(key.create(options), state, name="Soft key", place=key.place, by=by, now=now)
+    return enrolled_key(user, key, now=now)
+
+
+def signing(by: Acting) -> Acting:
+    """The same person with a hand that signs: by their passkey, enrolled and confirmed when it is first needed."""
+    return replace(by, hand=_hand(by.person()))
+
+
+def signing_key(user: User, *, now: datetime | None = None) -> SoftKey:
+    """This person's passkey, confirmed by somebody else: it may sign."""
+    now = now or datetime.now(UTC)
+    key = key_of(user, now=now)
+    confirmed_key(enrolled_key(user, key, now=now), by=_who_confirms(user, now=now), now=now)
+    return key
+
+
+def _hand(user: User) -> Callable[[Asked, datetime], Proof]:
+    def hand(asked: Asked, now: datetime) -> Proof:
+        return hand_of(user, signing_key(user, now=now))(asked, now)
+
+    return hand
+
+
+def _who_confirms(user: User, *, now: datetime) -> Acting:
+    """Another administrator; the first one's own passkey is confirmed by the ceremony."""
+    held = RoleHeld.objects.filter(role=Role.ADMINISTRATOR.value, until__isnull=True, user__is_active=True)
+    other = held.exclude(user=user).order_by("since").first()
+    return acting_person(other.user if other else user, now=now)
 
 
 def code_of(user: User, *, now: datetime | None = None) -> str:

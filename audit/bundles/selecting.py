@@ -145,6 +145,14 @@ SELECT e.actor_id FROM audit_entry e JOIN chosen c ON c.entry_id = e.entry_id
 WHERE position('"method":"webauthn"'::bytea IN e.leaf) > 0
 """
 PASSKEYS = "SELECT position FROM audit_entry WHERE type = 'credential.enrolled' AND actor_id = ANY(%s)"
+# Over the ids of signers and `chosen`: where the evidence of the acts of the choice stands, when it is not at the act.
+MADE = """
+SELECT s.position FROM audit_entry s
+WHERE s.type = 'signature.made' AND s.actor_id = ANY(%s)
+AND substring(convert_from(s.leaf, 'UTF8') FROM '"assertion_sha256":"([0-9a-f]{64})"') IN (
+    SELECT substring(convert_from(e.leaf, 'UTF8') FROM '"assertion_sha256":"([0-9a-f]{64})"')
+    FROM audit_entry e JOIN chosen c ON c.entry_id = e.entry_id)
+"""
 WHOLE = """
 SELECT e.position FROM audit_entry e
 JOIN (SELECT DISTINCT object_type, object_id FROM audit_entry WHERE position = ANY(%s) AND object_version IS NOT NULL) o

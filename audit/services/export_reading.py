@@ -24,7 +24,18 @@ from django.utils.module_loading import import_string
 
 from audit import entries, merkle, notes
 from audit.bundles import Body
-from audit.bundles.selecting import DESTROYED, GONE, LOG_ITSELF, PASSKEYS, SIGNED, WHOLE, Report, Selection, chosen
+from audit.bundles.selecting import (
+    DESTROYED,
+    GONE,
+    LOG_ITSELF,
+    MADE,
+    PASSKEYS,
+    SIGNED,
+    WHOLE,
+    Report,
+    Selection,
+    chosen,
+)
 from audit.entries import read_leaf
 from audit.opening import Plain, open_payloads
 from audit.selectors import TILE_WIDTH
@@ -154,6 +165,8 @@ def _beside(cursor: Any, sql: str, params: list[Any]) -> set[int]:
     cursor.execute(f"WITH chosen AS ({sql}) {SIGNED}", params)
     if signers := {who for (who,) in cursor.fetchall()}:
         cursor.execute(PASSKEYS, [sorted(signers)])
+        found |= {at for (at,) in cursor.fetchall()}
+        cursor.execute(f"WITH chosen AS ({sql}) {MADE}", [*params, sorted(signers)])
         found |= {at for (at,) in cursor.fetchall()}
     cursor.execute(WHOLE, [sorted(found)])
     return found | {at for (at,) in cursor.fetchall()}

@@ -11,6 +11,7 @@ The rules (GOV-08, SEC-06, SECURITY 3.5 V14)
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +22,7 @@ from uuid import UUID, uuid4
 
 from django.db import DEFAULT_DB_ALIAS, transaction
 
-from audit import entries, notes
+from audit import canonical, entries, notes
 from audit.bundles import Body, BundleWriter, FileListed, LeftOut, Manifest, PayloadCounts, rest_between
 from audit.bundles.selecting import Selection
 from audit.domain import Actor, Appended, Device, Event, Job, Model, ObjectRef, OnBehalfOf, Person, Purpose
@@ -92,7 +93,8 @@ def export_bundle(
     """Write the bundle to `out` and record it. Raises ExportRefused (`nothing_signed`, `nothing_selected`).
 
     `progress` is told (entries written, entries to write) now and then; what it raises ends the export. `signatures`
-    answers what is kept of the signatures of entries. `export_id` is that of an export that was asked for.
+    answers what is kept of the signatures of entries; their content comes of the payloads. `export_id` is that of an
+    export that was asked for.
     """
     job = _Export(selection, may_read, by, now, progress, signatures, using)
     export_id = export_id or uuid4()
@@ -159,7 +161,8 @@ class _Export:
                 self._meet(row.summary)
                 writer.entry(row.summary.position, row.encoded)
                 if row.summary.entry_id in kept:
-                    writer.assertion(row.summary.entry_id, kept[row.summary.entry_id])
+                    evidence = {**kept[row.summary.entry_id], **_content(opened.get(row.summary.entry_id))}
+                    writer.assertion(row.summary.entry_id, evidence)
                 self._payload(writer, row, opened)
             done += len(rows)
         self._told(done, total)
@@ -228,6 +231,14 @@ class _Export:
             complete_objects=self.selection.complete_objects and not choice.detached,
             files=files,
         )
+
+
+def _content(plain: Body | None) -> dict[str, str | None]:
+    """What was signed, and its salt, as far as the reader may see the payload in which they stand."""
+    said = json.loads(plain.body) if plain is not None else {}
+    if not {"content", "content_salt"} <= said.keys():
+        return {"content": None, "content_salt": None}
+    return {"content": canonical.dumps(said["content"]).decode(), "content_salt": str(said["content_salt"])}
 
 
 def _sign(text: bytes) -> bytes:

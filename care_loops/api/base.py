@@ -57,6 +57,7 @@ class Door(APIView):
     acting: Acting
     asked: dict[str, Any]
     sent: bytes
+    signature: dict[str, Any] | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Read the clock and the body, then ask who it is and whether the token fits this door."""

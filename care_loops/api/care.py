@@ -22,7 +22,8 @@ from ..services.visits import NewVisit, record_visit
 from .base import Door
 from .idempotency import once
 from .reading import read
-from .schema import KEY, REFUSALS
+from .schema import KEY, REFUSALS, SIGNED
+from .signing import read_signed
 
 
 class AlertLimits(Door):
@@ -32,12 +33,12 @@ class AlertLimits(Door):
         operation_id="sign_alert_limits",
         request=AlertLimitsIn,
         parameters=[KEY],
-        responses={201: AlertLimitsOut, **REFUSALS},
+        responses={201: AlertLimitsOut, **SIGNED},
     )
     def post(self, request: Request, patient_id: UUID) -> HttpResponse:
         """Sign a new version; it replaces the one before, and none can be later than the site's."""
         patient = patient_for(self.acting, patient_id, Permission.SIGN_ALERT_LIMITS, now=self.now)
-        said = read(AlertLimitsIn, request.data, now=self.now)
+        said = read_signed(self, AlertLimitsIn, request)
         limits = {LimitName(name): value for name, value in said.items()}
 
         def work() -> dict[str, Any]:

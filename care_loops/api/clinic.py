@@ -26,7 +26,8 @@ from ..services.order import OrderInput, write_order
 from .base import Door
 from .idempotency import once
 from .reading import read
-from .schema import KEY, KEY_OPTIONAL, REFUSALS
+from .schema import KEY, KEY_OPTIONAL, REFUSALS, SIGNED
+from .signing import read_signed
 
 
 class Worklist(Door):
@@ -55,11 +56,11 @@ class Recommendation(Door):
 class Decide(Door):
     """A signed decision."""
 
-    @extend_schema(operation_id="decide", request=DecisionIn, parameters=[KEY], responses={200: DecidedOut, **REFUSALS})
+    @extend_schema(operation_id="decide", request=DecisionIn, parameters=[KEY], responses={200: DecidedOut, **SIGNED})
     def post(self, request: Request, loop_id: UUID) -> HttpResponse:
         """Approve, modify or reject; two at once, and one of them learns who was first (409)."""
         loop_for(self.acting, loop_id, Permission.DECIDE, now=self.now)
-        said = read(DecisionIn, request.data, now=self.now)
+        said = read_signed(self, DecisionIn, request)
         chosen = DecisionInput(
             kind=DecisionKind(said["kind"]),
             reason_code=said.get("reason_code", ""),
@@ -77,13 +78,11 @@ class Decide(Door):
 class Orders(Door):
     """A clinician's own change."""
 
-    @extend_schema(
-        operation_id="write_order", request=OrderIn, parameters=[KEY], responses={201: OrderedOut, **REFUSALS}
-    )
+    @extend_schema(operation_id="write_order", request=OrderIn, parameters=[KEY], responses={201: OrderedOut, **SIGNED})
     def post(self, request: Request, patient_id: UUID) -> HttpResponse:
         """Write it: same checks, same signature, same trail as a proposal."""
         patient = patient_for(self.acting, patient_id, Permission.WRITE_ORDER, now=self.now)
-        said = read(OrderIn, request.data, now=self.now)
+        said = read_signed(self, OrderIn, request)
         order = OrderInput(
             candidate_key=said["candidate_key"],
             reason_code=said["reason_code"],

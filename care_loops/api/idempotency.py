@@ -22,8 +22,10 @@ from audit.services.commands import BodyDiffers, KeyUnusable, StillRunning, Stor
 from audit.services.receipts import receipt_for
 from audit.services.recording import collecting
 from governance.domain import BadInput, Refusal
+from governance.services.signing import SignatureNeeded
 
 from .base import Door
+from .signing import ask_to_sign, prove
 
 HEADER = "Idempotency-Key"
 SIGNATURE = "signature.made"
@@ -52,7 +54,18 @@ class KeyAtWork(Refusal):
 def once(
     door: Door, request: Request, work: Callable[[], Any], *, status: int = 200, key_needed: bool = True
 ) -> HttpResponse:
-    """Do `work` once for this key and answer with what it returned, as JSON; the same bytes from then on."""
+    """Do `work` once for this key and answer with what it returned, as JSON; the same bytes from then on.
+
+    An act that is signed is answered with what has to be signed, until its signature comes with it.
+    """
+    refusal = prove(door, request)
+    try:
+        return _once(door, request, work, status=status, key_needed=key_needed)
+    except SignatureNeeded as needed:
+        return ask_to_sign(door, request, needed, refusal)
+
+
+def _once(door: Door, request: Request, work: Callable[[], Any], *, status: int, key_needed: bool) -> HttpResponse:
     key = request.headers.get(HEADER)
     if key is None and not key_needed:
         return _answer(StoredResponse(status=status, body=_with_receipt(work)))

@@ -8,6 +8,7 @@ from drf_spectacular.extensions import OpenApiSerializerFieldExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse
 
+from ..serializers.clinic_out import SignatureNeededOut
 from ..serializers.phone_out import ProblemOut
 
 _PROBLEM = "application/problem+json"
@@ -23,6 +24,10 @@ _WHY = {
 }
 REFUSALS: dict[Any, Any] = {
     (status, _PROBLEM): OpenApiResponse(response=ProblemOut, description=why) for status, why in _WHY.items()
+}
+_TO_SIGN = "no valid token or session; or `signature_needed`: the record to be signed, with its challenge"
+SIGNED: dict[Any, Any] = REFUSALS | {
+    (401, _PROBLEM): OpenApiResponse(response=SignatureNeededOut, description=_TO_SIGN)
 }
 
 

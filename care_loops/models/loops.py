@@ -105,6 +105,7 @@ class Step(models.Model):
     decided_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     decision = models.ForeignKey(Decision, null=True, on_delete=models.PROTECT, related_name="+")
     boundary = models.ForeignKey(Boundary, null=True, on_delete=models.PROTECT, related_name="+")
+    signature = models.OneToOneField(Signature, null=True, on_delete=models.PROTECT, related_name="+")  # of a recall
     entry = models.UUIDField()
 
     class Meta:

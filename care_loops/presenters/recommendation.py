@@ -21,6 +21,7 @@ from ..domain.loops import LoopState, Origin
 from ..domain.readings import NotUsed
 from ..models import Decision, Loop, Patient, Step
 from ..selectors.news import News
+from ..selectors.signed import content_of_decision
 from ..selectors.summary import ReadingSeen, outcome_of
 from . import evidence, times, words
 from .changes import (
@@ -32,6 +33,7 @@ from .changes import (
     pressure,
     rules_shown,
 )
+from .signatures import SignatureShown, signature_shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,7 @@ class StepShown:
     when: str
     who: str
     why: str
+    signature: SignatureShown | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,7 @@ class DecisionShown:
     modified: bool
     evidence: str
     evidence_word: str
+    signature: SignatureShown
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +207,7 @@ def steps_shown(steps: Iterable[Step], *, patient: Patient) -> tuple[StepShown, 
             when=times.clock(step.entered_at, patient.zone),
             who=_who(step, patient),
             why=words.sentence(step.reason_code) if step.reason_code else "",
+            signature=signature_shown(step.signature) if step.signature else None,
         )
         for step in sorted(steps, key=lambda s: s.seq)
     )
@@ -240,6 +245,7 @@ def _decision(decision: Decision | None, *, zone: str) -> DecisionShown | None:
         modified=decision.kind == "modify",
         evidence=evidence.covered(covered),
         evidence_word=evidence.in_a_word(covered),
+        signature=signature_shown(decision.signature, content_of_decision(decision)),
     )
 
 

@@ -48,7 +48,7 @@ PURPOSE: dict[Role, Purpose] = {
 }
 _SHOWS_NO_PATIENT = """
 access account approval batch command credential device export import invitation key log login logout model
-operating_mode payload policy reading return review role session site staff suspension token
+operating_mode payload policy reading return review role session signature site staff suspension token
 """
 SHOWS_NO_PATIENT = frozenset(_SHOWS_NO_PATIENT.split())
 _SITE = frozenset({Relation.SITE})

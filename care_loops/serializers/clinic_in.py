@@ -12,6 +12,29 @@ from ..models import Visit
 from .strict import StrictChoice, StrictDate, StrictInteger, StrictNumber, StrictSerializer, StrictText
 
 
+class SignatureIn(StrictSerializer):
+    """A signature over what was asked: by a passkey (`credential`), or by password and code of the generator."""
+
+    signing = serializers.UUIDField(help_text="the challenge it answers, as it was given")
+    credential = serializers.DictField(
+        required=False, help_text="the answer of `navigator.credentials.get`, as `PublicKeyCredential.toJSON` writes it"
+    )
+    password = StrictText(required=False, max_length=200, trim_whitespace=False)
+    code = StrictText(required=False, max_length=20)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """One way of signing, whole."""
+        if attrs.keys() - {"signing"} not in ({"credential"}, {"password", "code"}):
+            raise serializers.ValidationError(
+                {
+                    "credential": [
+                        serializers.ErrorDetail("Sign by passkey, or by password and code.", code="signature_not_whole")
+                    ]
+                }
+            )
+        return attrs
+
+
 class DecisionIn(StrictSerializer):
     """Approve, modify or reject, of the version that was shown."""
 
@@ -20,6 +43,7 @@ class DecisionIn(StrictSerializer):
     free_text = StrictText(required=False, allow_blank=True, max_length=4000)
     seen_version = StrictInteger(min_value=1, max_value=1_000_000)
     candidate_key = StrictText(required=False, allow_null=True, max_length=120)
+    signature = SignatureIn(required=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """A candidate goes with modifying, and with nothing else."""
@@ -41,6 +65,7 @@ class OrderIn(StrictSerializer):
     override = serializers.ListField(
         child=StrictText(max_length=60), required=False, max_length=20, help_text="hard rules overridden, by name"
     )
+    signature = SignatureIn(required=False)
 
 
 class DispositionIn(StrictSerializer):
@@ -54,8 +79,9 @@ class AlertLimitsIn(StrictSerializer):
     """Where this patient's alerts speak earlier: pressures in mmHg, rates a minute. What is left out is the site's."""
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-        """One number for each limit there is."""
-        return {name.value: StrictNumber(least="1", most="300", places=1, required=False) for name in LimitName}
+        """One number for each limit there is, and the signature."""
+        limits = {name.value: StrictNumber(least="1", most="300", places=1, required=False) for name in LimitName}
+        return {**limits, "signature": SignatureIn(required=False)}
 
 
 class VisitIn(StrictSerializer):

@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from .phone_out import ProblemOut
+
 _text = serializers.CharField
 _Out = serializers.Serializer
 
@@ -15,6 +17,19 @@ class PatientLineOut(_Out[Any]):
 
     id = serializers.UUIDField()
     name = _text()
+
+
+class SignatureNeededOut(ProblemOut):
+    """What has to be signed, and the challenge: send the command again with the member `signature`."""
+
+    signing = serializers.UUIDField(required=False, help_text="the challenge")
+    signer = _text(required=False, help_text="the printed name")
+    meaning = _text(required=False)
+    record = serializers.DictField(required=False, help_text="the record as shown, which is what is signed")
+    record_sha256 = _text(required=False)
+    good_until = serializers.DateTimeField(required=False)
+    methods = serializers.ListField(child=_text(), required=False, help_text="webauthn, password_totp")
+    options = serializers.DictField(required=False, help_text="for `navigator.credentials.get`")
 
 
 class WorkItemOut(_Out[Any]):

@@ -103,7 +103,7 @@ class StrictInteger(serializers.IntegerField):
 
 
 class StrictText(serializers.CharField):
-    """Text, trimmed, without control signs or signs that turn the direction of reading."""
+    """Text, trimmed unless told not to, without control signs or signs that turn the direction of reading."""
 
     default_error_messages = {"wrong_type": "Text is needed.", "bad_text": "The text holds control signs."}
 
@@ -111,7 +111,7 @@ class StrictText(serializers.CharField):
         """A JSON string."""
         if not isinstance(data, str):
             self.fail("wrong_type")
-        text = data.strip()
+        text = data.strip() if self.trim_whitespace else data
         if _CONTROL.search(text):
             self.fail("bad_text")
         return text

@@ -13,24 +13,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
+from audit.domain import ObjectRef
 from audit.services import enqueue
 from governance.domain import BadInput, NotFound, Permission
-from governance.services import Acting, sign
+from governance.services import Act, Acting, sign
 
 from ..domain.changes import STAY, Candidate, Change
 from ..domain.evidence import Evidence, Outcome, candidate_key
-from ..domain.loops import DecisionKind, LoopState, Origin
+from ..domain.loops import DecisionKind, LoopState
 from ..freeze import freeze, thaw
 from ..models import Decision, Loop
 from ..policies import LimitStops, check_not_expired, check_seen
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.signed import content_of_decision
 from .last_look import check_no_lock
-from .moves import Why, check_open_for, enter, lock
+from .moves import EVENT, Why, check_open_for, enter, lock
 from .outcomes import push_example
 
 REASONS = (
@@ -137,38 +138,30 @@ def sign_decision(
     loop: Loop, original: Change, final: Change, chosen: DecisionInput, *, by: Acting, now: datetime
 ) -> Decision:
     """Sign, record and enter a decision, in the caller's transaction."""
-    shown: dict[str, Any] = {
-        "recommendation": str(loop.pk),
-        "version": loop.version,
-        "patient": str(loop.patient_id),
-        "evidence_sha256": loop.evidence_digest,
-        "model_sha256": loop.model_digest,
-        "decision": chosen.kind.value,
-        "proposed": freeze(original),
-        "prescribed": freeze(final),
-        "reason": chosen.reason_code,
-    }
-    patient = str(loop.patient_id)
-    again = loop.origin != Origin.ORDER  # an order is another one each time it is tried
-    signature, esign = sign(shown, meaning=MEANING[chosen.kind], by=by, now=now, subject=patient, again=again)
     decision = Decision(
         loop=loop,
         kind=chosen.kind.value,
         decided_by=by.person(),
         decided_at=now,
-        seen_version=chosen.seen_version,
+        seen_version=loop.version,
         original_change=freeze(original),
         final_change=freeze(final),
         reason_code=chosen.reason_code,
         free_text=chosen.free_text,
         seconds_to_decide=max(0, int((now - loop.opened_at).total_seconds())),
         policies=freeze(policies_of(loop)),
-        signature=signature,
     )
-    payload = shown | {"free_text": chosen.free_text}
-    why = Why(reason=chosen.reason_code, decision=decision, payload=payload, esign=esign)
-    enter(loop, STATE_OF[chosen.kind], by=by, now=now, why=why)
+    state, shown = STATE_OF[chosen.kind], content_of_decision(decision)
+    decision.signature, esign = sign(shown, act=act_on(loop, state), meaning=MEANING[chosen.kind], by=by, now=now)
+    why = Why(reason=chosen.reason_code, decision=decision, payload=shown, esign=esign)
+    enter(loop, state, by=by, now=now, why=why)
     return decision
+
+
+def act_on(loop: Loop, state: LoopState) -> Act:
+    """The next step of this loop, as the act that is signed."""
+    thing = ObjectRef(type="recommendation", id=str(loop.pk), version=loop.version + 1)
+    return Act(EVENT[state], thing, subject=str(loop.patient_id))
 
 
 def policies_of(loop: Loop) -> tuple[str, ...]:
@@ -196,11 +189,18 @@ def recall(loop_id: UUID, *, reason_code: str, free_text: str, by: Acting, now: 
             "evidence_sha256": loop.evidence_digest,
             "prescribed": decision.final_change if decision else freeze(thaw(loop.outcome, Outcome).change),
             "reason": reason_code,
+            "free_text": free_text,
         }
-        patient = str(loop.patient_id)
-        _, esign = sign(shown, meaning="takes this change back", by=acted, now=now, subject=patient, again=True)
-        payload = shown | {"free_text": free_text}
-        why = Why(reason=reason_code, decision=decision, boundary=loop.boundary, payload=payload, esign=esign)
+        act = act_on(loop, LoopState.RECALLED)
+        signature, esign = sign(shown, act=act, meaning="takes this change back", by=acted, now=now)
+        why = Why(
+            reason=reason_code,
+            decision=decision,
+            boundary=loop.boundary,
+            payload=shown,
+            esign=esign,
+            signature=signature,
+        )
         enter(loop, LoopState.RECALLED, by=acted, now=now, why=why)
         enqueue("patient.tell", {"loop": str(loop.pk), "kind": "recalled"})
         push_example(loop, now=now)

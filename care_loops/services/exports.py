@@ -24,6 +24,7 @@ from audit.services.export_jobs import ExportState
 from audit.services.exporting import Exported, ExportRefused, Handing, export_bundle
 from governance.domain import NotFound, Refusal
 from governance.models import User
+from governance.selectors import evidence_of
 from governance.services import Acting, acting_person
 
 from ..selectors.access import NOBODY
@@ -94,6 +95,7 @@ def _written(
             handing=handing,
             export_id=export_id,
             progress=progress,
+            signatures=evidence_of,
         )
 
 

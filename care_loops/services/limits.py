@@ -4,7 +4,8 @@ Rules
  * A new version supersedes; nothing is edited. A boundary starts now or later, never in the past (N1).
  * Alert limits only narrow the site's: alarm earlier, never later (HTN-06). Left out, the site's number holds.
  * At most three steps and six months (CLINICAL 1.9 row 1); never beyond a drug's guideline maximum (1.6).
- * A drug can be named only when it is in the formulary. The signature holds the digest of what was shown.
+ * A drug can be named only when it is in the formulary. What is signed is what the rows say, to the letter; a boundary
+   that starts at once starts with its signature, so that nothing holds before it was signed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 
+from audit.domain import ObjectRef
 from governance.domain import BadInput, Permission
-from governance.services import Acting, sign
+from governance.services import Act, Acting, sign
 
 from ..danger import LimitName, crossed, loosened, site_limit
 from ..domain.units import MmHg
@@ -32,6 +34,7 @@ from .events import note, text
 from .whose import locked_record
 
 MAX_STEPS = 3  # CLINICAL 1.9 row 1
+ON_SIGNING = "on_signing"  # it holds from its signature on, not from when it was shown (N1)
 LONGEST = timedelta(days=180)  # six months, CLINICAL 1.9 row 1
 
 
@@ -71,8 +74,8 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
             "diastolic_below": text(diastolic_below.value),
             "unit": "mm[Hg]",
         }
-        subject = str(patient.pk)
-        signature, esign = sign(record, meaning="sets this target", by=acted, now=now, subject=subject, again=True)
+        act = _act("target.signed", ("target", target_id, 1), patient.pk)
+        signature, esign = sign(record, act=act, meaning="sets this target", by=acted, now=now)
         entry = note(
             "target.signed",
             of=("target", target_id, 1),
@@ -113,10 +116,8 @@ def sign_alert_limits(
             "limits": {name.value: text(signed[name]) for name in LimitName if name in signed},
             "danger_table": danger_table().version,
         }
-        subject = str(patient.pk)
-        signature, esign = sign(
-            record, meaning="sets these alert limits", by=acted, now=now, subject=subject, again=True
-        )
+        act = _act("alert_limits.signed", ("alert_limits", patient.pk, version), patient.pk)
+        signature, esign = sign(record, act=act, meaning="sets these alert limits", by=acted, now=now)
         entry = note(
             "alert_limits.signed",
             of=("alert_limits", patient.pk, version),
@@ -153,26 +154,29 @@ def _check_limits(signed: Mapping[LimitName, Decimal]) -> None:
 def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: datetime) -> Boundary:
     """Sign a new version of the patient's operating boundary; the old one no longer holds."""
     _check(new, now=now)
-    new = replace(new, starts_at=max(new.starts_at, now))  # what is signed is what holds
+    at_once = new.starts_at <= now
+    new = replace(new, starts_at=max(new.starts_at, now))
     with transaction.atomic():
         patient = patient_for(by, patient_id, Permission.SIGN_BOUNDARY, now=now)
         acted = by.under(role_for(by, patient, Permission.SIGN_BOUNDARY, now=now))
         type(patient).objects.select_for_update().get(pk=patient.pk)  # versions are counted one at a time
         newest = patient.boundaries.order_by("-version").values_list("version", flat=True).first()
         version = (newest or 0) + 1
-        boundary_id = uuid4()
+        boundary_id = by.drawn("boundary")
         newest_target = patient.targets.order_by("-signed_at", "-pk").first()
         if newest_target is None:
             raise BadInput("Sign a target first: a boundary is signed for one.", field="target")
-        record = _as_shown(new, patient_id=patient.pk, version=version, target_id=newest_target.pk)
-        signature, esign = sign(record, meaning="orders titration within", by=acted, now=now, subject=str(patient.pk))
+        record = {"boundary": str(boundary_id), "patient": str(patient.pk), "version": version}
+        record |= {"target": str(newest_target.pk)} | _as_shown(new, at_once=at_once)
+        act = _act("boundary.signed", ("boundary", patient.pk, version), patient.pk)
+        signature, esign = sign(record, act=act, meaning="orders titration within", by=acted, now=now)
         entry = note(
             "boundary.signed",
             of=("boundary", patient.pk, version),
             by=acted,
             now=now,
             patient_id=patient.pk,
-            payload=record,
+            payload=record | {"starts_at": new.starts_at.isoformat()},
             esign=esign,
         )
         boundary = Boundary.objects.create(
@@ -230,14 +234,16 @@ def _check(new: NewBoundary, *, now: datetime) -> None:
             )
 
 
-def _as_shown(new: NewBoundary, *, patient_id: UUID, version: int, target_id: UUID) -> dict[str, Any]:
+def _act(kind: str, of: tuple[str, UUID, int], patient_id: UUID) -> Act:
+    """What is signed for a patient: the type of its entry, and the version that comes of it."""
+    return Act(kind, ObjectRef(type=of[0], id=str(of[1]), version=of[2]), subject=str(patient_id))
+
+
+def _as_shown(new: NewBoundary, *, at_once: bool) -> dict[str, Any]:
     return {
-        "patient": str(patient_id),
-        "version": version,
-        "target": str(target_id),
         "max_steps": new.max_steps,
         "min_interval_days": new.min_interval_days,
-        "starts_at": new.starts_at.isoformat(),
+        "starts_at": ON_SIGNING if at_once else new.starts_at.isoformat(),
         "expires_at": new.expires_at.isoformat(),
         "review_everything": new.review_everything,
         "drugs": [

@@ -40,4 +40,4 @@ def set_operating_mode(
         "stopped": stopped,
         "daily_patient_quota": daily_patient_quota,
     }
-    return set_policy("operating_mode", pathway, body=body, reason=reason.strip(), effective_from=now, by=by, now=now)
+    return set_policy("operating_mode", pathway, body=body, reason=reason.strip(), by=by, now=now)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from audit.domain import Cap, Esign, ModelRef, Purpose
+from governance.models import Signature
 from governance.services import Acting
 
 from ..domain.evidence import Evidence, Outcome
@@ -28,6 +29,7 @@ class Why:
     boundary: Boundary | None = None
     payload: dict[str, Any] | None = None
     esign: Esign | None = None
+    signature: Signature | None = None
     model: ModelRef | None = None
     limits: tuple[Cap, ...] = ()
     purpose: Purpose = Purpose.TREATMENT
@@ -69,11 +71,19 @@ class Opened:
     stands_for: timedelta
 
 
-def new_loop(patient: Patient, evidence: Evidence, outcome: Outcome, opened: Opened, *, now: datetime) -> Loop:
+def new_loop(
+    patient: Patient,
+    evidence: Evidence,
+    outcome: Outcome,
+    opened: Opened,
+    *,
+    now: datetime,
+    loop_id: UUID | None = None,
+) -> Loop:
     """A loop with its evidence frozen. It has no row yet: `enter` gives it its first state and saves it."""
     frozen, model = freeze(evidence), evidence.model if opened.origin is Origin.PROPOSAL else None
     return Loop(
-        id=uuid4(),
+        id=loop_id or uuid4(),
         patient=patient,
         pathway=evidence.pathway,
         origin=opened.origin.value,
@@ -140,6 +150,7 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         decided_by=decision.decided_by if decision and state in _DECIDED else None,
         decision=decision,
         boundary=why.boundary,
+        signature=why.signature,
         entry=entry.entry_id,
     )
     _move_head(loop, state, seq, why.reason, now)

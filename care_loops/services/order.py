@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 
@@ -79,7 +79,8 @@ def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetim
         patient = locked_record(found.pk)
         acted = by.under(role_for(by, patient, Permission.WRITE_ORDER, now=now))
         _make_room(patient, by=acted, now=now)
-        evidence = assemble(patient, pathway=PATHWAY, now=now, tables=tables())
+        looked_at = by.drawn_at("as_of", now)  # when it is signed, this is what was shown, at most two minutes ago
+        evidence = assemble(patient, pathway=PATHWAY, now=looked_at, tables=tables())
         seen = look(evidence, rules())
         candidate = _pick(_listed(seen), order)
         loop = _open(patient, evidence, seen, candidate, by=acted, now=now)
@@ -136,8 +137,9 @@ def _open(patient: Patient, evidence: Evidence, seen: Seen, candidate: Candidate
         tier_reasons=(ORDERED,),
         windows=seen.windows,
     )
-    opened = Opened(Origin.ORDER, f"{Origin.ORDER.value}:{uuid4()}", due_in=STANDS_FOR, stands_for=STANDS_FOR)
-    loop = new_loop(patient, evidence, outcome, opened, now=now)
+    loop_id = by.drawn("recommendation")
+    opened = Opened(Origin.ORDER, f"{Origin.ORDER.value}:{loop_id}", due_in=STANDS_FOR, stands_for=STANDS_FOR)
+    loop = new_loop(patient, evidence, outcome, opened, now=now, loop_id=loop_id)
     payload = {"evidence_sha256": loop.evidence_digest, "change": freeze(candidate.change)}
     enter(loop, LoopState.PROPOSED, by=by, now=now, why=Why(payload=payload))
     enter(loop, LoopState.WITH_CLINICIAN, by=by, now=now, why=Why(reason=ORDERED))

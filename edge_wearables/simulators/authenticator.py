@@ -33,6 +33,7 @@ class SoftKey:
     place: str = "localhost"
     origin: str = "http://localhost"
     verifies: bool = True
+    counts: bool = True
     counter: int = 0
     user_handle: bytes = b""
     _private: ec.EllipticCurvePrivateKey = field(init=False, repr=False)
@@ -45,6 +46,11 @@ class SoftKey:
     def credential_id(self) -> bytes:
         """The identifier, from the seed."""
         return hashlib.sha256(f"clinaiops soft credential {self.seed} {self.place}".encode()).digest()
+
+    @property
+    def name(self) -> str:
+        """The identifier as it is written (base64url)."""
+        return websafe_encode(self.credential_id)
 
     def create(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `navigator.credentials.create`."""
@@ -59,7 +65,7 @@ class SoftKey:
 
     def get(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Answer `navigator.credentials.get`."""
-        self.counter += 1
+        self.counter += self.counts
         client, data = self._client("webauthn.get", options["publicKey"]["challenge"]), self._data(0)
         signature = self._private.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
         said = {"clientDataJSON": client, "authenticatorData": data, "signature": signature}
@@ -74,6 +80,11 @@ class SoftKey:
         return json.dumps(said, separators=(",", ":")).encode()
 
     def _answer(self, response: Mapping[str, bytes]) -> dict[str, Any]:
-        name = websafe_encode(self.credential_id)
         parts = {key: websafe_encode(value) for key, value in response.items()}
-        return {"id": name, "rawId": name, "type": "public-key", "response": parts, "clientExtensionResults": {}}
+        return {
+            "id": self.name,
+            "rawId": self.name,
+            "type": "public-key",
+            "response": parts,
+            "clientExtensionResults": {},
+        }

@@ -5,8 +5,10 @@ from __future__ import annotations
 from .acting import Acting, acting_device, acting_job, acting_person, record_denial
 from .policies import set_policy
 from .signatures import sign
+from .signing import Act
 
 __all__ = [
+    "Act",
     "Acting",
     "acting_device",
     "acting_job",

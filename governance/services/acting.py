@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.base_user import AbstractBaseUser
@@ -28,7 +29,7 @@ from ..models import RoleHeld, User
 from ..policies import check_factors
 
 if TYPE_CHECKING:
-    from .signing import Proof
+    from .signing import Asked, Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Acting:
     """Who acts, as the record names them.
 
     `user` is None for devices and jobs; `client` is the app that acted for a person; `proof` is a signature over the
-    record of this act, checked at the door; `must_prove` says that the door can ask for one.
+    record of this act, checked at the door. `hand` signs what it is asked to, where a person is played by a program
+    that holds a passkey of its own: what it answers is checked like anybody's.
     """
 
     actor: Actor
@@ -44,7 +46,7 @@ class Acting:
     user: User | None = None
     client: str | None = None
     proof: Proof | None = None
-    must_prove: bool = False
+    hand: Callable[[Asked, datetime], Proof] | None = None
 
     def under(self, role: Role) -> Acting:
         """The same person, acting under the role that allowed the act."""
@@ -53,12 +55,21 @@ class Acting:
         return replace(self, actor=replace(self.actor, role=role.value))
 
     def drawn(self, name: str) -> uuid.UUID:
-        """A new identifier; or the one that stands, by that name, in the record signed for this very act.
+        """A new identifier; or the one that stands, by that name, in the content signed for this very act.
 
-        What is signed names what it makes. The record came from this act itself when it was tried without a signature.
+        What is signed names what it makes. The content came from this act itself when it was tried without a signature.
         """
-        signed = json.loads(self.proof.record).get(name) if self.proof is not None else None
+        signed = self._signed(name)
         return uuid.UUID(signed) if signed else uuid.uuid4()
+
+    def drawn_at(self, name: str, now: datetime) -> datetime:
+        """`now`; or the moment that stands, by that name, in the content signed for this very act."""
+        signed = self._signed(name)
+        return datetime.fromisoformat(signed) if signed else now.astimezone(UTC)
+
+    def _signed(self, name: str) -> str | None:
+        found = json.loads(self.proof.content).get(name) if self.proof is not None else None
+        return found if isinstance(found, str) else None
 
     @property
     def on_behalf_of(self) -> OnBehalfOf | None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -29,7 +29,7 @@ from ..domain import STAFF_ROLES, BadInput, Method, NotAllowed, NotFound, Permis
 from ..models import Credential, CredentialConfirmed, CredentialRevoked, CredentialUse, RecoveryCode, RoleHeld, User
 from ..permissions import check
 from ..policies import factor_rules
-from .acting import Acting
+from .acting import Acting, acting_job
 from .codes import CodeNotTaken, digest_of_recovery, hide_secret, right_code
 from .passkeys import State, read_created
 
@@ -171,7 +171,8 @@ def confirm_by_ceremony(credential_id: uuid.UUID, *, witnesses: tuple[str, ...],
             raise BadInput("The ceremony needs a passkey, and the names of its witnesses.", field="witness")
         if CredentialConfirmed.objects.filter(ceremony=True).exists():
             raise ConfirmedAlready("The ceremony of this site was held.")
-        _confirm(row, ceremony=True, by=by, now=now, more={"witnesses": list(witnesses)})
+        ceremony = replace(by, actor=acting_job("key_ceremony", str(uuid.uuid4())).actor)  # nobody confirms their own
+        _confirm(row, ceremony=True, by=ceremony, now=now, more={"witnesses": list(witnesses)})
 
 
 def may_sign(credential: Credential) -> bool:

@@ -3,7 +3,7 @@
 Rules (SECURITY 1.4, 2.3 A12)
  * User verification is required in every ceremony; what comes without it is refused.
  * Attestation is not asked for: who made a key says nothing about whose it is. That another person confirms.
- * ES256, EdDSA and RS256, because an outsider must be able to check what they sign.
+ * ES256 and EdDSA, and nothing else: an outsider checks what they sign by the specification (audit/README.md 8).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from fido2.webauthn import (
 from ..domain import BadInput
 from ..models import Credential, User
 
-ALGORITHMS = (-7, -8, -257)
+ALGORITHMS = (-7, -8)
 NAME = "ClinAIOps"
 State = dict[str, Any]
 
@@ -75,10 +75,15 @@ def _server(place: str) -> Fido2Server:
     return server
 
 
+def key_of_cose(public_key: str) -> CoseKey:
+    """The key itself, from how it is kept."""
+    stored: Any = cbor_decode(websafe_decode(public_key))
+    return CoseKey.parse(stored)
+
+
 def _known(credential: Credential) -> AttestedCredentialData:
-    stored: Any = cbor_decode(websafe_decode(credential.public_key))
-    key = CoseKey.parse(stored)
-    return AttestedCredentialData.create(b"\x00" * 16, websafe_decode(credential.credential_id), key)
+    name = websafe_decode(credential.credential_id)
+    return AttestedCredentialData.create(b"\x00" * 16, name, key_of_cose(credential.public_key))
 
 
 def creation_options(user: User, known: Sequence[Credential], *, place: str) -> tuple[dict[str, Any], State]:

@@ -1,8 +1,9 @@
 """Asking for a signature, and taking it: the record as shown, bound to one person, for 120 seconds, once.
 
 Rules (SECURITY 1.4, 2.3 A9, 3.4; 21 CFR 11.50, 11.70, 11.200)
- * What is signed is canonical JSON. `record_hash = SHA-256("clinaiops/esign/v1" ‖ record)`, and the challenge
-   of the passkey is `SHA-256("clinaiops/esign/v1" ‖ record_hash ‖ nonce)`: nobody can move the signature elsewhere.
+ * What is signed is canonical JSON: the act, its object and version, whom it is about, who signs, what it means, and a
+   salted digest of the content as shown (audit/README.md 8). `record_hash = SHA-256("clinaiops/esign/v1" ‖ record)`,
+   the challenge is `SHA-256("clinaiops/esign/v1" ‖ record_hash ‖ nonce)`: nobody can move the signature elsewhere.
  * Every signature asks for all components, every time: a passkey that verifies its user, or the password and a code of
    the generator. The second is attested by this application alone, and says so wherever it is shown.
  * Only a credential whose owner another person has confirmed signs (`credentials.may_sign`).
@@ -22,6 +23,9 @@ from typing import Any
 from django.db import transaction
 
 from audit import canonical
+from audit.domain import ObjectRef
+from audit.entries import pseudonym
+from audit.services import keys
 
 from ..domain import BadInput, Method, NotAllowed, Refusal
 from ..models import Credential, SigningChallenge, User
@@ -31,18 +35,55 @@ from .passkeys import Assertion, request_options
 from .recognising import by_generator, by_passkey, check_password
 
 CONTEXT = b"clinaiops/esign/v1"
+CONTENT = b"clinaiops/esign-content/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """The act that is signed: the type of its entry, the object whose version it makes, whom it is about."""
+
+    type: str
+    object: ObjectRef
+    subject: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody is asked to sign: the act, its content as shown, and what their signature means."""
+
+    act: Act
+    content: Mapping[str, Any]
+    meaning: str
+
+    def shown(self) -> bytes:
+        """The content as it is signed, to the byte."""
+        return canonical.dumps(dict(self.content))
+
+    def record(self, user: User, *, salt: bytes) -> bytes:
+        """The canonical record of which the challenge is made: everything but the content, and that as a commitment."""
+        thing, subject = self.act.object, self.act.subject
+        said = {
+            "v": 1,
+            "type": self.act.type,
+            "object": {"type": thing.type, "id": thing.id, "version": thing.version},
+            "subject": pseudonym(subject, tenant_key=keys.tenant_key()) if subject else None,
+            "meaning": self.meaning,
+            "account": str(user.pk),
+            "name_shown": user.printed_name,
+            "content": content_digest(self.shown(), salt=salt),
+        }
+        return canonical.dumps(said)
 
 
 class SignatureNeeded(Refusal):
-    """The act is signed: its record is shown, and the person signs it. Nothing has been done yet."""
+    """The act is signed: its content is shown, and the person signs it. Nothing has been done yet."""
 
     code = "signature_needed"
     status = 401
 
-    def __init__(self, record: Mapping[str, Any], meaning: str) -> None:
-        super().__init__("This has to be signed.", meaning=meaning)
-        self.record = dict(record)
-        self.meaning = meaning
+    def __init__(self, asked: Asked) -> None:
+        super().__init__("This has to be signed: look at the record, and sign it.", meaning=asked.meaning)
+        self.asked = asked
 
 
 class SignatureNotTaken(BadInput):
@@ -54,16 +95,16 @@ class SignatureNotTaken(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A signature that was checked: by whom, over which record with which meaning, how, and what proves it."""
+    """A signature that was checked: by whom, over which record and content, how, and what proves it."""
 
     signer: uuid.UUID
     record: bytes
-    record_digest: str
-    meaning: str
+    content: bytes
+    content_salt: bytes
     method: str
     credential: Credential
     asked_at: datetime
-    nonce: bytes = b""
+    nonce: bytes
     assertion: Assertion | None = field(default=None, repr=False)
 
     @property
@@ -80,9 +121,14 @@ class Proof:
         return self.credential.credential_id or str(self.credential.pk)
 
 
-def record_digest(record: Mapping[str, Any]) -> str:
-    """SHA-256 (hex) of the record as shown, under the signature's own context."""
-    return _record_hash(canonical.dumps(dict(record))).hex()
+def content_digest(content: bytes, *, salt: bytes) -> str:
+    """SHA-256 (hex) of the content as shown, salted, under its own context: what the record commits to."""
+    return hashlib.sha256(CONTENT + salt + content).hexdigest()
+
+
+def record_digest(record: bytes) -> str:
+    """SHA-256 (hex) of the record, under the signature's own context."""
+    return _record_hash(record).hex()
 
 
 def challenge_of(record: bytes, nonce: bytes) -> bytes:
@@ -90,15 +136,18 @@ def challenge_of(record: bytes, nonce: bytes) -> bytes:
     return hashlib.sha256(CONTEXT + _record_hash(record) + nonce).digest()
 
 
-def begin_assertion(record: Mapping[str, Any], *, meaning: str, user: User, now: datetime) -> SigningChallenge:
-    """Ask `user` to sign this record with this meaning. The row is the challenge, good for 120 seconds."""
-    shown = canonical.dumps(dict(record))
+def begin_assertion(asked: Asked, *, user: User, now: datetime) -> SigningChallenge:
+    """Ask `user` to sign this. The row is the challenge, good for 120 seconds."""
+    salt = secrets.token_bytes(32)
+    record = asked.record(user, salt=salt)
     with transaction.atomic():
         return SigningChallenge.objects.create(
             user=user,
-            record=shown,
-            record_digest=_record_hash(shown).hex(),
-            meaning=meaning,
+            record=record,
+            record_digest=record_digest(record),
+            content=asked.shown(),
+            content_salt=salt,
+            meaning=asked.meaning,
             nonce=secrets.token_bytes(32),
             made_at=now,
         )
@@ -149,8 +198,8 @@ def _proof(asked: SigningChallenge, method: str, credential: Credential, asserti
     return Proof(
         signer=asked.user_id,
         record=bytes(asked.record),
-        record_digest=asked.record_digest,
-        meaning=asked.meaning,
+        content=bytes(asked.content),
+        content_salt=bytes(asked.content_salt),
         method=method,
         credential=credential,
         asked_at=asked.made_at,

@@ -9,7 +9,6 @@ Rules
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import update_wrapper, wraps
 from hashlib import sha256
 from typing import Concatenate, ParamSpec
@@ -69,7 +68,6 @@ def page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable
         request.acting = acting_person(request.user, now=request.now, presence=presence_of(request))
         if not request.acting.standing.roles & STAFF_ROLES:
             raise NotAllowed("These pages are for staff. Your own record is in your app.", missing="role")
-        request.acting = replace(request.acting, must_prove=True)
         return view(request, *args, **kwargs)
 
     update_wrapper(door, view)

@@ -74,14 +74,14 @@ def prove(request: StaffRequest) -> Refusal | None:
 def ask_to_sign(request: StaffRequest, needed: SignatureNeeded, *, refusal: Refusal | None) -> HttpResponse:
     """The page on which the record is signed, with everything that was being sent."""
     user = request.acting.person()
-    asked = begin_assertion(needed.record, meaning=needed.meaning, user=user, now=request.now)
+    asked = begin_assertion(needed.asked, user=user, now=request.now)
     ready = [row.method for row in live(user, Method.WEBAUTHN, Method.TOTP) if may_sign(row)]
     left_out = ("csrfmiddlewaretoken", *SIGNING_FIELDS)
     shown = {
         "asked": asked,
         "signer": user.printed_name,
-        "lines": list(_lines(needed.record)),
-        "record": json.dumps(needed.record, indent=2, sort_keys=True, ensure_ascii=False),
+        "lines": list(_lines(needed.asked.content)),
+        "record": json.dumps(dict(needed.asked.content), indent=2, sort_keys=True, ensure_ascii=False),
         "fields": [(name, one) for name, many in request.POST.lists() for one in many if name not in left_out],
         "refusal": refusal,
         "has_passkey": Method.WEBAUTHN.value in ready,

@@ -1,6 +1,7 @@
 """Registered predictors, their approvals, and labelled examples pushed by the loops.
 
 Rules
+ * An approval and a release are signed, over the digest of what runs and of its card (21 CFR 11.50, 11.70).
  * One active version per pathway; an active one has two approvals by people other than who registered it (N7): the
    unique constraints below and the trigger of migration 0002 hold it in the database.
  * An example is frozen as it arrives and never edited.
@@ -13,7 +14,7 @@ import uuid
 from django.db import models
 from django.db.models import F, Q
 
-from governance.models import User
+from governance.models import Signature, User
 
 
 class ModelVersion(models.Model):
@@ -45,6 +46,7 @@ class ModelApproval(models.Model):
     approver = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     digest = models.CharField(max_length=64)
     approved_at = models.DateTimeField()
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+", null=True)
     entry = models.UUIDField()
 
     class Meta:
@@ -52,6 +54,18 @@ class ModelApproval(models.Model):
             models.UniqueConstraint(name="model_approval_once", fields=["model_version", "approver"]),
             models.CheckConstraint(name="model_approver_not_author", condition=~Q(approver=F("registered_by"))),
         ]
+
+
+class ModelRelease(models.Model):
+    """A version was put to work, by whom, signed: each time it begins to serve."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    model_version = models.ForeignKey(ModelVersion, on_delete=models.PROTECT, related_name="releases")
+    released_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    digest = models.CharField(max_length=64)
+    released_at = models.DateTimeField()
+    signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+")
+    entry = models.UUIDField()
 
 
 class Example(models.Model):

@@ -18,6 +18,7 @@ from care_loops.policies import AlreadyDecided
 from care_loops.services import DecisionInput, decide, take_in
 from governance.models import Signature
 from tests.factories import arrival_of
+from tests.signing_in import signing_key
 
 from .figure import Figure
 from .ward import at_once, patient_of, the_site, waiting_loop
@@ -30,6 +31,8 @@ def concurrent(loops: int, *, seed: int, owner: Any) -> Figure:
     """Sixteen decisions of two clinicians on each loop, started together: one holds, the others are told whose."""
     hospital, dice = the_site(), random.Random(seed)
     waiting = [waiting_loop(hospital) for _ in range(loops)]
+    for name in ("clinician", "other_clinician"):
+        signing_key(hospital.people[name], now=hospital.now)  # before they run
     acting = [hospital.acting(name) for name in ("clinician", "other_clinician")]
     plan = [[dice.choice(KINDS) for _ in range(WORKERS)] for _ in range(loops)]
     signed_before = Signature.objects.count()

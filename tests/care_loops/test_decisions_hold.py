@@ -96,7 +96,7 @@ def test_nothing_goes_straight_to_a_patient_unless_the_site_turned_it_on(hospita
     assert hospital.close(patient).state == state
 
 
-def test_a_signature_says_that_a_session_attests_it(hospital):
+def test_every_signature_is_a_persons_own_and_none_a_sessions(hospital):
     loop = hospital.loop_at(LoopState.APPROVED)
     assert loop.state == "approved"
-    assert set(Signature.objects.values_list("method", flat=True)) == {"session"}
+    assert set(Signature.objects.values_list("method", flat=True)) == {"webauthn"}

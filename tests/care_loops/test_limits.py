@@ -12,7 +12,7 @@ from audit.selectors import payload_of
 from care_loops.domain.units import MmHg
 from care_loops.services import NewBoundary, NewBoundaryDrug, replay, sign_boundary, sign_target
 from governance.domain import BadInput, Refusal
-from governance.services.signatures import record_digest
+from governance.services.signing import record_digest
 from tests.care_loops.standing import commits, hospital, site  # noqa: F401
 from tests.factories import LISINOPRIL, NOW, job
 
@@ -58,7 +58,10 @@ def test_what_is_kept_is_what_was_signed(hospital):  # noqa: F811
     shown = payload_of(boundary.entry)
     assert shown is not None
     assert shown["starts_at"] == boundary.starts_at.isoformat() == NOW.isoformat()
-    assert boundary.signature.record_digest == record_digest(shown)
+    evidence = boundary.signature.evidence
+    assert boundary.signature.record_digest == record_digest(bytes(evidence.record))
+    signed = payload_of(boundary.signature.entry)["content"]
+    assert signed == shown | {"starts_at": "on_signing"}  # it holds from its signature on
     again = sign_boundary(patient.pk, ORDER, by=hospital.acting("clinician"), now=NOW + timedelta(seconds=1))
     assert (boundary.version, again.version) == (1, 2)
     commits()

@@ -8,6 +8,7 @@ from governance.domain import Role
 from governance.models import User
 from governance.services import Acting, acting_person
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
+from tests.signing_in import signing
 
 PASSWORD = "a long river runs north"
 _numbers = count(1)
@@ -31,8 +32,8 @@ def founded(at: datetime) -> User:
 
 
 def acting(user: User, at: datetime) -> Acting:
-    """This person, acting now."""
-    return acting_person(user, now=at)
+    """This person, acting now, who signs what they are asked to sign."""
+    return signing(acting_person(user, now=at))
 
 
 def staff(role: Role, *, by: User, at: datetime) -> User:

@@ -238,6 +238,7 @@ def test_an_assertion_for_anything_else_is_refused(clinician, other, bad):
 
 def test_a_copied_passkey_is_noticed_by_its_counter(clinician):
     key = key_of(clinician)
+    key.counts = True
     for _ in range(2):
         options, state = asked(clinician)
         by_passkey(key.get(options), state, place=HOST, now=now())

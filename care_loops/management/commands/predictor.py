@@ -6,17 +6,19 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from care_loops.pathways.hypertension.predictors import PROTOCOLS
 from care_loops.services.predictors import activate_protocol, approve_protocol, register_protocols
 from governance.domain import Refusal
+from governance.management.signing import SigningCommand
 from governance.selectors import account_named
-from governance.services import acting_person
+from governance.services import Acting, acting_person
+from models.registry.models import ModelVersion
 
 
-class Command(BaseCommand):
+class Command(SigningCommand):
     """`predictor register --by engineer`, then `predictor approve home_bp --by ...` twice, then `activate`."""
 
     help = (
@@ -38,15 +40,20 @@ class Command(BaseCommand):
         now = timezone.now()
         try:
             by = acting_person(account_named(options["by"]), now=now)
-            match options["act"]:
-                case "register":
-                    versions = register_protocols(by=by, now=now)
-                case "approve":
-                    versions = (approve_protocol(options["name"], by=by, now=now),)
-                case _:
-                    versions = (activate_protocol(options["name"], by=by, now=now),)
+            versions = self.signed(lambda signer: _do(options, by=signer), by, options)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
         said = [{"name": v.name, "version": v.version, "digest": v.digest, "did": options["act"]} for v in versions]
         words = [f"{options['act']}: {v.name} {v.version} ({v.digest[:12]})" for v in versions]
         self.stdout.write(json.dumps(said) if options["as_json"] else "\n".join(words))
+
+
+def _do(options: dict[str, Any], *, by: Acting) -> tuple[ModelVersion, ...]:
+    now = timezone.now()
+    match options["act"]:
+        case "register":
+            return register_protocols(by=by, now=now)
+        case "approve":
+            return (approve_protocol(options["name"], by=by, now=now),)
+        case _:
+            return (activate_protocol(options["name"], by=by, now=now),)

@@ -6,17 +6,19 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.utils import timezone
 
 from care_loops.services.modes import set_operating_mode
 from governance.domain import Refusal
+from governance.management.signing import SigningCommand
+from governance.models import PolicyVersion
 from governance.selectors import account_named
-from governance.services import acting_person
+from governance.services import Acting, acting_person
 from governance.tiers import OperatingMode
 
 
-class Command(BaseCommand):
+class Command(SigningCommand):
     """`manage.py set_operating_mode off --patient-directed no --stopped no --daily-quota 0 --reason ... --by ada`"""
 
     help = "Set how the pathway is run: off, simulation, research or live; each part is said, none has a usual value."
@@ -37,17 +39,22 @@ class Command(BaseCommand):
         """Parse, read the clock, make one call, say what came of it."""
         now = timezone.now()
         try:
-            version = set_operating_mode(
-                OperatingMode(options["mode"]),
-                patient_directed=options["patient_directed"] == "yes",
-                stopped=options["stopped"] == "yes",
-                daily_patient_quota=options["daily_quota"],
-                reason=options["reason"],
-                by=acting_person(account_named(options["by"]), now=now),
-                now=now,
-            )
+            by = acting_person(account_named(options["by"]), now=now)
+            version = self.signed(lambda signer: _set(options, by=signer), by, options)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
         said = {"pathway": version.subject, "version": version.version, **json.loads(version.body)}
         parts = ", ".join(f"{name} {value}" for name, value in said.items())
         self.stdout.write(json.dumps(said) if options["as_json"] else parts)
+
+
+def _set(options: dict[str, Any], *, by: Acting) -> PolicyVersion:
+    return set_operating_mode(
+        OperatingMode(options["mode"]),
+        patient_directed=options["patient_directed"] == "yes",
+        stopped=options["stopped"] == "yes",
+        daily_patient_quota=options["daily_quota"],
+        reason=options["reason"],
+        by=by,
+        now=timezone.now(),
+    )

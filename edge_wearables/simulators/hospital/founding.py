@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from base64 import b32encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from care_loops.domain.loops import LoopState
@@ -22,8 +22,10 @@ from governance.selectors import site_mode
 from governance.services import Acting, acting_person, set_policy
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.codes import code_at
-from governance.services.credentials import confirm, enrol_code, live
+from governance.services.credentials import enrol_code, live
 
+from ..authenticator import SoftKey
+from ..signing import confirmed_key, enrolled_key, hand_of
 from .cases import Staff, document, staff
 
 OPENED = "demonstration: synthetic patients, simulated weeks"
@@ -46,8 +48,9 @@ class Site:
     people: dict[str, User]
 
     def acting(self, username: str, *, now: datetime) -> Acting:
-        """A member of staff, acting at `now`."""
-        return acting_person(self.people[username], now=now)
+        """A member of staff, acting at `now`; what they are asked to sign they sign with their software passkey."""
+        user = self.people[username]
+        return replace(acting_person(user, now=now), hand=hand_of(user, demonstration_key(username)))
 
     def one(self, role: Role) -> str:
         """The user name of somebody with that role."""
@@ -136,6 +139,11 @@ def demonstration_secret(username: str) -> str:
     return b32encode(hashlib.sha256(f"clinaiops demonstration {username}".encode()).digest()[:20]).decode()
 
 
+def demonstration_key(username: str) -> SoftKey:
+    """This person's software passkey: nobody but the play has a use for it, and it opens no browser."""
+    return SoftKey(seed=f"clinaiops demonstration {username}", counts=False)
+
+
 def demonstration_code(username: str, *, now: datetime) -> str:
     """The code that opens the second step for this member of staff now. Raises `NotOurs` outside the demonstration."""
     if username not in {s.username for s in staff()} or _begun() is None or site_mode(now=now) != "simulation":
@@ -144,7 +152,8 @@ def demonstration_code(username: str, *, now: datetime) -> str:
 
 
 def _enrolled(username: str, user: User, *, now: datetime) -> None:
-    """Everybody of the staff has a code generator whose secret is known here, as their password is."""
+    """Everybody has a software passkey, and a code generator whose secret is known as their password is."""
+    enrolled_key(user, demonstration_key(username), now=now)
     if live(user, Method.TOTP).exists():
         return
     secret = demonstration_secret(username)
@@ -152,18 +161,19 @@ def _enrolled(username: str, user: User, *, now: datetime) -> None:
 
 
 def _confirmed(people: dict[str, User], *, now: datetime) -> None:
-    """The administrator confirms everybody else's generator: with it and their password they may sign."""
+    """The administrator confirms what everybody else signs with; their own passkey by the ceremony of the founding."""
     admin = next(s.username for s in staff() if s.role is Role.ADMINISTRATOR)
+    by = acting_person(people[admin], now=now)
     for username, user in people.items():
-        for row in live(user, Method.TOTP).filter(confirmed__isnull=True):
-            if username != admin:
-                confirm(row.pk, by=acting_person(people[admin], now=now), now=now)
+        for row in live(user, Method.WEBAUTHN, Method.TOTP).filter(confirmed__isnull=True):
+            if username != admin or row.method == Method.WEBAUTHN:
+                confirmed_key(row, by=by, now=now)
 
 
 def _set_mode(site: Site, *, reason: str, now: datetime) -> None:
     body = {"mode": "simulation", "patient_directed": True, "stopped": False, "daily_patient_quota": 20}
     by = site.acting(site.one(Role.ADMINISTRATOR), now=now)
-    set_policy("operating_mode", "hypertension", body=body, reason=reason, effective_from=now, by=by, now=now)
+    set_policy("operating_mode", "hypertension", body=body, reason=reason, by=by, now=now)
 
 
 def _predictor(site: Site, *, now: datetime) -> None:

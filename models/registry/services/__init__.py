@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -16,15 +17,15 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 
 from audit import canonical
-from audit.domain import Event, ModelRef, ObjectRef, Purpose
+from audit.domain import Esign, Event, ModelRef, ObjectRef, Purpose
 from audit.selectors import next_version, releases_may_go_on
 from audit.services import append
 from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
 from governance.permissions import check
-from governance.services import Acting
+from governance.services import Act, Acting, sign
 from models.cards import check_card
 
-from ..models import Example, ModelApproval, ModelVersion
+from ..models import Example, ModelApproval, ModelRelease, ModelVersion
 from ..selectors import APPROVERS_NEEDED
 
 
@@ -40,7 +41,9 @@ class EvidenceStale(Refusal):
     code = "evidence_stale"
 
 
-def _event(kind: str, version: ModelVersion, *, number: int, by: Acting, now: datetime) -> Event:
+def _event(
+    kind: str, version: ModelVersion, *, number: int, by: Acting, now: datetime, esign: Esign | None = None
+) -> Event:
     return Event(
         type=kind,
         occurred_at=now,
@@ -48,7 +51,22 @@ def _event(kind: str, version: ModelVersion, *, number: int, by: Acting, now: da
         object=ObjectRef(type="model", id=str(version.pk), version=number),
         purpose=Purpose.OPERATIONS,
         model=ModelRef(id=version.name, version=version.version, artifact_sha256=version.digest),
+        esign=esign,
     )
+
+
+def _act(kind: str, version: ModelVersion) -> tuple[Act, dict[str, Any]]:
+    """What is signed about a version: its digest and its card's, and which of its entries this will be."""
+    thing = ObjectRef(type="model", id=str(version.pk), version=_next(version))
+    content = {
+        "model": str(version.pk),
+        "name": version.name,
+        "version": version.version,
+        "pathway": version.pathway,
+        "digest": version.digest,
+        "card_sha256": hashlib.sha256(version.card.encode()).hexdigest(),
+    }
+    return Act(kind, thing), content
 
 
 def _who_answers(by: Acting) -> Acting:
@@ -91,13 +109,16 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
         raise NotAllowed("Who registered a model cannot approve it.", missing="second_person")
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
-        appended = append(_event("model.approved", locked, number=_next(locked), by=by, now=now))
+        act, content = _act("model.approved", locked)
+        signature, esign = sign(content, act=act, meaning="approves this model", by=by, now=now)
+        appended = append(_event("model.approved", locked, number=_next(locked), by=by, now=now, esign=esign))
         return ModelApproval.objects.create(
             model_version=locked,
             registered_by_id=locked.registered_by_id,
             approver=approver,
             digest=locked.digest,
             approved_at=now,
+            signature=signature,
             entry=appended.entry_id,
         )
 
@@ -112,12 +133,22 @@ def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
         approvals = locked.approvals.filter(digest=locked.digest).count()
         if approvals < APPROVERS_NEEDED:
             raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
+        if locked.active:
+            return
+        act, content = _act("model.activated", locked)
+        signature, esign = sign(content, act=act, meaning="releases this model", by=by, now=now)
         for served in ModelVersion.objects.select_for_update().filter(pathway=locked.pathway, active=True):
-            if served.pk == locked.pk:
-                return
             append(_event("model.deactivated", served, number=_next(served), by=by, now=now))
             ModelVersion.objects.filter(pk=served.pk).update(active=False)
-        append(_event("model.activated", locked, number=_next(locked), by=by, now=now))
+        appended = append(_event("model.activated", locked, number=_next(locked), by=by, now=now, esign=esign))
+        ModelRelease.objects.create(
+            model_version=locked,
+            released_by=by.person(),
+            digest=locked.digest,
+            released_at=now,
+            signature=signature,
+            entry=appended.entry_id,
+        )
         ModelVersion.objects.filter(pk=locked.pk).update(active=True)
 
 

@@ -16,6 +16,7 @@ from tests.care_loops.api.test_proposals import at_once
 from tests.care_loops.api.test_reports import reading
 from tests.care_loops.api.world import Phone, entries
 from tests.governance.people import acting, staff
+from tests.signing_in import signing_key
 
 
 def decision(loop: Loop, **more: object) -> dict[str, object]:
@@ -91,11 +92,15 @@ def test_two_clinicians_at_once_have_one_winner_and_the_other_learns_who(committ
     other = staff(Role.CLINICIAN, by=world.admin, at=world.then)
     by = acting(world.clinician, world.then)
     join_care_team(world.patient.pk, other.pk, responsible=False, by=by, now=world.then)
-    tokens = [world.tool(person).token for person in (world.clinician, other)]
+    people = (world.clinician, other)
+    for person in people:
+        signing_key(person)
+    tokens = [world.tool(person).token for person in people]
     bodies = [decision(loop), decision(loop, kind="reject", reason_code="will_see_patient")]
 
     def send(n: int):
-        return Phone(tokens[n % 2]).post(f"recommendations/{loop.pk}/decision", bodies[n % 2], key=f"k-{n}")
+        tool = Phone(tokens[n % 2], signer=people[n % 2])
+        return tool.post(f"recommendations/{loop.pk}/decision", bodies[n % 2], key=f"k-{n}")
 
     answers = at_once(send, 6)
     assert sorted(answer.status_code for answer in answers) == [200] + [409] * 5

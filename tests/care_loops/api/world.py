@@ -52,6 +52,7 @@ from governance.services import acting_job, set_policy
 from governance.services.tokens import issue_patient_token, issue_staff_token, phone_client
 from models.registry.services import activate, approve, register
 from tests.governance.people import account, acting, founded, staff
+from tests.signing_in import signing_key
 
 AMLODIPINE = "17767"
 ZONE = "Europe/Berlin"
@@ -64,14 +65,28 @@ class Phone:
 
     token: str
     web: Client = field(default_factory=Client)
+    signer: User | None = None
 
     def get(self, path: str, **headers: str) -> Any:
         """GET under /api/v1/."""
         return self.web.get(f"/api/v1/{path}", headers=self._headers(headers))
 
     def post(self, path: str, body: object = None, *, key: str | None = None, raw: bytes | None = None) -> Any:
-        """POST JSON under /api/v1/, with an Idempotency-Key where one is given."""
-        sent = raw if raw is not None else json.dumps({} if body is None else body).encode()
+        """POST JSON under /api/v1/, with an Idempotency-Key where one is given; signed, where its person signs."""
+        answer = self._post(path, json.dumps({} if body is None else body).encode() if raw is None else raw, key)
+        if self.signer is None or raw is not None or answer.status_code != 401:
+            return answer
+        if "options" not in answer.json():  # nothing of theirs may sign yet
+            signing_key(self.signer)
+            answer = self._post(path, json.dumps(body).encode(), key)
+        return self._post(path, json.dumps(body | {"signature": self.signature(answer.json())}).encode(), key)
+
+    def signature(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """What its person's passkey answers."""
+        key = signing_key(self.signer)
+        return {"signing": asked["signing"], "credential": key.get(asked["options"])}
+
+    def _post(self, path: str, sent: bytes, key: str | None) -> Any:
         headers = self._headers({"Idempotency-Key": key} if key else {})
         return self.web.post(f"/api/v1/{path}", data=sent, content_type="application/json", headers=headers)
 
@@ -125,7 +140,7 @@ class World:
 
     def tool(self, user: User) -> Phone:
         """A member of staff's tool."""
-        return Phone(issue_staff_token(user, self.client, datetime.now(UTC)))
+        return Phone(issue_staff_token(user, self.client, datetime.now(UTC)), signer=user)
 
     @cached_property
     def marys(self) -> Phone:

@@ -55,7 +55,7 @@ def test_a_session_alone_decides_nothing_and_the_record_to_be_signed_is_shown(de
     text = page.content.decode()
     assert "Sign this" in text
     assert "agrees_with_plan" in text
-    assert Decision.objects.count() == Signature.objects.filter(meaning__startswith="approves").count() == 0
+    assert Decision.objects.count() == Signature.objects.filter(meaning__startswith="prescribes").count() == 0
     assert Pending.objects.count() == before + 1  # that the recommendation was looked at
 
 
@@ -68,7 +68,7 @@ def test_the_passkeys_signature_is_kept_with_what_was_shown(desk, where, ward):
     assert decision.signature.method == "webauthn"
     evidence = SignatureEvidence.objects.get(signature=decision.signature)
     assert bytes(evidence.record) == bytes(asked.record)
-    assert json.loads(bytes(evidence.record))["decision"] == "approve"
+    assert json.loads(bytes(asked.content))["decision"] == "approve"
     assert desk.post(where, said | signature).status_code == 303  # sent twice, done once
     assert Decision.objects.count() == 1
 
@@ -94,7 +94,7 @@ def test_the_same_signature_serves_once(desk, ward):
     assert again.status_code == 422
     assert "over" in again.content.decode()
     assert Target.objects.get().signature.method == "webauthn"
-    assert str(Target.objects.get().pk) == json.loads(bytes(asked.record))["target"]
+    assert str(Target.objects.get().pk) == json.loads(bytes(asked.content))["target"]
 
 
 def test_a_strangers_request_to_sign_is_not_there(desk, where, ward):
@@ -103,8 +103,11 @@ def test_a_strangers_request_to_sign_is_not_there(desk, where, ward):
     assert signed_in(ward.people["other_clinician"]).post(f"/signing/{asked.pk}/options/").status_code == 404
 
 
-def test_who_has_nothing_that_may_sign_is_told_so(ward, where):
-    browser = signed_in(ward.people["clinician"])
+def test_who_has_nothing_that_may_sign_is_told_so(ward):
+    browser = signed_in(ward.people["other_clinician"])
+    where = reverse(
+        "recommendation", args=[proposed(ward, uncontrolled(ward, team=("clinician", "other_clinician"))).pk]
+    )
     page = browser.post(where, form(browser, where)).content.decode()
     assert "You cannot sign yet" in page
 
