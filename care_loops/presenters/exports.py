@@ -29,6 +29,7 @@ ERRORS: Mapping[str, str] = {
     "not_found": "what was asked for is not there, or is not open to who asked any more",
     "bad_input": "what was asked for cannot be read",
 }
+_BOUNDS = {"since": "from", "until": "to"}
 _UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
@@ -76,7 +77,9 @@ def _shown(state: ExportState, names: Mapping[str, str], *, by: Acting, now: dat
     return ExportShown(
         id=state.id,
         report=of("reports", state.report),
-        asked=", ".join(f"{of('filters', name).lower()} {value}" for name, value in state.asked.items()),
+        asked=", ".join(
+            f"{of('filters', _BOUNDS.get(name, name)).lower()} {value}" for name, value in state.asked.items()
+        ),
         by=names.get(asker) or f"Account {short(asker)}",
         when=stamp(state.asked_at),
         age=ago(state.asked_at, now=now),

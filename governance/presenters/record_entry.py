@@ -23,7 +23,7 @@ from .record import Row, attested_only, entry_rows, signature_rows, stamp
 
 _COVERED = {
     Coverage.WITNESSED: "Cosigned: enough outside witnesses have seen it.",
-    Coverage.SIGNED: "Signed by the log; the witnesses have not confirmed it yet.",
+    Coverage.SIGNED: "Signed by the log; not enough outside witnesses have confirmed it.",
     Coverage.NUMBERED: "It has its place in the log; no checkpoint over it is signed yet.",
     Coverage.PENDING: "Recorded for good, and waiting for its place in the log: that takes about a second.",
 }

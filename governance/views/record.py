@@ -55,7 +55,8 @@ def search(request: StaffRequest) -> HttpResponse:
         terms = wanted.asked() | {"below": str(form.cleaned_data["below"] or "")}
         record_look("search of the record", at=("list", "record"), by=request.acting, now=request.now, terms=terms)
         shown["page"] = results(wanted, below=form.cleaned_data["below"], sent=request.GET)
-    status = 422 if form.is_bound and form.errors else 200
+    swapped = bool(getattr(request, "htmx", False))  # what is swapped in is swapped in only with 200
+    status = 422 if form.is_bound and form.errors and not swapped else 200
     return render(request, "governance/record_search.html", shown, status=status)
 
 
