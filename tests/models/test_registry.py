@@ -70,7 +70,7 @@ def test_a_card_that_leaves_a_question_open_is_refused(people, missing):
 def test_the_database_refuses_an_active_version_without_two_approvals(people):
     version = registered(people)
     approve(version, by=people["one"], now=now())
-    with pytest.raises(DatabaseError, match="not approved by two|without a signed release"), transaction.atomic():
+    with pytest.raises(DatabaseError, match=r"not approved by two|without a signed release"), transaction.atomic():
         ModelVersion.objects.filter(pk=version.pk).update(active=True)
 
 
