@@ -1,12 +1,13 @@
 #!/usr/bin/env python
 """The commands of the house. Works at any time after set-up, alone: what is needed and not running is started.
 
-* With DATABASE_URL unset the embedded database is brought up first; with CELERY_BROKER_URL unset, the broker for the
-  commands that hand out work.
+* With DATABASE_URL unset the embedded database is brought up first, and a new one gets its tables; with
+  CELERY_BROKER_URL unset, the broker for the commands that hand out work.
 * Commands that change tables run as the owner role; everything else runs as the application, which cannot.
 """
 
 import os
+import subprocess
 import sys
 
 NEEDS_NOTHING = frozenset({"help", "version", "--help", "-h", "--version", "collectstatic", "reference_docs"})
@@ -14,6 +15,9 @@ NEEDS_BROKER = frozenset({"demo", "runserver", "serve"})
 AS_OWNER = frozenset(
     {"migrate", "makemigrations", "showmigrations", "sqlmigrate", "sqlflush", "flush", "detach_segment"}
 )
+NEEDS_NO_TABLES = AS_OWNER | {"check", "restore"}
+NO_SUCH_TABLE_OR_COLUMN = frozenset({"42P01", "42703"})
+OTHER_TABLES = "The tables of the database are not those of this version: run `.venv/bin/python manage.py migrate`."
 
 
 def main(arguments: list[str]) -> int:
@@ -33,8 +37,15 @@ def main(arguments: list[str]) -> int:
 
         return serve(arguments[2:])
     from django.core.management import execute_from_command_line
+    from django.db import ProgrammingError
 
-    execute_from_command_line(arguments)
+    try:
+        execute_from_command_line(arguments)
+    except ProgrammingError as wrong:
+        if getattr(wrong.__cause__, "sqlstate", "") not in NO_SUCH_TABLE_OR_COLUMN:
+            raise
+        print(OTHER_TABLES, file=sys.stderr)
+        return 1
     return 0
 
 
@@ -50,12 +61,29 @@ def _bring_up(command: str) -> bool:
     try:
         if not os.environ.get("DATABASE_URL"):
             embedded.ensure_database(embedded.home())
+            if command not in NEEDS_NO_TABLES and not _tables_made():
+                return False
         if command in NEEDS_BROKER and not os.environ.get("CELERY_BROKER_URL"):
             embedded.ensure_broker(embedded.home())
     except CannotStart as reason:
         print(reason, file=sys.stderr)
         return False
     return True
+
+
+def _tables_made() -> bool:
+    """Make the tables of a new embedded database; another process that does so is waited for."""
+    from config import embedded
+
+    home = embedded.home()
+    if embedded.has_tables(home):
+        return True
+    with home.locked("tables"):
+        if embedded.has_tables(home):
+            return True
+        print("Making the tables of a new database, once ...", file=sys.stderr)
+        migrate = [sys.executable, __file__, "migrate", "--verbosity", "0"]
+        return subprocess.run(migrate, stdout=sys.stderr, check=False).returncode == 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ The rules
 
 from config.embedded.broker import broker_url, ensure_broker, stop_broker
 from config.embedded.home import Home, home
-from config.embedded.postgres import database_urls, ensure_database, stop_database
+from config.embedded.postgres import database_urls, ensure_database, has_tables, stop_database
 
 __all__ = [
     "Home",
@@ -17,6 +17,7 @@ __all__ = [
     "database_urls",
     "ensure_broker",
     "ensure_database",
+    "has_tables",
     "home",
     "stop_broker",
     "stop_database",

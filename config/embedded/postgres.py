@@ -80,6 +80,13 @@ def is_ready(home: Home) -> bool:
     return subprocess.run(asked, capture_output=True, check=False).returncode == 0
 
 
+def has_tables(home: Home) -> bool:
+    """Whether anybody has begun to make our tables in the running database."""
+    with psycopg.connect(database_urls(home)["DATABASE_URL_OWNER"], autocommit=True) as owner:
+        row = owner.execute("SELECT to_regclass('public.django_migrations')").fetchone()
+    return row is not None and row[0] is not None
+
+
 def stop_database(home: Home) -> None:
     """Shut the server down, connections and all (fast mode); it is no error if it does not run."""
     with home.locked("postgres"):

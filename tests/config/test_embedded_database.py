@@ -1,5 +1,6 @@
 """The embedded database starts anywhere, survives being killed, keeps to itself, and gives each role its rights."""
 
+import json
 import os
 import signal
 import stat
@@ -142,3 +143,27 @@ def test_a_folder_laid_by_another_account_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(real)
     with pytest.raises(CannotStart, match="belongs to another account"):
         make_private(tmp_path / "link")
+
+
+def command_of_a_newcomer(home: Home, *words: str) -> subprocess.CompletedProcess[str]:
+    """`manage.py WORDS` as somebody would type it after `make setup`, with nothing else done."""
+    ours = ("DATABASE_URL", "DATABASE_URL_OWNER", "DATABASE_URL_SEQUENCER", "CLINAIOPS_AS_OWNER")
+    there = {name: value for name, value in os.environ.items() if name not in ours}
+    there |= {"CLINAIOPS_HOME": str(home.path)}
+    asked = [sys.executable, "manage.py", *words]
+    return subprocess.run(asked, cwd=ROOT, env=there, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_the_first_command_after_set_up_finds_its_tables_and_other_tables_are_told_in_words(start_home, tmp_path):
+    (tmp_path / "p.json").write_text('{"resourceType": "Patient", "id": "p1"}')
+    home = start_home("new")
+    done = command_of_a_newcomer(home, "import_fhir", str(tmp_path / "p.json"), "--json")
+    assert (done.returncode, json.loads(done.stdout)["patients"]) == (0, 1), done.stderr
+    assert "Making the tables" in done.stderr
+    again = command_of_a_newcomer(home, "import_fhir", str(tmp_path / "p.json"), "--json")
+    assert (json.loads(again.stdout)["unchanged"], "Making" in again.stderr) == (1, False)
+    with as_role(home, "DATABASE_URL_OWNER") as owner:
+        owner.execute("ALTER TABLE care_loops_importrun RENAME TO of_another_version")
+    other = command_of_a_newcomer(home, "import_fhir", str(tmp_path / "p.json"), "--json")
+    assert (other.returncode, "manage.py migrate" in other.stderr, "Traceback" in other.stderr) == (1, True, False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -61,4 +61,4 @@ def _identifier(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as err:
-        raise CommandError(f"{text!r} is not the identifier of a recommendation.", returncode=2) from err
+        raise ArgumentTypeError(f"{text!r} is not the identifier of a recommendation.") from err
