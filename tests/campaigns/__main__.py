@@ -23,10 +23,11 @@ django.setup()
 from django.test.utils import override_settings  # noqa: E402
 
 from config.grants import connect_as_owner  # noqa: E402
-from tests.campaigns.crashing import crash_points, kill  # noqa: E402
+from tests.campaigns.crashing import crash_points  # noqa: E402
 from tests.campaigns.differing import differential  # noqa: E402
 from tests.campaigns.figure import Figure  # noqa: E402
 from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
+from tests.campaigns.killed import kill  # noqa: E402
 from tests.campaigns.million import million  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
 from tests.campaigns.tampering import tamper  # noqa: E402

@@ -186,7 +186,7 @@ def early_answer_is_caught() -> bool:
     return acknowledged - kept > 0
 
 
-def kill(kills: int, *, seed: int) -> Figure:
+def kill_writers(kills: int, *, seed: int) -> Figure:
     """Writers killed at random instants: what they acknowledged is there, once."""
     hospital = the_site()
     patient = patient_of(hospital)
