@@ -96,7 +96,7 @@ class Walk:
         self.ids, self.versions, self.gone = set[bytes](), dict[bytes, bytes](), dict[Any, int]()
         self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
         self.next_key: Key | None = None  # and those after it
-        self.latest, self.floor = (0, -1), 0  # microseconds: newest `at` and where; the last covered checkpoint's time
+        self.latest, self.floor = (-(1 << 62), -1), -(1 << 62)  # newest `at` and where; last covered checkpoint's time
         self.shown = {"included": 0, "withheld": 0, "shredded": 0}
         self.tally = dict.fromkeys(("entries", "tail", "checkpoints", "tokens", "compared", "late", "out_of_order"), 0)
 

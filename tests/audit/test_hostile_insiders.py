@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import struct
 import zipfile
+from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
@@ -386,6 +387,15 @@ def a_checkpoint_with_extension_lines():
     text = log.head(10) + b"an extension\nanother\n"
     signed = [log.log_keys[0].line(text), *(log.witnesses[w].cosign(text, 1_772_366_500) for w in ("w1", "w3"))]
     log.checkpoints[10]["note"] = note(text, *signed).decode()
+    return log.members(), log
+
+
+@lie(0, None)
+def an_entry_from_before_1970_with_no_checkpoint_before_it():
+    log, past = Log(genesis=False), datetime(1969, 3, 1, tzinfo=UTC)
+    said, named = {"origin": log.origin, "vkey": log.log_keys[0].vkey}, "019ca945-00ff-7000-8000-0000000000ff"
+    log.add("log.genesis", ("log", log.origin), payload=said, at=past, id=named)
+    log.checkpoint()
     return log.members(), log
 
 
