@@ -36,6 +36,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--receipts", type=Path, nargs="+", default=[], help="the log's promises, to be found kept")
     parser.add_argument("--seen", type=Path, nargs="+", default=[], help="checkpoints of this log from elsewhere")
     parser.add_argument("--tsa", type=Path, help="PEM roots under which timestamp tokens are checked")
+    parser.add_argument("--redraw", action="store_true", help="draw a PDF again with this release, and compare bytes")
     parser.add_argument("--online", metavar="URL", help="ask this witness for the newest head that it has seen")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser.parse_args(arguments)
@@ -128,6 +129,10 @@ def _pdf(file: BinaryIO, policy: Policy, options: argparse.Namespace, report: di
             raise Wrong("V16", "pdf-note", err) from err
         report["pages"] = pdf.check_pages(listing, bundle_sha256=digest)
         report["signed"] = pdf.check_signature(bundle)
+        if options.redraw:
+            from audit.verify.redraw import compare
+
+            report["redrawn"] = {"bytes": compare(pdf.document, file, bundle, pdf.note)}
 
 
 def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:

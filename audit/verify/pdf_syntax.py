@@ -254,6 +254,10 @@ class Document:
         if inflate is not None and not inflate.eof:
             raise unreadable("a stream ends too early")
 
+    def places(self) -> dict[int, int]:
+        """Where each object stands in the newest revision."""
+        return dict(self._places)
+
     # -- tables -------------------------------------------------------------------------------------------------------
 
     def _tables(self) -> None:

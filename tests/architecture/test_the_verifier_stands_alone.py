@@ -10,7 +10,7 @@ LINES = 700
 CORE = ("__init__", "archive", "notes", "spelling", "walk")
 ALLOWED = {"cryptography", "audit.verify"}
 WITH_LIBRARIES = {"audit/verify/timestamps.py": {"rfc3161_client"}}
-LOADED_WHEN_NEEDED = ("timestamps", "online", "pdf")
+LOADED_WHEN_NEEDED = ("timestamps", "online", "pdf", "redraw")
 
 
 def verifier() -> list[Source]:

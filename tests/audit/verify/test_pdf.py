@@ -44,12 +44,12 @@ def report() -> bytes:
     return signed(plain())
 
 
-def verdict(data: bytes, folder: Path) -> dict:
+def verdict(data: bytes, folder: Path, *more: str) -> dict:
     """What the verifier says of a file."""
     (folder / "r.pdf").write_bytes(data)
     (folder / "policy").write_text(cases.POLICY)
     said = {"result": "unusable", "exit": 2, "failure": None}
-    verify([str(folder / "r.pdf"), "--policy", str(folder / "policy")], said)
+    verify([str(folder / "r.pdf"), "--policy", str(folder / "policy"), *more], said)
     return said
 
 
@@ -89,6 +89,22 @@ def test_a_report_as_it_is_handed_out_holds(tmp_path):
     assert said["pages"] > 3
     assert said["signed"]["certificate_sha256"] == certificates.fingerprint(cases.certificate())
     assert said["signed"]["at"] == "D:20260301120000Z"
+
+
+def test_a_report_drawn_again_is_the_same_bytes(tmp_path):
+    said = verdict(report(), tmp_path, "--redraw")
+    assert (said["exit"], said["failure"], said.get("redrawn")) == (0, None, {"bytes": len(plain())})
+
+
+def test_what_the_digests_of_pages_do_not_hold_is_found_by_drawing_again(tmp_path):
+    """A line moved, in place or by a later revision, and signed by the site itself: only drawing again shows it."""
+    moved = with_page(plain(), lambda body: body + b"\n0 0 m 500 500 l S\n")
+    one_byte = plain().replace(b"%PDF-1.7", b"%PDF-1.6", 1)
+    for forged in (moved, one_byte):
+        assert forged != plain()
+        assert verdict(signed(forged), tmp_path)["exit"] == 0, "the power check: without it, it holds"
+        said = verdict(signed(forged), tmp_path, "--redraw")
+        assert (said["exit"], said["failure"]["class"]) == (1, "pdf-redraw")
 
 
 def test_a_report_without_its_signature_is_not_one(tmp_path):
