@@ -146,19 +146,12 @@ def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:
         report |= {"result": "ok", "exit": 0} if whole else {"result": "unwitnessed", "exit": 3}
     except Refused as err:
         kind = {"result": "wrong", "exit": 1} if err.step else {"result": "unusable", "exit": 2}
-        named = {
-            "step": err.step,
-            "class": err.code,
-            "position": err.position,
-            "entry": err.entry,
-            "detail": err.detail[:300],
-        }
-        report |= kind | {"failure": named}
-    except BROKEN as err:
-        code = "file-unreadable" if isinstance(err, OSError) else "zip-damaged"
-        report["failure"] = {"step": "", "class": code, "detail": f"{type(err).__name__}: {err}"[:300]}
+        named = {"step": err.step, "class": err.code, "position": err.position, "entry": err.entry}
+        report |= kind | {"failure": named | {"detail": err.detail[:300]}}
     except Exception as err:  # noqa: BLE001  (a fault of ours must not look like a verdict, nor be a traceback)
-        report["failure"] = {"step": "", "class": "verifier-fault", "detail": f"{type(err).__name__}: {err}"[:300]}
+        unread = "file-unreadable" if isinstance(err, OSError) else "zip-damaged"
+        code = unread if isinstance(err, BROKEN) else "verifier-fault"
+        report["failure"] = {"step": "", "class": code, "detail": f"{type(err).__name__}: {err}"[:300]}
 
 
 def in_words(report: dict[str, Any]) -> str:
@@ -168,16 +161,10 @@ def in_words(report: dict[str, Any]) -> str:
         place = f" at position {failure['position']}" if failure.get("position") is not None else ""
         lines.append(f"{report['result'].upper()}{place}: {failure['step']} {failure['class']}: {failure['detail']}")
     elif covered := report["covered"]:
-        when = (
-            f" at {datetime.fromtimestamp(covered['at'], UTC):%Y-%m-%dT%H:%M:%SZ}"
-            if (covered["at"] or YEAR_10000) < YEAR_10000
-            else ""
-        )
-        by = (
-            f"cosigned by {', '.join(covered['by'])}{when}"
-            if covered["quorum"] != "none"
-            else "no witness was asked for"
-        )
+        told = covered["at"] is not None and covered["at"] < YEAR_10000
+        when = f" at {datetime.fromtimestamp(covered['at'], UTC):%Y-%m-%dT%H:%M:%SZ}" if told else ""
+        cosigned = f"cosigned by {', '.join(covered['by'])}{when}"
+        by = cosigned if covered["quorum"] != "none" else "no witness was asked for"
         lines.append(f"OK up to size {covered['size']} ({by})")
     if report["exit"] == 3:
         lines.append(f"UNWITNESSED {report['entries']['unwitnessed']}, receipts open {report['receipts']['open']}")

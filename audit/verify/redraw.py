@@ -14,7 +14,8 @@ from audit.verify.pdf_syntax import Document
 from audit.verify.spelling import Refused, Wrong
 
 CHUNK = 1 << 20
-BY_SIGNING = {"AcroForm", "Annots", "Extensions", "Perms", "Version"}  # what the revision with the signature adds to the catalog and a page
+# What the revision with the signature adds to the catalog and to a page.
+BY_SIGNING = {"AcroForm", "Annots", "Extensions", "Perms", "Version"}
 
 
 def compare(signed: Document, pdf: BinaryIO, bundle: BinaryIO, note: bytes) -> int:

@@ -63,9 +63,8 @@ class Signatures:
         elif method == "webauthn":
             esign, record = self._made.pop(entry["esign"].get("assertion_sha256", ""), (None, None))
             _require(esign is not None, "missing", "a signature without its evidence, or used up")
-            _require(
-                esign == entry["esign"] and record == _said(entry, record), "record", "another act than was signed"
-            )
+            same = esign == entry["esign"] and record == _said(entry, record)
+            _require(same, "record", "another act than was signed")
         if method:
             self.counts[method] += 1
 
@@ -80,17 +79,15 @@ class Signatures:
         _require(record_hash.hex() == esign["record"], "record", "the record shown is not the one that was signed")
         host = _client(client, sha256(CONTEXT + record_hash + nonce).digest())
         _require(host is not None and len(nonce) == 32, "challenge", "the client data is for something else")
-        _require(
-            len(authenticator) >= 37 and authenticator[32] & 5 == 5, "flags", "the user was not present and verified"
-        )
+        there = len(authenticator) >= 37 and authenticator[32] & 5 == 5
+        _require(there, "flags", "the user was not present and verified")
         sites = {sha256(str(host).split(".", n)[-1].encode()).digest() for n in range(str(host).count(".") + 1)}
         _require(authenticator[:32] in sites, "rp", "the authenticator answered another site")
         good = _good(public, authenticator + sha256(client).digest(), signature)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (authenticator, client, signature))
         assertion = sha256(framed).hexdigest()
-        _require(
-            good and assertion == esign.get("assertion_sha256"), "signature", "not the assertion, or it is not good"
-        )
+        good = good and assertion == esign.get("assertion_sha256")
+        _require(good, "signature", "not the assertion, or it is not good")
         _require(assertion not in self._used, "reused", "one assertion for two entries")
         self._used.add(assertion)
         name = (entry["actor"]["id"], _url64(credential), _url64(public))
@@ -108,9 +105,8 @@ class Signatures:
         content, salt = line["content"], line["content_salt"]
         if content is not None or salt is not None:
             digest = sha256(b"clinaiops/esign-content/v1" + bytes.fromhex(salt or "") + (content or "").encode())
-            _require(
-                None not in (content, salt) and digest.hexdigest() == record["content"], "content", "not what was shown"
-            )
+            same = None not in (content, salt) and digest.hexdigest() == record["content"]
+            _require(same, "content", "not what was shown")
             parse(content.encode(), "V10", "esign-content")
             self.counts["content_shown"] += 1
 
