@@ -22,6 +22,7 @@ from audit.services.shredding import Lawful, shred_payload
 from care_loops.domain.loops import LoopState
 from care_loops.tasks import write_export
 from governance.domain import Role
+from governance.presenters.record import attested_only
 from tests.audit.builders import complete
 from tests.factories import Hospital
 from tests.signing_in import confirmed, signed_in
@@ -211,7 +212,12 @@ def test_an_entry_shows_all_it_says_its_bytes_its_chain_and_a_proof_that_anybody
     assert "Recommendation approved" in html
     assert bytes(row.leaf_hash).hex() in html
     assert "The entry before" in html
-    assert "attested by the application" in html
+    said = stored_entry(row.entry_id).entry
+    assert said["esign"]["method"] == "webauthn"
+    assert "by a key of their own" in html
+    assert "attested by the application" not in html
+    for method in ("session", "password_totp"):
+        assert attested_only({**said, "esign": {**said["esign"], "method": method}})
     assert "It holds." in html
     leaf = browser.get(f"/audit/entries/{row.entry_id}/proof/?part=leaf").content
     text = browser.get(f"/audit/entries/{row.entry_id}/proof/").content
