@@ -34,6 +34,7 @@ from .enrol import (
     link_account,
     link_carer,
     merge_patients,
+    unlink_carer,
 )
 from .intake import NewIntake, log_intake
 from .limits import NewBoundary, NewBoundaryDrug, sign_alert_limits, sign_boundary, sign_target
@@ -122,5 +123,6 @@ __all__ = [
     "take_in",
     "take_in_samples",
     "turn",
+    "unlink_carer",
     "write_order",
 ]

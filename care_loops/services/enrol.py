@@ -222,6 +222,24 @@ def link_carer(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> Ca
         return CarerLink.objects.create(patient_id=patient_id, user=user, since=now, entry=entry.entry_id)
 
 
+def unlink_carer(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) -> None:
+    """A carer acts for the patient no longer, from now on. Nothing happens where they did not."""
+    with transaction.atomic():
+        links = CarerLink.objects.select_for_update().filter(patient_id=patient_id, user_id=user_id, until=None)
+        for link in links:
+            note(
+                "carer.left",
+                of=("carer_link", link.pk, 1),
+                by=by,
+                now=now,
+                patient_id=patient_id,
+                payload={"user": str(user_id)},
+                purpose=Purpose.OPERATIONS,
+            )
+            link.until = now
+            link.save(update_fields=["until"])
+
+
 def give_consent(patient_id: UUID, scope: str, *, given: bool, by: Acting, now: datetime) -> Consent:
     """Record that the patient agrees or withdraws. It takes effect at the next act."""
     if scope not in Consent.SCOPES:

@@ -9,8 +9,7 @@ from django.urls import get_resolver
 from oauth2_provider.models import get_access_token_model
 
 from care_loops import api_urls
-from care_loops.models import CarerLink
-from care_loops.services import join_care_team, leave_care_team
+from care_loops.services import join_care_team, leave_care_team, link_carer, unlink_carer
 from governance.domain import STAFF_ROLES, Role
 from governance.services.accounts import leave
 from tests.care_loops.api.world import Phone, World, entries
@@ -147,13 +146,11 @@ def test_a_carer_sees_the_record_of_the_person_cared_for_and_no_other(world):
     phone = world.phone(carer)
     assert phone.get("me/today").json()["patient"]["id"] == str(world.patient.pk)
     assert phone.get(f"me/today?patient={peter.pk}").status_code == 404
-    CarerLink.objects.filter(user=carer).update(until=datetime.now(UTC))
+    unlink_carer(world.patient.pk, carer.pk, by=acting(world.clinician, world.then), now=datetime.now(UTC))
     assert phone.get("me/today").status_code == 404
 
 
 def test_a_carer_of_two_says_whose_record_is_meant(world):
-    from care_loops.services import link_carer
-
     peter, _ = world.stranger()
     carer = world.joined(world.patient.pk, Role.CARER)
     link_carer(peter.pk, carer, by=acting(world.clinician, world.then), now=world.then)
