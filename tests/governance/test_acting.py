@@ -47,10 +47,4 @@ def test_devices_and_jobs_hold_no_role_and_sign_nothing():
         assert by.standing.roles == frozenset()
         assert by.under(Role.CLINICIAN) is by
         with pytest.raises(NotAllowed), transaction.atomic():
-            sign(
-                {"what": "x"},
-                act=Act("order.written", ObjectRef("loop", "1", 1)),
-                meaning="prescribes",
-                by=by,
-                now=now(),
-            )
+            sign({"what": "x"}, act=act, meaning="prescribes", by=by, now=now())
