@@ -588,8 +588,8 @@ FILES = [
     ("a.ndjson", b"\xef\xbb\xbf" + LINES.replace(b"\n", b"\r\n") + b"\r\n\r\n", ["o0", "o1", "o2"]),
     ("a.ndjson", LINES.replace(b"\n", b"\r"), ["o0", "o1", "o2"]),
     ("a.json", LINES, ["o0", "o1", "o2"]),
-    ("a.json.gz", gzip.compress(LINES), ["o0", "o1", "o2"]),
-    ("a.ndjson", gzip.compress(LINES), ["o0", "o1", "o2"]),
+    ("a.json.gz", gzip.compress(LINES, mtime=0), ["o0", "o1", "o2"]),
+    ("a.ndjson", gzip.compress(LINES, mtime=0), ["o0", "o1", "o2"]),
     ("a.ndjson", LINES + b'\n{"resourceType": "Obs', ["o0", "o1", "o2", "not_json"]),
     ("a.ndjson", b"what\n" + LINES, ["not_json", "o0", "o1", "o2"]),
     ("a.ndjson", b"\xff\xfe{\n" + LINES, ["not_json", "o0", "o1", "o2"]),
@@ -602,7 +602,7 @@ FILES = [
     ("a.json", json.dumps({"resourceType": "Bundle", "entry": 7}).encode(), ["not_fhir"]),
     ("a.json", json.dumps({"resourceType": "Bundle", "entry": [7, {"resource": 8}, {}]}).encode(), ["not_fhir"] * 2),
     ("a.json", json.dumps(bundle(bundle(panel("in", 1, 2)))).encode(), ["in"]),
-    ("a.json", gzip.compress(LINES)[:40], ["truncated_gzip"]),
+    ("a.json", gzip.compress(LINES, mtime=0)[:40], ["truncated_gzip"]),
 ]
 
 
