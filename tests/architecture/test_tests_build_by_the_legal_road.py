@@ -9,8 +9,8 @@ from tests.architecture.source import ROOT, Source, dotted
 
 WRITES = frozenset({"create", "bulk_create", "bulk_update", "get_or_create", "update_or_create", "save"})
 MOCKS = frozenset({"mock", "unittest.mock", "pytest_mock", "mocker"})
-# Tests whose matter is what the tables refuse, whatever the services would do, and benchmarks whose baseline is the bare
-# insert. They build beside a legal object.
+# Tests whose matter is what the tables refuse, whatever the services would do, and a benchmark whose baseline is the
+# bare insert. They build beside a legal object.
 AT_THE_TABLES = frozenset(
     {
         "tests/benches/g04_batches.py",
