@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
             signer="actor_id",
             of=("loop_id",),
             version="seq",
-            when="NEW.state = 'recalled'",
+            when="NEW.state = 'recalled' AND NEW.actor_kind <> 'service'",  # what nobody sent in time the clock takes back
         ),
         signed_row("care_loops_target", "target.signed", signer="signed_by_id", of=("id",)),
         signed_row(
