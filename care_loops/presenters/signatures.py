@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
@@ -9,6 +10,10 @@ from typing import Any
 
 from governance.models import Signature
 from governance.services.standing import Standing, standing_of
+
+from ..models import Patient
+from . import words
+from .changes import change_shown
 
 HOW = {
     "webauthn": "by a passkey of their own, over the record as shown",
@@ -46,3 +51,18 @@ def signature_shown(signature: Signature, content: Mapping[str, Any] | None = No
         problem=STANDS[standing],
         void=standing is Standing.VOID,
     )
+
+
+def decision_in_words(content: Mapping[str, Any], patient: Patient) -> list[tuple[str, str]]:
+    """The record of a decision that waits for its signature, for its signer: whom, what, why; from the record alone."""
+    proposed, prescribed = (change_shown(json.loads(content[name])) for name in ("proposed", "prescribed"))
+    lines = [("Patient", patient.shown_name)]
+    if proposed is not None:
+        lines.append(("Proposed", f"{proposed.sentence}."))
+    if prescribed is not None:
+        parts = (prescribed.sentence, prescribed.stop, prescribed.taper, prescribed.note)
+        lines.append(("Prescribed", " ".join(f"{part.rstrip('.')}." for part in parts if part)))
+    lines.append(("Decision", words.decision(content["decision"]).capitalize()))
+    if content["reason"]:
+        lines.append(("Reason", words.reason(content["reason"]).capitalize()))
+    return lines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -17,6 +19,7 @@ from ..models import Loop
 from ..policies import AlreadyDecided, Changed, Expired, NotNow
 from ..presenters import words
 from ..presenters.recommendation import RecommendationShown, news_shown, recommendation_shown
+from ..presenters.signatures import decision_in_words
 from ..selectors.access import loop_for
 from ..selectors.news import news_since
 from ..services import decide, recall, record_access
@@ -57,8 +60,11 @@ def _decide(request: StaffRequest, loop_id: UUID) -> HttpResponse:
         decide(loop.pk, form.decision(), by=request.acting, now=request.now)
         return reverse("recommendation", args=[loop.pk])
 
+    def in_words(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return decision_in_words(content, loop.patient)
+
     try:
-        answer = submitted(request, form, work, said="Your decision is signed and recorded.")
+        answer = submitted(request, form, work, said="Your decision is signed and recorded.", in_words=in_words)
     except (AlreadyDecided, Changed, Expired, NotNow) as refusal:
         now_stands = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
         return _show(request, now_stands, status=refusal.status, refusal=refusal)

@@ -27,7 +27,7 @@ from ..permissions import TABLE
 from ..services import acting_person
 from ..services.signing import SignatureNeeded
 from .presence import presence_of
-from .signing import SIGNING_FIELDS, StaffRequest, ask_to_sign, prove
+from .signing import SIGNING_FIELDS, InWords, StaffRequest, ask_to_sign, prove
 
 P = ParamSpec("P")
 
@@ -85,11 +85,12 @@ def may(request: StaffRequest, permission: Permission) -> bool:
     return any((permission, role) in TABLE for role in request.acting.standing.roles)
 
 
-def once(request: StaffRequest, work: Callable[[], str], *, said: str) -> HttpResponse:
+def once(request: StaffRequest, work: Callable[[], str], *, said: str, in_words: InWords | None = None) -> HttpResponse:
     """Do `work` once for the form's key, say what was done, and go where `work` says.
 
     An act that is signed is tried without a signature first: it refuses, with the record that has to be signed, and
-    that record is what the person then signs and what is compared when the form comes again.
+    that record is what the person then signs and what is compared when the form comes again. `in_words` reads that
+    record for its signer: lines drawn from the record itself, shown above it.
     """
     sent = request.POST.copy()
     for name in ("csrfmiddlewaretoken", *SIGNING_FIELDS):
@@ -108,19 +109,21 @@ def once(request: StaffRequest, work: Callable[[], str], *, said: str) -> HttpRe
     except BodyDiffers as differs:
         raise OtherForm("This form was already sent with other content. Open the page again.") from differs
     except SignatureNeeded as needed:
-        return ask_to_sign(request, needed, refusal=refusal)
+        return ask_to_sign(request, needed, refusal=refusal, in_words=in_words)
     messages.success(request, said)
     answer = HttpResponseRedirect(stored.body.decode())
     answer.status_code = stored.status
     return answer
 
 
-def submitted(request: StaffRequest, form: forms.Form, work: Callable[[], str], *, said: str) -> HttpResponse | None:
+def submitted(
+    request: StaffRequest, form: forms.Form, work: Callable[[], str], *, said: str, in_words: InWords | None = None
+) -> HttpResponse | None:
     """Carry out a form that is valid. None when it has to be shown again, with what is wrong beside each field."""
     if not form.is_valid():
         return None
     try:
-        return once(request, work, said=said)
+        return once(request, work, said=said, in_words=in_words)
     except BadInput as refusal:
         field = str(refusal.extra.get("field", ""))
         form.add_error(field if field in form.fields else None, refusal.detail)

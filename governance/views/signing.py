@@ -8,7 +8,7 @@ Rules (SECURITY 1.4, 3.4; 21 CFR 11.50, 11.200)
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,7 @@ from ..services.signing import (
 from .presence import presence_of
 from .second_factor import place_of, said_credential
 
+InWords = Callable[[Mapping[str, Any]], Sequence[tuple[str, str]]]
 SIGNING_FIELDS = ("signing", "credential", "sign_password", "sign_code")
 
 
@@ -71,7 +72,9 @@ def prove(request: StaffRequest) -> Refusal | None:
     return None
 
 
-def ask_to_sign(request: StaffRequest, needed: SignatureNeeded, *, refusal: Refusal | None) -> HttpResponse:
+def ask_to_sign(
+    request: StaffRequest, needed: SignatureNeeded, *, refusal: Refusal | None, in_words: InWords | None = None
+) -> HttpResponse:
     """The page on which the record is signed, with everything that was being sent."""
     user = request.acting.person()
     asked = begin_assertion(needed.asked, user=user, now=request.now)
@@ -80,6 +83,7 @@ def ask_to_sign(request: StaffRequest, needed: SignatureNeeded, *, refusal: Refu
     shown = {
         "asked": asked,
         "signer": user.printed_name,
+        "words": in_words(needed.asked.content) if in_words else (),
         "lines": list(_lines(needed.asked.content)),
         "record": json.dumps(dict(needed.asked.content), indent=2, sort_keys=True, ensure_ascii=False),
         "fields": [(name, one) for name, many in request.POST.lists() for one in many if name not in left_out],
@@ -111,4 +115,18 @@ def _lines(record: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, s
         elif isinstance(value, list):
             yield words, ", ".join(str(one) for one in value) or "none"
         else:
-            yield words, "none" if value is None or value == "" else str(value)
+            yield words, "none" if value is None or value == "" else _unfrozen(str(value))
+
+
+def _unfrozen(text: str) -> str:
+    """A value that was frozen into the record, part by part; any other text, and what a person wrote, as it is."""
+    if not text.startswith("{"):
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    if json.dumps(found, sort_keys=True, separators=(",", ":"), ensure_ascii=False) != text:
+        return text
+    bare = json.loads(text, object_hook=lambda part: part["value"] if set(part) == {"value"} else part)
+    return "; ".join(f"{name} {value}" for name, value in _lines(bare)) if isinstance(bare, dict) else str(bare)

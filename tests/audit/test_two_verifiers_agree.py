@@ -15,6 +15,7 @@ from audit.domain import Person, Purpose
 from audit.services.export_reading import pseudonym
 from audit.services.exporting import Handing, export_bundle
 from audit.services.genesis import found_log
+from governance.selectors import evidence_of
 from tests.audit.builders import JOB, NOON, event, number, record
 from tests.audit.outside import policy_beside
 from tests.audit.second.agreeing import Comparison, disagreement, offline
@@ -71,6 +72,7 @@ def test_both_judge_what_the_running_system_exports_alike(tmp_path):
         out = tmp_path / f"{selection.report.value}.zip"
         handing = Handing(Purpose.AUDIT, recipient="The auditor")
         how = {"may_read": lambda _: True, "by": auditor, "now": NOON, "out": out, "handing": handing}
+        how["signatures"] = evidence_of
         policy = policy_beside(export_bundle(selection, **how).path).read_bytes()
         honest = Case("exported", out.read_bytes(), policy)
         assert (offline(honest, tmp_path).exit, disagreement(offline(honest, tmp_path), honest)) == (0, "")

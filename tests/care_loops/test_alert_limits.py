@@ -199,12 +199,12 @@ def test_limits_are_not_put_in_beside_the_service_nor_dated_back(hospital):  # n
     patient = hospital.patient()
     sign_alert_limits(patient.pk, CRISIS_165, by=hospital.acting("clinician"), now=NOW)
     commits()
-    with refused("do not follow"):
+    with refused("do not follow|is not signed over this very record"):
         sql(COPY.format(signature="signature_id"), "-1 day")
-    with refused("not signed by"):
+    with refused("not signed by|is not signed over this very record"):
         sql(COPY.format(signature=BORROWED), "0")
     target = sign_target(
         patient.pk, systolic_below=MmHg.of(135), diastolic_below=MmHg.of(85), by=hospital.acting("clinician"), now=NOW
     )
-    with refused("entry that is not its own"):
+    with refused("entry that is not its own|is not signed over this very record"):
         sql(COPY.format(signature=f"'{target.signature_id}'"), "0")

@@ -20,7 +20,18 @@ pytestmark = pytest.mark.django_db(transaction=True)
 ROOT = Path(__file__).resolve().parents[2]
 # Read when evidence comes in, when an alert waits, when the next visit is planned, or by whoever registers a predictor.
 NOT_READ_BY_A_RECOMMENDATION = {
-    *("alignment", "bp_markers", "cards", "dose_timings", "escalation", "loinc", "other_codes", "units", "visits"),
+    *(
+        "alignment",
+        "bp_markers",
+        "cards",
+        "dose_timings",
+        "escalation",
+        "loinc",
+        "other_codes",
+        "second_review",
+        "units",
+        "visits",
+    ),
 }
 HIGH = [(150, 92)] * 5
 

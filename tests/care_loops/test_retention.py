@@ -32,6 +32,7 @@ from care_loops.services import take_in_samples
 from care_loops.services.retention import purge_samples
 from edge_wearables.models import RefusedReading
 from edge_wearables.services.refusing import keep_readings
+from governance.selectors import evidence_of
 from tests.audit.builders import complete
 from tests.audit.outside import verdict
 from tests.care_loops.standing import commits, hospital, refused, site, sql  # noqa: F401
@@ -232,6 +233,7 @@ def pages_of_today(folder) -> str:
         now=NOW,
         out=folder / "period.zip",
         handing=Handing(Purpose.AUDIT, "auditor"),
+        signatures=evidence_of,
     )
     with (folder / "period.pdf").open("wb") as out:
         draw(folder / "period.zip", out)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Which one."""
-        parser.add_argument("loop_id", metavar="LOOP_ID", type=_identifier)
+        parser.add_argument("loop_id", metavar="LOOP_ID")
         parser.add_argument("--bundle", type=Path, help="an exported bundle, instead of the record here")
         parser.add_argument("--policy", type=Path, help="your own policy file, under which the bundle is verified")
         parser.add_argument("--json", action="store_true", help="print one JSON object")
@@ -54,11 +54,12 @@ def _replayed(options: dict[str, Any]) -> ReplayResult:
     bundle, policy = options["bundle"], options["policy"]
     if (bundle is None) != (policy is None):
         raise CommandError("A bundle is replayed under a policy file: give both --bundle and --policy.", returncode=2)
-    return replay(options["loop_id"]) if bundle is None else replay_bundle(options["loop_id"], bundle, policy=policy)
+    loop_id = _identifier(str(options["loop_id"]))
+    return replay(loop_id) if bundle is None else replay_bundle(loop_id, bundle, policy=policy)
 
 
 def _identifier(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError as err:
-        raise ArgumentTypeError(f"{text!r} is not the identifier of a recommendation.") from err
+        raise CommandError(f"{text!r} is not the identifier of a recommendation.", returncode=2) from err

@@ -116,3 +116,16 @@ def test_who_has_nothing_that_may_sign_is_told_so(ward):
 def test_what_is_no_request_to_sign_is_refused_by_name(desk, where, said):
     assert 'role="alert"' in desk.post(where, form(desk, where) | said).content.decode()
     assert Decision.objects.count() == 0
+
+
+def test_who_signs_reads_the_record_in_words_of_what_would_be_done(desk, where):
+    rejects = desk.post(where, form(desk, where, choice="reject", reason_code="side_effect")).context["words"]
+    assert dict(rejects)["Proposed"] == "Increase lisinopril from 10 mg to 20 mg a day."
+    assert "Increase" not in dict(rejects).get("Prescribed", "")
+    assert dict(rejects)["Decision"] == "Rejected"
+    other = next(one for one in desk.get(where).context["page"].alternatives if "amlodipine" in one.change.sentence)
+    said = form(desk, where, choice=f"modify:{other.change.key}", reason_code="side_effect", key=KEY + "m")
+    modifies = dict(desk.post(where, said).context["words"])
+    assert modifies["Prescribed"].startswith(f"{other.change.sentence}.")
+    assert modifies["Proposed"] != modifies["Prescribed"]
+    assert Decision.objects.count() == 0
