@@ -152,7 +152,7 @@ def phone_of(hospital: Hospital, name: str) -> Phone:
 def tool_of(hospital: Hospital, name: str) -> Phone:
     """A tool of a member of staff."""
     client = phone_client(redirect_uris=("https://phone.example/done",))
-    return Phone(issue_staff_token(hospital.people[name], client, timezone.now()))
+    return Phone(issue_staff_token(hospital.people[name], client, timezone.now()), signer=hospital.people[name])
 
 
 def first_dose(phone: Phone):

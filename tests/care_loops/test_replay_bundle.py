@@ -12,6 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from audit.bundles.selecting import Report
+from audit.domain import Job
+from audit.services.genesis import found_log
 from care_loops.domain.evidence import Evidence
 from care_loops.domain.loops import LoopState
 from care_loops.freeze import MAX_UNPACKED, NotPacked, digest, freeze, pack, thaw, unpack
@@ -35,6 +37,7 @@ def quick_passwords(settings):
 @pytest.fixture
 def site():
     """A hospital whose clinician has approved a change."""
+    found_log(by=Job("sequencer", "1"), now=NOW)
     hospital = Hospital()
     hospital.join("auditor", Role.AUDITOR, now=NOW - timedelta(days=300))
     hospital.loop = hospital.loop_at(LoopState.APPROVED)
