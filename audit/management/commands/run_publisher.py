@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 import time
 import uuid
@@ -20,6 +19,7 @@ from django.utils import timezone
 
 from audit import merkle
 from audit.domain import Job
+from audit.management.processes import refuse_to_run_on_a_shorter_log, until_told_to_stop
 from audit.services import drift, signing
 from audit.services.publishing import (
     SEQUENCER,
@@ -30,7 +30,7 @@ from audit.services.publishing import (
     SignerUnknown,
 )
 from audit.services.timestamping import Stamper
-from audit.services.witnessing import LogShorterThanWitnessed, Witnesses, refuse_shorter_log
+from audit.services.witnessing import LogShorterThanWitnessed, Witnesses
 from audit.witness_policy import PolicyInvalid
 from audit.witnessed import policy_here
 
@@ -39,7 +39,6 @@ ROUND_S = 1.0
 RETRY_S = 2.0
 STOPPED_S = 10.0
 LOOK_AT_DRIFT_S = 30.0
-SHORTER = 3
 STOPPERS = (RecordDiffers, SignerAhead, SignerUnknown, signing.SignerRefused, LogShorterThanWitnessed)
 FAULTS = (DatabaseError, InterfaceError, signing.SignerUnreachable, OSError, PolicyInvalid, merkle.ProofInvalid)
 
@@ -56,19 +55,11 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Refuse a log shorter than witnessed, then publish."""
-        try:
-            refuse_shorter_log()
-        except LogShorterThanWitnessed as reason:
-            raise CommandError(str(reason), returncode=SHORTER) from reason
-        except (OSError, PolicyInvalid) as reason:
-            raise CommandError(f"the policy file is of no use: {reason}", returncode=2) from reason
+        refuse_to_run_on_a_shorter_log()
         if options["once"]:
             self._once(as_json=options["json"])
             return
-        stop = threading.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
-        self._loop(stop)
+        self._loop(until_told_to_stop())
 
     def _once(self, *, as_json: bool) -> None:
         try:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 import uuid
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
 from audit.domain import Job
+from audit.management.processes import refuse_to_run_on_a_shorter_log, until_told_to_stop
 from audit.services.genesis import found_log
 from audit.services.sequencing import SEQUENCER, sequence_batch
 from audit.services.signing import SignerUnreachable
-from audit.services.witnessing import LogShorterThanWitnessed, refuse_shorter_log
-from audit.witness_policy import PolicyInvalid
 
 log = logging.getLogger(__name__)
 IDLE_S = 0.2
 RETRY_S = 2.0
-SHORTER = 3
 
 
 class Command(BaseCommand):
@@ -38,12 +35,7 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """Run until told to stop. A lost database is waited for; a corrupt pending row ends the process."""
-        try:
-            refuse_shorter_log()
-        except LogShorterThanWitnessed as reason:
-            raise CommandError(str(reason), returncode=SHORTER) from reason
-        except (OSError, PolicyInvalid) as reason:
-            raise CommandError(f"the policy file is of no use: {reason}", returncode=2) from reason
+        refuse_to_run_on_a_shorter_log()
         job = Job("sequencer", str(uuid.uuid4()))
         if options["once"]:
             found_log(by=job, now=timezone.now())
@@ -56,10 +48,7 @@ class Command(BaseCommand):
                 else f"{numbered} entries numbered. `run_publisher --once` has them signed."
             )
             return
-        stop = threading.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
-        self._loop(job, stop)
+        self._loop(job, until_told_to_stop())
 
     def _loop(self, job: Job, stop: threading.Event) -> None:
         founded = False

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
 import threading
 from argparse import ArgumentParser
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, connections
 from django.utils import timezone
 
+from audit.management.processes import until_told_to_stop
 from audit.services import RelayReport, relay
 from care_loops.services import handlers
 from governance.services import acting_job
@@ -50,10 +50,7 @@ class Command(BaseCommand):
             said = ", ".join(f"{count} {name}" for name, count in done.items())
             self.stdout.write(json.dumps(done) if options["json"] else f"{said}.")
             return
-        stop = threading.Event()
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, lambda *_: stop.set())
-        _loop(topics, stop)
+        _loop(topics, until_told_to_stop())
 
 
 def _until_empty(topics: Mapping[str, Any]) -> dict[str, int]:
