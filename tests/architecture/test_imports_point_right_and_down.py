@@ -15,7 +15,7 @@ PLANTED = [
     ("models/serving/__init__.py", "import care_loops.domain.units", "The line"),
     ("care_loops/selectors/__init__.py", "import config.addresses", "The line"),
     ("audit/selectors.py", "import audit.services", "Rungs of audit"),
-    ("governance/models.py", "import governance.services", "Rungs of governance"),
+    ("governance/models/signing.py", "import governance.services", "Rungs of governance"),
     ("care_loops/domain/units.py", "import care_loops.transitions", "Rungs of care_loops"),
     ("models/serving/__init__.py", "import models.registry.models", "Rungs of models"),
     ("care_loops/helpers.py", '"""Odds and ends."""', "Rungs of care_loops"),

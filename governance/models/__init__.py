@@ -1,0 +1,41 @@
+"""The tables of authority: accounts, credentials, signatures, policies. Other apps point at `User` and `Signature`.
+
+Rules
+ * Every row that says something happened carries `entry`, the identifier of its entry in the record (N5).
+"""
+
+from __future__ import annotations
+
+from .accounts import Invitation, RoleAsked, RoleHeld, User
+from .credentials import (
+    Credential,
+    CredentialConfirmed,
+    CredentialRevoked,
+    CredentialUse,
+    FailedAttempt,
+    RecoveryCode,
+    SignedIn,
+    TokenUnder,
+    WayBack,
+)
+from .signing import PolicyVersion, Signature, SignatureEvidence, SigningChallenge
+
+__all__ = [
+    "Credential",
+    "CredentialConfirmed",
+    "CredentialRevoked",
+    "CredentialUse",
+    "FailedAttempt",
+    "Invitation",
+    "PolicyVersion",
+    "RecoveryCode",
+    "RoleAsked",
+    "RoleHeld",
+    "Signature",
+    "SignatureEvidence",
+    "SignedIn",
+    "SigningChallenge",
+    "TokenUnder",
+    "User",
+    "WayBack",
+]
