@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .domain import STAFF_ROLES, NotFound
-from .models import PolicyVersion, RoleHeld, SignatureEvidence, User
+from ..domain import STAFF_ROLES, NotFound
+from ..models import PolicyVersion, RoleHeld, SignatureEvidence, User
 
 
 @dataclass(frozen=True, slots=True)
