@@ -116,6 +116,16 @@ class Permission(StrEnum):
     SEE_QUARANTINE = "see_quarantine"
     EXPORT_AUDIT = "export_audit"
     EXPORT_ACCESS_REPORT = "export_access_report"
+    SEE_OVERSIGHT = "see_oversight"
+    THROW_SWITCH = "throw_switch"
+    END_SUSPENSION = "end_suspension"
+    RAISE_FINDING = "raise_finding"
+    WORK_FINDING = "work_finding"
+    CLOSE_FINDING = "close_finding"
+    REPORT_INCIDENT = "report_incident"
+    WORK_INCIDENT = "work_incident"
+    REPORT_ADVERSE_EVENT = "report_adverse_event"
+    RAISE_AUTONOMY = "raise_autonomy"
 
 
 class Method(StrEnum):

@@ -178,3 +178,42 @@ def signed_row(
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
     return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])
+
+
+_OWN_ENTRY = r"""CREATE FUNCTION governance_entry_is_own() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kept jsonb := to_jsonb(NEW);
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM audit_pending p,
+            LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\n', 3)::jsonb AS said) entry
+        WHERE p.txid = pg_current_xact_id() AND said ->> 'id' = kept ->> 'entry'
+          AND said ->> 'type' = ANY (string_to_array(TG_ARGV[0], ' '))
+          AND said #>> '{object,id}' = kept ->> TG_ARGV[1]
+          AND said #>> '{actor,kind}' = CASE WHEN kept ->> TG_ARGV[2] IS NULL THEN 'service' ELSE 'user' END
+          AND said #>> '{actor,id}' = coalesce(kept ->> TG_ARGV[2], said #>> '{actor,id}')
+    ) THEN
+        RAISE EXCEPTION '% of %: no entry of this very act by who is named', TG_TABLE_NAME, kept ->> TG_ARGV[1]
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NEW;
+END $$;"""
+
+
+def own_entry_function() -> migrations.RunSQL:
+    """The function that `own_entry` asks; made once, by this app's own migration."""
+    return migrations.RunSQL(sql=_OWN_ENTRY, reverse_sql="DROP FUNCTION governance_entry_is_own() CASCADE")
+
+
+def own_entry(table: str, *kinds: str, of: str, person: str) -> migrations.RunSQL:
+    """Refuse a new row unless an entry of the same transaction, of one of `kinds`, is about it and by `person` (N5).
+
+    `of` is the column that names the object, `person` the one that names who acted; where that is empty a job did.
+    """
+    name = f"{table}_own_entry"
+    asked = f"governance_entry_is_own('{' '.join(kinds)}', '{of}', '{person}')"
+    made: list[Any] = [
+        f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {asked}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])

@@ -18,6 +18,7 @@ from .credentials import (
     TokenUnder,
     WayBack,
 )
+from .oversight import Suspension, SuspensionEnd, SuspensionEndAsked
 from .signing import PolicyVersion, Signature, SignatureEvidence, SigningChallenge
 
 __all__ = [
@@ -35,6 +36,9 @@ __all__ = [
     "SignatureEvidence",
     "SignedIn",
     "SigningChallenge",
+    "Suspension",
+    "SuspensionEnd",
+    "SuspensionEndAsked",
     "TokenUnder",
     "User",
     "WayBack",
