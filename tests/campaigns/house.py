@@ -26,6 +26,7 @@ from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import Error, connections
 from django.test import Client
+from django.utils import timezone
 
 from care_loops.domain.loops import DecisionKind
 from care_loops.policies import AlreadyDecided
@@ -35,11 +36,11 @@ from config.celery import app
 from edge_wearables.runtime import seqs_of
 from tests.campaigns.house_tasks import take_one
 from tests.edge_wearables.entrance import BATCHES, Sender, pressure
-from tests.factories import NOW
 
 WEB, DEVICES, DECIDERS = 3, 3, 2
 BATCH = 4
 PAUSE, AGAIN_S = 0.03, 0.2
+BETWEEN_DECISIONS_S = 1.0
 EARLY = b"{}"
 
 
@@ -225,20 +226,20 @@ class House:
             while not decided:
                 try:
                     chosen = DecisionInput(DecisionKind.APPROVE, "agrees_with_plan", "", 2)
-                    ack(decide(loop, chosen, by=by, now=NOW).loop_id)
+                    ack(decide(loop, chosen, by=by, now=timezone.now()).loop_id)
                     decided = True
                 except AlreadyDecided:
                     decided = True
                 except Error:
                     connections.close_all()
                     time.sleep(PAUSE)
-            time.sleep(1.0)
+            time.sleep(BETWEEN_DECISIONS_S)
         time.sleep(100_000)
 
     def _ask_tasks(self) -> None:
         """Tasks handed to the broker; what it took is to be done."""
         app.set_current()
-        ack, now = self._ack("task", 0), NOW.isoformat()
+        ack, now = self._ack("task", 0), timezone.now().isoformat()
         for number in count():
             name = f"task-{number}"
             take_one.delay(str(self.patient), name, number, now)

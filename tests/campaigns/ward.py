@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count, product
 
 from django.db import connection, connections
@@ -20,13 +20,13 @@ from tests.factories import LISINOPRIL, NOW, ZONE, Hospital, arrival_of, job
 _numbers = count(1)
 
 
-def the_site() -> Hospital:
-    """A site; where one stands in this database already, that one."""
+def the_site(*, now: datetime = NOW) -> Hospital:
+    """A site at `now`; where one stands in this database already, that one."""
     found = {user.username: user for user in User.objects.all()}
     if "admin" not in found:
-        return Hospital()
+        return Hospital(now)
     standing = object.__new__(Hospital)
-    standing.now, standing.people = NOW, found
+    standing.now, standing.people = now, found
     return standing
 
 
