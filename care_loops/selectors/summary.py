@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -165,6 +166,12 @@ class Summary:
         return self.patient.zone
 
 
+def _team(ids: Iterable[UUID]) -> tuple[CareTeamMember, ...]:
+    """Who cares for this person now: who is responsible first, then by name."""
+    rows = CareTeamMember.objects.filter(patient__in=ids, until__isnull=True).select_related("user")
+    return tuple(sorted(rows, key=lambda row: (not row.responsible, row.user.last_name.casefold(), str(row.user_id))))
+
+
 def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
     """The record of `patient` as it stands at `now`: trend of the last `days`, history of everything else."""
     ids = record_ids(patient)
@@ -180,11 +187,7 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
         facts=who,
         allergies=tuple(Allergy.objects.filter(patient__in=ids, active=True).order_by("display")),
         conditions=tuple(Condition.objects.filter(patient__in=ids, active=True).order_by("display", "code")),
-        team=tuple(
-            CareTeamMember.objects.filter(patient__in=ids, until__isnull=True)
-            .select_related("user")
-            .order_by("-responsible", "user__last_name")
-        ),
+        team=_team(ids),
         alerts=open_alerts(ids),
         readings=readings_of(ids, since=since, until=now),
         regimen=regimen,

@@ -1,6 +1,8 @@
 """Accounts, roles held, asked for and invited to.
 
 Rules
+ * What names a person (names, user name, address, what was written about them) is sealed under the person's own key;
+   who signs in, and who has an address, is found by a blind index (SECURITY 1.3).
  * Roles are held from one instant to another; nothing is deleted when a person leaves.
 """
 
@@ -9,7 +11,10 @@ from __future__ import annotations
 import uuid
 
 from django.contrib.auth.models import AbstractUser
+from django.core.validators import validate_email
 from django.db import models
+
+from audit.services.sealed_text import BlindIndex, SealedText
 
 from ..domain import Role
 
@@ -18,6 +23,19 @@ class User(AbstractUser):
     """A person who can sign in. Devices, jobs and models never have one."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    username = SealedText(
+        "username",
+        max_length=150,
+        unique=True,
+        index="username_index",
+        validators=[AbstractUser.username_validator],
+        error_messages={"unique": "A user with that username already exists."},
+    )
+    username_index = BlindIndex(of="username", unique=True, null=True)
+    first_name = SealedText("first name", max_length=150, blank=True)
+    last_name = SealedText("last name", max_length=150, blank=True)
+    email = SealedText("email address", max_length=254, blank=True, index="email_index", validators=[validate_email])
+    email_index = BlindIndex(of="email", null=True, db_index=True)
     left_at = models.DateTimeField(null=True, blank=True)
 
     @property
@@ -48,7 +66,7 @@ class Invitation(models.Model):
     """An invitation to join with a role; the token is kept only as its SHA-256."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    email = models.EmailField()
+    email = SealedText(max_length=254, validators=[validate_email])
     role = models.CharField(max_length=40, choices=[(r.value, r.value) for r in Role])
     token_sha256 = models.CharField(max_length=64, unique=True)
     patient_ref = models.UUIDField(null=True, blank=True)  # opaque: whose record a patient or carer joins
@@ -75,7 +93,7 @@ class RoleAsked(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     role = models.CharField(max_length=40, choices=[(r.value, r.value) for r in Role])
-    reason = models.TextField()
+    reason = SealedText(subject="user_id")
     asked_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     asked_at = models.DateTimeField()
     answered_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")

@@ -6,6 +6,8 @@ import uuid
 
 from django.db import models
 
+from audit.services.sealed_text import SealedText
+
 from ..domain import Method
 from .accounts import User
 
@@ -135,7 +137,7 @@ class WayBack(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="ways_back")
     opened_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
-    reason = models.TextField()
+    reason = SealedText(subject="user_id")
     token_sha256 = models.CharField(max_length=64, unique=True)
     opened_at = models.DateTimeField()
     expires_at = models.DateTimeField()

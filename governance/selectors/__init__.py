@@ -65,9 +65,9 @@ def staff_people() -> list[tuple[User, list[str]]]:
     """Everybody who holds a staff role, by name, with the roles held."""
     held = RoleHeld.objects.filter(until__isnull=True, role__in=[role.value for role in STAFF_ROLES])
     found: dict[User, list[str]] = {}
-    for row in held.select_related("user").order_by("user__last_name", "user__username", "role"):
+    for row in held.select_related("user").order_by("role"):
         found.setdefault(row.user, []).append(row.role)
-    return list(found.items())
+    return sorted(found.items(), key=lambda pair: (pair[0].last_name.casefold(), pair[0].username.casefold()))
 
 
 def person_here(user_id: uuid.UUID) -> User:
