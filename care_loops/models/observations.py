@@ -155,12 +155,23 @@ class IntakeLog(Sourced):
 
 
 class Correction(models.Model):
-    """An entry that a reading does not count: taken for the wrong patient, or entered in error. Never an edit."""
+    """An entry that a reading does not count: taken for the wrong patient, or entered in error. Never an edit.
+
+    `by`: the person who corrected it; `None` where its source took it back as entered in error, which the entry names.
+    """
 
     reading = models.OneToOneField(BloodPressure, on_delete=models.PROTECT, related_name="correction")
     reason = models.CharField(max_length=30, choices=[(r, r) for r in ("wrong_patient", "entered_in_error")])
     moved_to = models.OneToOneField(BloodPressure, null=True, on_delete=models.PROTECT, related_name="corrected_from")
-    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     at = models.DateTimeField()
     text = models.TextField(blank=True)
     entry = models.UUIDField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                name="correction_has_person_or_was_taken_back",
+                condition=models.Q(by__isnull=False) | models.Q(reason="entered_in_error", moved_to__isnull=True),
+            ),
+        ]

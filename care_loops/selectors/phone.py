@@ -25,7 +25,7 @@ from governance.services import Acting
 from ..domain.alerts import Scope
 from ..domain.changes import ChangeKind
 from ..domain.loops import LoopState, Origin
-from ..domain.readings import Method
+from ..domain.readings import Method, Status
 from ..domain.record import Regimen
 from ..domain.units import MmHg
 from ..models import Alert, BloodPressure, Consent, IntakeLog, Loop, Patient, RegimenEntry, Step, Symptom
@@ -226,7 +226,8 @@ def recent_intakes(patient: Patient, *, before: date | None, limit: int) -> list
 
 def _joins_mean(reading: ReadingSeen) -> bool:
     whole = reading.systolic is not None and reading.diastolic is not None
-    return whole and not reading.held_back and reading.method is Method.UPPER_ARM_CUFF
+    result = reading.status is not Status.PRELIMINARY
+    return whole and result and not reading.held_back and reading.method is Method.UPPER_ARM_CUFF
 
 
 def _mean(values: Iterable[MmHg | None]) -> MmHg | None:

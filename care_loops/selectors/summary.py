@@ -90,7 +90,7 @@ class ReadingSeen:
 
     @property
     def held_back(self) -> bool:
-        """Implausible, or corrected by a later entry."""
+        """Implausible, entered in error, or corrected by a later entry."""
         return self.quarantined is not None or bool(self.corrected)
 
     @property
@@ -301,8 +301,12 @@ def reading_seen(row: BloodPressure) -> ReadingSeen:
         flags=tuple(Flag(f) for f in row.flags),
         absent_reason=row.absent_reason,
         quarantined=Implausible(row.quarantined) if row.quarantined else None,
-        corrected=correction.reason if correction else "",
+        corrected=correction.reason if correction else _void(row),
     )
+
+
+def _void(row: BloodPressure) -> str:
+    return "entered_in_error" if row.status == Status.ENTERED_IN_ERROR.value else ""
 
 
 def outcome_of(loop: Loop) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from governance.services import Acting
 
 from ..domain.alerts import AlertSeverity
 from ..domain.loops import LoopState
+from ..domain.readings import Status
 from ..models import Alert, BloodPressure, Loop, Patient, Symptom, VisitPlan
 from .access import patients_of
 from .alert_evidence import AlertEvidence, newest_evidence
@@ -196,7 +197,8 @@ def _withheld(ids: list[UUID], patients: dict[UUID, Patient]) -> Iterable[WorkIt
 
 def _patients(ids: list[UUID], patients: dict[UUID, Patient]) -> tuple[PatientLine, ...]:
     last = dict(
-        BloodPressure.objects.filter(patient__in=ids)
+        BloodPressure.objects.filter(patient__in=ids, correction__isnull=True)
+        .exclude(status=Status.ENTERED_IN_ERROR.value)
         .values("patient")
         .annotate(at=Max("taken_at"))
         .values_list("patient", "at")

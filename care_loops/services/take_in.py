@@ -4,6 +4,8 @@ Rules
  * Danger rules run before plausibility drops anything, per component, on every reading that arrived (CLINICAL 1.3).
  * What arrives twice with the same content is a duplicate and changes nothing. Other content under a known source id,
    or the same for another person, is kept beside it, quarantined as equivocal, and runs the danger rules too.
+ * A known source id that comes again as entered in error takes back what came under it, by a correction (FHIR R4
+   Observation.status). What is entered in error itself is kept as such; no rule, average or count of care reads it.
  * One entry for each batch carries the count of its readings and the Merkle root over their bytes (SECURITY 3.3).
  * Nothing here asks a model, a broker or another process.
 """
@@ -26,7 +28,7 @@ from audit.merkle import batch_root
 from governance.services import Acting
 
 from ..domain.alerts import AlertKind
-from ..domain.readings import Implausible, Reading
+from ..domain.readings import Implausible, Reading, Status
 from ..models import BloodPressure, Patient, SensorSample
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
@@ -35,6 +37,7 @@ from ..selectors.record import record_ids
 from .again import look_again
 from .danger import danger_of_rates, danger_of_readings
 from .events import note
+from .retractions import take_back
 from .whose import locked_record
 
 CLOCK_TOLERANCE = timedelta(minutes=5)  # a device's clock may run ahead this far (SECURITY 2.2 F15)
@@ -106,6 +109,7 @@ class _Fresh:
     arrival: Arrival
     row: BloodPressure
     outcome: ArrivalOutcome
+    retracts: str = ""  # the source id whose readings it takes back
 
 
 def take_in(
@@ -130,6 +134,9 @@ def take_in(
         entry_id, leaf = None, None
         if fresh:
             entry_id, leaf = _write(patient, fresh, by=by, now=now, batch=batch, imported=imported)
+            for item in fresh:
+                if item.retracts:
+                    take_back(item.row, of_source=item.retracts, people=record_ids(patient), by=by, now=now)
         rows = [item.row for item in fresh]
         alerts: list[UUID] = []
         for item, seen in zip(
@@ -182,6 +189,11 @@ def _sort(
                 again = before
             if again is not None:
                 results[place] = ArrivalResult(arrival.source_id, ArrivalOutcome.DUPLICATE, again.pk)
+                continue
+            if arrival.reading.status is Status.ENTERED_IN_ERROR and before.patient_id in people:
+                fresh.append(_Fresh(place, arrival, row, outcome, retracts=row.source_id))
+                row.source_id = other
+                known[(arrival.source_system, other)] = row
                 continue
             row.source_id, row.quarantined = other, Implausible.EQUIVOCAL.value
             outcome = ArrivalOutcome.CONFLICT

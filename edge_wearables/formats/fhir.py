@@ -4,6 +4,7 @@ Rules
  * Panels 85354-9 and 55284-4; components 8480-6 and 8462-4, or 8459-0 and 8453-3 (CLINICAL, table of codes). A mean of
    many readings (96607-7) is refused: it is not a reading.
  * Units are UCUM `mm[Hg]` or `kPa`, `/min` for heart rate. A component with `dataAbsentReason` is absent, never zero.
+ * `entered-in-error` voids a resource: it is refused by that name; what it was sent as before is for staff to correct.
  * FHIR times have an offset but no zone: the zone comes with the batch, the device or the command.
  * One document speaks of one person; two subjects are refused by name.
 """
@@ -164,6 +165,8 @@ def _status(resource: dict[str, Any]) -> Status:
         raise Unreadable(
             "unknown_status", "The status of the Observation is not one that carries a result.", field="status"
         )
+    if status == Status.ENTERED_IN_ERROR.value:
+        raise Unreadable("entered_in_error", "What was entered in error is no reading.", field="status")
     return Status(status)
 
 

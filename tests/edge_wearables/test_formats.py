@@ -242,6 +242,7 @@ def test_a_fhir_panel_is_read_and_what_is_absent_stays_absent():
         ({"code": "85354-9"}, "unknown_code"),
         ({"code": {"coding": [{"system": fhir.LOINC, "code": "96607-7"}]}}, "average_not_a_reading"),
         ({"status": "cancelled"}, "unknown_status"),
+        ({"status": "entered-in-error"}, "entered_in_error"),
         ({"status": None}, "unknown_status"),
         ({"effectiveDateTime": None}, "missing_time"),
         ({"effectiveDateTime": "2026-11-22"}, "time_too_coarse"),

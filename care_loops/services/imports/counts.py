@@ -2,6 +2,7 @@
 
 Rules
  * Every blood pressure is counted once: stored, absent (a component is lacking), quarantined, refused or unchanged.
+ * What was entered in error is kept and is no blood pressure of anybody: it counts as refused by that name.
  * `unchanged` counts patients, pressures, medications and laboratory results that the record already held just so: what
    one run counts anywhere else, the next run of the same files counts here.
  * `danger` counts readings, each once: crisis before low, either of them only when it touched an alert; one that was
@@ -15,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ...domain.alerts import AlertKind
+from ...domain.readings import Status
 from ...fhir_r4.resources import FhirPressure
 from ..take_in import ArrivalOutcome, ArrivalResult
 
@@ -43,6 +45,9 @@ class ImportCounts:
         """Count one blood pressure and what the danger rules said of it."""
         if became.outcome is ArrivalOutcome.DUPLICATE:
             self.unchanged += 1
+            return
+        if sent.status is Status.ENTERED_IN_ERROR:
+            self.refused["entered_in_error"] += 1
             return
         if sent.systolic is None or sent.diastolic is None:
             self.absent += 1

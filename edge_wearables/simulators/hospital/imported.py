@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from care_loops.domain.readings import Status
 from care_loops.fhir_r4.documents import Item, documents
 from care_loops.models import BloodPressure, Patient
 from care_loops.services.imports import Import, import_fhir
@@ -76,6 +77,8 @@ def _case(patient: Patient, number: int) -> Case:
     """A script for this record: its own pressure, a signed target, nothing that happens besides."""
     newest = (
         BloodPressure.objects.filter(patient=patient, systolic__isnull=False, diastolic__isnull=False, quarantined="")
+        .filter(correction__isnull=True)
+        .exclude(status=Status.ENTERED_IN_ERROR.value)
         .order_by("-taken_at")
         .first()
     )
