@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from config.embedded.home import CannotStart, make_private
 
@@ -77,6 +78,27 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _wait_for_ours(until: float) -> None:
+    """Until our own witness listens, so that it is not asked while it starts, or until `until` (monotonic seconds).
+
+    It is asked either way: this decides nothing. Raises OSError or PolicyInvalid when the policy file is of no use.
+    """
+    from django.conf import settings
+
+    from audit.witnessed import policy_here
+
+    policy = policy_here() if settings.EMBEDDED_WITNESS else None
+    for witness in policy.witnesses if policy is not None else ():
+        address = urlsplit(witness.url or "")
+        while address.port is not None and time.monotonic() < until:
+            try:
+                socket.create_connection((address.hostname or "", address.port), timeout=1.0).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                break
+
+
 def refusal() -> str | None:
     """Why nothing may be served from this database, or None. Our own witness is given a moment to come up."""
     from django.conf import settings
@@ -85,13 +107,12 @@ def refusal() -> str | None:
     from audit.witness_policy import PolicyInvalid
 
     until = time.monotonic() + (WITNESS_S if settings.EMBEDDED_WITNESS else 0.0)
-    while True:
-        try:
-            silent = refuse_shorter_log()
-        except LogShorterThanWitnessed as reason:
-            return str(reason)
-        except (OSError, PolicyInvalid) as reason:
-            return f"The policy file {settings.AUDIT_WITNESS_POLICY} is of no use: {reason}"
-        if not silent or time.monotonic() > until:
-            return None
-        time.sleep(0.1)
+    try:
+        _wait_for_ours(until)
+        while refuse_shorter_log() and time.monotonic() < until:
+            time.sleep(0.1)
+    except LogShorterThanWitnessed as reason:
+        return str(reason)
+    except (OSError, PolicyInvalid) as reason:
+        return f"The policy file {settings.AUDIT_WITNESS_POLICY} is of no use: {reason}"
+    return None
