@@ -52,6 +52,12 @@ def of(family: str, name: str) -> str:
     return table()[family].get(name) or opened(name)
 
 
+def left_out(why: str) -> str:
+    """Why something is not in a bundle; of what was detached, in which archive it lies."""
+    reason, _, archive = why.partition(":")
+    return f"{of('left_out', reason)}{f' ({archive})' if archive else ''}"
+
+
 def known(name: str) -> bool:
     """Whether there are words for a code that its letters do not say."""
     return name in table()["codes"]

@@ -164,6 +164,7 @@ AUDIT_WITNESS_POLICY_OURS = not os.environ.get("AUDIT_WITNESS_POLICY")
 EMBEDDED_WITNESS = EMBEDDED and AUDIT_WITNESS_POLICY_OURS
 AUDIT_TIMESTAMP_URL = os.environ.get("AUDIT_TIMESTAMP_URL", "")
 AUDIT_TIMESTAMP_ROOTS = os.environ.get("AUDIT_TIMESTAMP_ROOTS", "")
+AUDIT_ARCHIVES_DIR = os.environ.get("AUDIT_ARCHIVES_DIR", "")  # else `archives` in the state folder
 AUDIT_GUARDS = ROOT / "config" / "guards.json"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [

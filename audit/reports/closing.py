@@ -72,7 +72,7 @@ def draw_left_out(book: Book, manifest: Manifest, proof: Proof) -> None:
     )
     book.y -= 6
     rows = [
-        (f"{each.n:,}", words.of("left_out", each.what), words.of("left_out", each.why))
+        (f"{each.n:,}", words.of("left_out", each.what), words.left_out(each.why))
         for each in manifest.left_out
         if each.n
     ]

@@ -9,12 +9,14 @@ The rules
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -40,11 +42,14 @@ from audit.entries import read_leaf
 from audit.opening import Plain, open_payloads
 from audit.selectors import TILE_WIDTH
 from audit.services import keys
+from audit.services.archives import HERE, Entries, bring_in
 from audit.verification import BATCH_KIND
 from audit.witnessed import covered_size
 
 PAGE = 1000
 TILES_KEPT = 64
+NOTHING_GONE = Entries()
+_TABLE = re.compile(rf"\b{HERE}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class Choice:
     """The positions of a bundle. `asked` of them were asked for, the others come with every bundle.
 
     `unsigned` were asked for and lie beyond the last checkpoint; `unnumbered` entries of any kind have no place yet;
-    `detached` ones of any kind are in archives and cannot be looked into here.
+    `entries` is where they stand: what is in archives that are not there cannot be looked into.
     """
 
     positions: array[int]
@@ -107,7 +112,12 @@ class Choice:
     unsigned: int
     unnumbered: int
     gone: Gone
-    detached: int = 0
+    entries: Entries
+
+    @property
+    def detached(self) -> int:
+        """How many entries, of any kind, are in archives that were not there."""
+        return sum(each.entries for each in self.entries.missing)
 
 
 def pseudonym(patient_id: object) -> str:
@@ -116,14 +126,19 @@ def pseudonym(patient_id: object) -> str:
 
 
 @contextmanager
-def snapshot(using: str = DEFAULT_DB_ALIAS) -> Iterator[None]:
-    """One unmoving view of the tables for everything read inside."""
+def snapshot(using: str = DEFAULT_DB_ALIAS, *, archives: Path | None = None) -> Iterator[Entries]:
+    """One unmoving view of the tables, and of what stands in `archives`, for everything read inside.
+
+    Nothing can be written in it once the archives are read, into a table of this transaction alone.
+    """
     outermost = not connections[using].in_atomic_block
-    with transaction.atomic(using=using):
+    with transaction.atomic(using=using), connections[using].cursor() as cursor:
         if outermost:
-            with connections[using].cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-        yield
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        entries = bring_in(archives, using=using)
+        if outermost:
+            cursor.execute("SET TRANSACTION READ ONLY")
+        yield entries
 
 
 def last_head(using: str = DEFAULT_DB_ALIAS) -> notes.TreeHead | None:
@@ -134,11 +149,12 @@ def last_head(using: str = DEFAULT_DB_ALIAS) -> notes.TreeHead | None:
     return notes.TreeHead(keys.origin(), row[0], bytes(row[1])) if row else None
 
 
-def choose(selection: Selection, *, size: int, using: str = DEFAULT_DB_ALIAS) -> Choice:
+def choose(selection: Selection, *, size: int, held: Entries = NOTHING_GONE, using: str = DEFAULT_DB_ALIAS) -> Choice:
     """Which positions below `size` the bundle has, ascending."""
+    over = _Over(held.relation)
     sql, params = chosen(selection)
     asked, unsigned = array("q"), 0
-    for position, leaf in _matching(sql, params, leaves=bool(selection.purposes), using=using):
+    for position, leaf in _matching(over, sql, params, leaves=bool(selection.purposes), using=using):
         if leaf is not None and _purpose(leaf) not in selection.purposes:
             continue
         if position < size:
@@ -147,28 +163,36 @@ def choose(selection: Selection, *, size: int, using: str = DEFAULT_DB_ALIAS) ->
             unsigned += 1
     with connections[using].cursor() as cursor:
         whole = selection.report is Report.EVERYTHING
-        beside = set() if whole else {at for at in _beside(cursor, sql, params) if at < size}
+        beside = set() if whole else {at for at in _beside(cursor, over, sql, params) if at < size}
         gone = _gone(cursor, size)
         cursor.execute("SELECT count(*) FROM audit_pending")
         unnumbered = int(cursor.fetchone()[0])
-        cursor.execute("SELECT count(*) FROM audit_detached")
-        detached = int(cursor.fetchone()[0])
     beside.difference_update(asked)
     every = array("q", sorted([*asked, *beside])) if beside else asked
-    return Choice(every, len(asked), unsigned, unnumbered, gone, detached)
+    return Choice(every, len(asked), unsigned, unnumbered, gone, held)
 
 
-def _beside(cursor: Any, sql: str, params: list[Any]) -> set[int]:
+@dataclass(frozen=True, slots=True)
+class _Over:
+    """The constant queries, over the relation in which this export finds entries."""
+
+    relation: str
+
+    def __call__(self, sql: str) -> str:
+        return _TABLE.sub(self.relation, sql)
+
+
+def _beside(cursor: Any, over: _Over, sql: str, params: list[Any]) -> set[int]:
     """What comes with every bundle, each object of it whole."""
-    cursor.execute(f"WITH chosen AS ({sql}) {LOG_ITSELF} UNION {DESTROYED}", params)
+    cursor.execute(over(f"WITH chosen AS ({sql}) {LOG_ITSELF} UNION {DESTROYED}"), params)
     found = {at for (at,) in cursor.fetchall()}
-    cursor.execute(f"WITH chosen AS ({sql}) {SIGNED}", params)
+    cursor.execute(over(f"WITH chosen AS ({sql}) {SIGNED}"), params)
     if signers := {who for (who,) in cursor.fetchall()}:
-        cursor.execute(PASSKEYS, [sorted(signers)])
+        cursor.execute(over(PASSKEYS), [sorted(signers)])
         found |= {at for (at,) in cursor.fetchall()}
-        cursor.execute(f"WITH chosen AS ({sql}) {MADE}", [*params, sorted(signers)])
+        cursor.execute(over(f"WITH chosen AS ({sql}) {MADE}"), [*params, sorted(signers)])
         found |= {at for (at,) in cursor.fetchall()}
-    cursor.execute(WHOLE, [sorted(found)])
+    cursor.execute(over(WHOLE), [sorted(found)])
     return found | {at for (at,) in cursor.fetchall()}
 
 
@@ -185,11 +209,13 @@ def _gone(cursor: Any, size: int) -> Gone:
     return Gone(payloads, subjects)
 
 
-def _matching(sql: str, params: list[Any], *, leaves: bool, using: str) -> Iterator[tuple[int, bytes | None]]:
+def _matching(
+    over: _Over, sql: str, params: list[Any], *, leaves: bool, using: str
+) -> Iterator[tuple[int, bytes | None]]:
     joined = "c.position, e.leaf FROM ({}) c JOIN audit_entry e USING (position)"
     query = joined if leaves else "c.position, NULL::bytea FROM ({}) c"
     with connections[using].chunked_cursor() as cursor:
-        cursor.execute(f"SELECT {query.format(sql)} ORDER BY c.position", params)
+        cursor.execute(over(f"SELECT {query.format(sql)} ORDER BY c.position"), params)
         while page := cursor.fetchmany(PAGE):
             for position, leaf in page:
                 yield position, None if leaf is None else bytes(leaf)
@@ -207,13 +233,15 @@ WHERE e.position = ANY(%s) ORDER BY e.position
 """
 
 
-def rows(positions: Sequence[int], *, using: str = DEFAULT_DB_ALIAS) -> Iterator[list[Row]]:
+def rows(
+    positions: Sequence[int], *, held: Entries = NOTHING_GONE, using: str = DEFAULT_DB_ALIAS
+) -> Iterator[list[Row]]:
     """The entries at these positions, page by page. Raises LookupError when one is gone."""
-    before = len(entries.frame(keys.origin()))
+    before, asked = len(entries.frame(keys.origin())), _Over(held.relation)(_ROWS)
     for start in range(0, len(positions), PAGE):
         wanted = list(positions[start : start + PAGE])
         with connections[using].cursor() as cursor:
-            cursor.execute(_ROWS, [wanted])
+            cursor.execute(asked, [wanted])
             found = cursor.fetchall()
         if len(found) != len(wanted):
             raise LookupError(f"entries between {wanted[0]} and {wanted[-1]} are gone")

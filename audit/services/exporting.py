@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -29,6 +30,7 @@ from audit.domain import Actor, Appended, Device, Event, Job, Model, ObjectRef, 
 from audit.selectors import next_version
 from audit.services import export_reading as reading
 from audit.services import keys
+from audit.services.archives import Entries, SegmentRefused
 from audit.services.export_words import NAMED, for_people
 from audit.services.recording import append
 
@@ -44,6 +46,7 @@ class ExportRefused(Exception):
 
 
 MOST_NAMES = 300
+DETACHED = "detached:"  # and the name of the archive
 MayRead = Callable[[reading.Summary], bool]
 Progress = Callable[[int, int], None]
 Signatures = Callable[[Sequence[UUID]], Mapping[UUID, Mapping[str, str | None]]]
@@ -88,20 +91,23 @@ def export_bundle(
     export_id: UUID | None = None,
     progress: Progress | None = None,
     signatures: Signatures | None = None,
+    archives: Path | None = None,
     using: str = DEFAULT_DB_ALIAS,
 ) -> Exported:
-    """Write the bundle to `out` and record it. Raises ExportRefused (`nothing_signed`, `nothing_selected`).
+    """Write the bundle to `out` and record it. Raises ExportRefused (`nothing_signed`, `nothing_selected`,
+    `archive_differs`).
 
     `progress` is told (entries written, entries to write) now and then; what it raises ends the export. `signatures`
     answers what is kept of the signatures of entries; their content comes of the payloads. `export_id` is that of an
-    export that was asked for.
+    export that was asked for. Entries that were detached are read from the `archives` in that folder; without one, and
+    where an archive is not in it, they are left out by name.
     """
     job = _Export(selection, may_read, by, now, progress, signatures, using)
     export_id = export_id or uuid4()
     draft = out.with_name(f".{out.name}.{export_id.hex}")
     try:
-        with reading.snapshot(using), BundleWriter(draft) as writer:
-            manifest, digest = job.write(writer)
+        with _looking(using, archives) as held, BundleWriter(draft) as writer:
+            manifest, digest = job.write(writer, held)
         manifest_sha256 = sha256(manifest.encode()).hexdigest()
         size = draft.stat().st_size
         said: dict[str, str | int] = {"manifest_sha256": manifest_sha256, "bundle_sha256": digest, "bytes": size}
@@ -110,6 +116,18 @@ def export_bundle(
     finally:
         draft.unlink(missing_ok=True)
     return Exported(export_id, out, digest, size, manifest, manifest_sha256, entry)
+
+
+@contextmanager
+def _looking(using: str, archives: Path | None) -> Iterator[Entries]:
+    """The unmoving view in which an export reads; an archive that is not the one that was sealed ends it by name."""
+    try:
+        with reading.snapshot(using, archives=archives) as held:
+            yield held
+    except SegmentRefused as refused:
+        raise ExportRefused(
+            "archive_differs", f"{refused.detail}. Nothing is exported until it is put right."
+        ) from None
 
 
 @dataclass(slots=True)
@@ -132,11 +150,11 @@ class _Export:
     shown: set[str] = field(default_factory=set)
     accounts: dict[str, None] = field(default_factory=dict)
 
-    def write(self, writer: BundleWriter) -> tuple[Manifest, str]:
+    def write(self, writer: BundleWriter, held: Entries) -> tuple[Manifest, str]:
         head = reading.last_head(self.using)
         if head is None:
             raise ExportRefused("nothing_signed", "No checkpoint is signed yet. Try again in a few seconds.")
-        choice = reading.choose(self.selection, size=head.size, using=self.using)
+        choice = reading.choose(self.selection, size=head.size, held=held, using=self.using)
         if not choice.asked:
             raise ExportRefused("nothing_selected", "No entry under a signed checkpoint is what was asked for.")
         splits = array("q")
@@ -153,7 +171,7 @@ class _Export:
 
     def _entries(self, writer: BundleWriter, choice: reading.Choice) -> None:
         total, done = len(choice.positions), 0
-        for rows in reading.rows(choice.positions, using=self.using):
+        for rows in reading.rows(choice.positions, held=choice.entries, using=self.using):
             self._told(done, total)
             kept = self.signatures([row.summary.entry_id for row in rows]) if self.signatures else {}
             opened = reading.payloads([row for row in rows if self._opens(row, choice.gone)], using=self.using)
@@ -209,7 +227,7 @@ class _Export:
     def _manifest(self, head: notes.TreeHead, choice: reading.Choice, files: tuple[FileListed, ...]) -> Manifest:
         counted = (
             LeftOut("batches", "permission", self.batches_withheld),
-            LeftOut("entries", "detached", choice.detached),
+            *(LeftOut("entries", f"{DETACHED}{gone.archive}", gone.entries) for gone in choice.entries.missing),
             LeftOut("entries", "filter", head.size - len(choice.positions) - choice.detached),
             LeftOut("later_entries", "not-yet-numbered", choice.unnumbered),
             LeftOut("later_entries", "not-yet-signed", choice.unsigned),

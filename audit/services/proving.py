@@ -4,6 +4,7 @@ The rules (RFC 9162 2.1.3, C2SP tlog-proof)
  * The proof leads to the newest checkpoint that the quorum has cosigned and that covers the entry; where there is none,
    to the newest signed one. It has at most log2 of the log's size hashes: 20 for a million entries.
  * Every step is computed from the stored leaf bytes, not from the stored hash: what a page shows is what it checked.
+   Of an entry that was detached only its hash is here: what is proved is that hash.
  * What is handed out as a file is the standard's own text, and no entry: whoever checks it brings the leaf bytes.
 """
 
@@ -20,7 +21,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from audit import merkle, notes
 from audit.models import Entry
 from audit.selectors import subtree_reader
-from audit.services.searching import Stored
+from audit.services.searching import Left, Stored
 from audit.witness_policy import PolicyInvalid
 from audit.witnessed import policy_here, witness_state
 
@@ -73,21 +74,29 @@ def proof_of(stored: Stored, *, using: str = DEFAULT_DB_ALIAS) -> Proof | None:
     """The proof of an entry; None while no checkpoint covers it."""
     if stored.position is None:
         return None
-    found = _checkpoint(stored.position, using)
+    return _proof(stored.position, merkle.leaf_hash(stored.leaf), using)
+
+
+def proof_of_detached(left: Left, *, using: str = DEFAULT_DB_ALIAS) -> Proof | None:
+    """The proof of an entry that was detached: from the hash that stayed, which must be that of its archived bytes."""
+    return _proof(left.line.position or 0, left.leaf_hash, using)
+
+
+def _proof(position: int, leaf: bytes, using: str) -> Proof | None:
+    found = _checkpoint(position, using)
     if found is None:
         return None
     size, root, note = found
-    leaf = merkle.leaf_hash(stored.leaf)
     try:
-        path = merkle.inclusion_proof(stored.position, size, subtree_reader(using=using))
-        steps = tuple(climb(stored.position, size, leaf, path))
-        merkle.check_inclusion(index=stored.position, size=size, leaf=leaf, proof=path, root=root)
+        path = merkle.inclusion_proof(position, size, subtree_reader(using=using))
+        steps = tuple(climb(position, size, leaf, path))
+        merkle.check_inclusion(index=position, size=size, leaf=leaf, proof=path, root=root)
         wrong = ""
     except LookupError as err:
         steps, wrong = (), str(err)
     except merkle.ProofInvalid as err:
         wrong = err.code
-    return Proof(stored.position, size, root, note, leaf, steps, wrong)
+    return Proof(position, size, root, note, leaf, steps, wrong)
 
 
 def climb(index: int, size: int, leaf: bytes, path: Sequence[bytes]) -> list[Step]:

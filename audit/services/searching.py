@@ -54,7 +54,11 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One entry as its searched columns say it; `position` None while it is pending."""
+    """One entry as its searched columns say it; `position` None while it is pending.
+
+    Of one that was detached only kind, time, outcome and, where it moved something, the object are known here: the
+    rest stands in its archive.
+    """
 
     position: int | None
     entry_id: UUID
@@ -68,14 +72,20 @@ class Line:
     version: int | None
     subject: str | None
     outcome: str
+    detached: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Entries found, newest first; `below` is where the next page begins, None at the end."""
+    """Entries found, newest first; `below` is where the next page begins, None at the end.
+
+    `unsearched` are the detached segments of the time looked at, where what was asked (who, about whom) is not known
+    here: only an export with their archives looks there.
+    """
 
     lines: tuple[Line, ...]
     below: int | None
+    unsearched: tuple[Gone, ...] = ()
 
 
 _COLUMNS = (
@@ -94,9 +104,43 @@ def search(wanted: Wanted, *, below: int | None = None, limit: int = PAGE, using
     asked = f"SELECT {_COLUMNS} FROM audit_entry{where} ORDER BY position DESC LIMIT %s"  # noqa: S608  (constants)
     with connections[using].cursor() as cursor:
         cursor.execute(asked, [*values, limit + 1])
-        rows = cursor.fetchall()
-    lines = tuple(Line(*row) for row in rows[:limit])
-    return Page(lines, lines[-1].position if len(rows) > limit else None)
+        rows = [Line(*row) for row in cursor.fetchall()]
+    unsearched: tuple[Gone, ...] = ()
+    if wanted.actor or wanted.subject:
+        unsearched = segments_between(wanted.since, wanted.until, using=using)
+    else:
+        rows = sorted([*rows, *_gone(wanted, below, limit + 1, using)], key=lambda line: -(line.position or 0))
+    lines = tuple(rows[:limit])
+    return Page(lines, lines[-1].position if len(rows) > limit else None, unsearched)
+
+
+_GONE = """
+SELECT d.position, d.entry_id, d.type, d.at, d.at, '', '', coalesce(v.object_type, ''), coalesce(v.object_id, ''),
+       v.version, NULL, d.outcome, true
+FROM audit_detached d LEFT JOIN audit_objectversion v ON v.entry_id = d.entry_id
+"""
+
+
+def _gone(wanted: Wanted, below: int | None, limit: int, using: str) -> list[Line]:
+    """What was detached and is what is looked for, as far as its kind, its time, its outcome and its object say."""
+    asked: list[tuple[str, Any]] = [
+        ("d.type = ANY(%s)", list(wanted.kinds)),
+        ("v.object_type = %s", wanted.object_type),
+        ("v.object_id = %s", wanted.object_id),
+        ("d.at >= %s", wanted.since),
+        ("d.at < %s", wanted.until),
+        ("d.outcome = %s", wanted.outcome),
+    ]
+    given = [(condition, value) for condition, value in asked if value]
+    if below is not None:
+        given.append(("d.position < %s", below))
+    where = f" WHERE {' AND '.join(condition for condition, _ in given)}" if given else ""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"{_GONE}{where} ORDER BY d.position DESC LIMIT %s",
+            [*(value for _, value in given), limit],
+        )
+        return [Line(*row) for row in cursor.fetchall()]
 
 
 def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
@@ -112,6 +156,68 @@ def _conditions(wanted: Wanted) -> tuple[list[str], list[Any]]:
     ]
     given = [(condition, value) for condition, value in asked if value]
     return [condition for condition, _ in given], [value for _, value in given]
+
+
+# --- what left --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A segment whose entries were moved into an archive: its number, positions [start, stop), the file, its digest,
+    the entry that sealed it, and between which times its entries were recorded.
+    """
+
+    number: int
+    start: int
+    stop: int
+    archive: str
+    archive_sha256: str
+    sealed_by: UUID
+    since: datetime
+    until: datetime
+
+
+_SEGMENTS = """
+SELECT s.number, s.start, s.stop, s.archive, s.archive_sha256, s.entry_id, d.since, d.until
+FROM audit_segment s, LATERAL (
+    SELECT (SELECT at FROM audit_detached WHERE position >= s.start ORDER BY position LIMIT 1) AS since,
+           (SELECT at FROM audit_detached WHERE position < s.stop ORDER BY position DESC LIMIT 1) AS until) d
+"""
+
+
+def segments_between(
+    since: datetime | None, until: datetime | None, *, using: str = DEFAULT_DB_ALIAS
+) -> tuple[Gone, ...]:
+    """The detached segments with entries of that time, in order."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(
+            f"{_SEGMENTS} WHERE d.until >= coalesce(%s, '-infinity'::timestamptz)"
+            " AND d.since < coalesce(%s, 'infinity'::timestamptz) ORDER BY s.number",
+            [since, until],
+        )
+        return tuple(Gone(*row) for row in cursor.fetchall())
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What stays of an entry that was detached, and of which segment it is."""
+
+    line: Line
+    leaf_hash: bytes
+    segment: Gone
+
+
+def detached_entry(entry_id: UUID, *, using: str = DEFAULT_DB_ALIAS) -> Left | None:
+    """What stays of a detached entry; None when there is none of that identifier."""
+    with connections[using].cursor() as cursor:
+        cursor.execute(f"{_GONE} WHERE d.entry_id = %s", [entry_id])
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        cursor.execute("SELECT leaf_hash FROM audit_detached WHERE entry_id = %s", [entry_id])
+        leaf_hash = bytes(cursor.fetchone()[0])
+        cursor.execute(f"{_SEGMENTS} WHERE s.start <= %s AND s.stop > %s", [row[0], row[0]])
+        return Left(Line(*row), leaf_hash, Gone(*cursor.fetchone()))
 
 
 # --- one entry --------------------------------------------------------------------------------------------------------
@@ -191,9 +297,11 @@ def around(stored: Stored, *, using: str = DEFAULT_DB_ALIAS) -> Around:
                 versions[version], newest = entry_id, most
         beside: dict[int, UUID] = {}
         if stored.position is not None:
+            places = [stored.position - 1, stored.position + 1]
             cursor.execute(
-                "SELECT position, entry_id FROM audit_entry WHERE position IN (%s, %s)",
-                [stored.position - 1, stored.position + 1],
+                "SELECT position, entry_id FROM audit_entry WHERE position = ANY(%s)"
+                " UNION ALL SELECT position, entry_id FROM audit_detached WHERE position = ANY(%s)",
+                [places, places],
             )
             beside = dict(cursor.fetchall())
     version, position = place.get("version") or 0, stored.position if stored.position is not None else -9

@@ -11,59 +11,21 @@ The rules (SECURITY 3.2, 3.6; 21 CFR 11.10(c))
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
 
-from audit import entries, merkle
-from audit.bundles import Bundle, BundleInvalid
+from audit import merkle
 from audit.bundles.selecting import Report, Selection
-from audit.bundles.writing import file_sha256
 from audit.domain import Actor, Change, Event, ObjectRef, Purpose
 from audit.models import Segment
-from audit.selectors import TILE_WIDTH, next_version, payload_of, subtree_reader
-from audit.services import keys
+from audit.selectors import TILE_WIDTH, next_version, subtree_reader
+from audit.services.archives import OBJECT, STAYS, Sealed, SegmentRefused, read_archive, sealed_as_said
 from audit.services.exporting import Handing, export_bundle
 from audit.services.recording import append
 from audit.witnessed import covered_size, policy_here
-
-OBJECT = "segment"
-STAYS = ("log", "credential", "payload", "data_key", "site_key", "hold", "retention", "segment")
-
-
-class SegmentRefused(Exception):
-    """A refusal: it is not sealed, detached or read so; `code` names the rule."""
-
-    def __init__(self, code: str, detail: str) -> None:
-        super().__init__(f"{code}: {detail}")
-        self.code, self.detail = code, detail
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A sealed segment: its number, its positions [start, stop), the root at its end, and its archive."""
-
-    number: int
-    start: int
-    stop: int
-    root: bytes
-    archive: str
-    archive_sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Archived:
-    """An entry as an archive has it; `columns` are what its leaf says."""
-
-    position: int
-    leaf: bytes
-    leaf_hash: bytes
-    columns: tuple[Any, ...]
-
 
 # --- sealing ----------------------------------------------------------------------------------------------------------
 
@@ -157,39 +119,6 @@ def _payload(sealed: Sealed) -> dict[str, Any]:
     }
 
 
-# --- archives ---------------------------------------------------------------------------------------------------------
-
-
-def read_archive(sealed: Sealed, path: Path) -> Iterator[Archived]:
-    """The entries of the segment, in order. Raises SegmentRefused: archive-missing, archive-differs."""
-    if not path.is_file():
-        raise SegmentRefused("archive-missing", f"{path.name} is not there")
-    if file_sha256(path) != sealed.archive_sha256:
-        raise SegmentRefused("archive-differs", f"{path.name} is not the file that was sealed")
-    at = sealed.start
-    try:
-        with Bundle.open(path) as bundle:
-            for each in bundle.entries():
-                if not sealed.start <= each.position < sealed.stop:
-                    continue
-                if each.position != at:
-                    break
-                at += 1
-                leaf = entries.frame(keys.origin()) + each.encoded
-                yield Archived(each.position, leaf, each.leaf_hash, entries.columns(each.entry))
-    except BundleInvalid as err:
-        raise SegmentRefused("archive-differs", f"{path.name}: {err}") from err
-    if at != sealed.stop:
-        raise SegmentRefused("archive-differs", f"{path.name} lacks the entry at {at}")
-
-
-def archived_entries(folder: Path, *, using: str = DEFAULT_DB_ALIAS) -> Iterator[Archived]:
-    """Every entry of every detached segment, in order, from the archives in a folder. Raises as `read_archive`."""
-    for row in Segment.objects.using(using).order_by("number"):
-        sealed = Sealed(row.number, row.start, row.stop, bytes(row.root), row.archive, row.archive_sha256)
-        yield from read_archive(sealed, folder / row.archive)
-
-
 def _checked(sealed: Sealed, path: Path, using: str) -> merkle.CompactRange:
     """The tree at the segment's end, from the archive's own entries; it must be the one of the tiles."""
     _, _, tree = _last(using)
@@ -212,7 +141,7 @@ def detach(number: int, *, archives: Path, by: Actor, now: datetime, using: str 
     last, start, _ = _last(using)
     if number <= last:
         raise SegmentRefused("already-detached", f"segment {number}")
-    sealed, entry_id, position = _sealed(number, using)
+    sealed, entry_id, position = sealed_as_said(number, using=using)
     if (sealed.number, sealed.start) != (last + 1, start):
         raise SegmentRefused("not-sealed", f"segment {number} does not follow the last one detached; seal it anew")
     with connections[using].cursor() as cursor:
@@ -269,23 +198,6 @@ def _holds_in(sealed: Sealed, using: str) -> list[str]:
 def _owns(cursor: Any) -> bool:
     cursor.execute("SELECT has_table_privilege(current_user, 'audit_segment', 'INSERT')")
     return bool(cursor.fetchone()[0])
-
-
-def _sealed(number: int, using: str) -> tuple[Sealed, Any, int]:
-    """What the newest numbered `segment.sealed` of this number says, its id and its place."""
-    with connections[using].cursor() as cursor:
-        cursor.execute(
-            "SELECT entry_id, position FROM audit_entry WHERE type = 'segment.sealed' AND object_type = %s"
-            " AND object_id = %s ORDER BY position DESC LIMIT 1",
-            [OBJECT, str(number)],
-        )
-        row = cursor.fetchone()
-    said = payload_of(row[0], using=using) if row else None
-    if row is None or not isinstance(said, dict):
-        raise SegmentRefused("not-sealed", f"no numbered entry says that segment {number} is sealed")
-    root = bytes.fromhex(said["root"])
-    sealed = Sealed(number, said["start"], said["stop"], root, said["archive"], said["archive_sha256"])
-    return sealed, row[0], row[1]
 
 
 def _said_detached(sealed: Sealed, by: Actor, now: datetime, using: str) -> Event:

@@ -22,9 +22,9 @@ from django.utils.module_loading import import_string
 from audit import canonical, entries, notes, opening
 from audit.kinds import UnknownKind
 from audit.services import keys, pending, signing
+from audit.services.archives import Archived, archived_entries
 from audit.services.beside import first_astray
 from audit.services.publishing import rotations
-from audit.services.segments import Archived, archived_entries
 from audit.stored import StoredDetached, StoredEntry, StoredHead, StoredPayload
 from audit.verification import Bad, BatchRows, Report, Verification, check_tiles
 from audit.witnessed import policy_here

@@ -20,6 +20,7 @@ from uuid import UUID
 from audit.bundles.selecting import Report
 from audit.domain import Purpose
 from audit.services import export_jobs
+from audit.services.archives import archives_dir
 from audit.services.export_jobs import ExportState
 from audit.services.exporting import Exported, ExportRefused, Handing, export_bundle
 from governance.domain import NotFound, Refusal
@@ -60,11 +61,15 @@ def make_export(
     now: datetime,
     drawn: bool = True,
     progress: Progress | None = None,
+    archives: Path | None = None,
 ) -> Made:
-    """Write a bundle, and its PDF when `drawn`, into `folder`. Raises NotAllowed, NotFound, BadInput, CannotExport."""
+    """Write a bundle, and its PDF when `drawn`, into `folder`. Raises NotAllowed, NotFound, BadInput, CannotExport.
+
+    `archives` is the folder of detached segments when it is not the site's own.
+    """
     granted = grant(request, by=by, now=now)
     out = folder / f"{request.report.value}-{now:%Y%m%dT%H%M%SZ}.zip"
-    bundle = _written(granted, out, by=by, now=now, progress=progress)
+    bundle = _written(granted, out, by=by, now=now, progress=progress, archives=archives)
     return Made(bundle, _drawn(bundle.path, out.with_suffix(".pdf"), now=now) if drawn else None)
 
 
@@ -76,6 +81,7 @@ def _written(
     now: datetime,
     progress: Progress | None,
     export_id: UUID | None = None,
+    archives: Path | None = None,
 ) -> Exported:
     acted = by.under(granted.role)
     handing = Handing(
@@ -96,6 +102,7 @@ def _written(
             export_id=export_id,
             progress=progress,
             signatures=evidence_of,
+            archives=archives or archives_dir(),
         )
 
 

@@ -18,7 +18,7 @@ from uuid import UUID
 from django.urls import NoReverseMatch, reverse
 
 from audit.domain import Outcome
-from audit.services.searching import Line
+from audit.services.searching import Gone, Line
 from audit.words import code, field, kind, of, opened
 
 from ..domain import Permission, Role
@@ -34,6 +34,7 @@ _TABS: tuple[tuple[str, str, tuple[Permission, ...]], ...] = (
     ("second-reviews", "Second reviews", (Permission.SECOND_REVIEW, Permission.VERIFY_RECORD)),
     ("record-verify", "How to verify", (Permission.VERIFY_RECORD, Permission.EXPORT_AUDIT)),
 )
+IN_ITS_ARCHIVE = "In its archive"
 _THINGS = {"patient": "record", "list": "list", "route": "address", "log": "the record itself", "self_check": "check"}
 
 
@@ -106,6 +107,7 @@ class LineShown:
     recorded: str
     outcome: str
     ended_well: bool
+    detached: bool
 
 
 def line_shown(line: Line, names: Mapping[str, str]) -> LineShown:
@@ -116,13 +118,42 @@ def line_shown(line: Line, names: Mapping[str, str]) -> LineShown:
         position=line.position,
         what=kind(line.type),
         code=line.type,
-        who=who(line.actor_kind, line.actor_id, names),
-        thing=thing(line.object_type, line.object_id),
+        who=IN_ITS_ARCHIVE if line.detached else who(line.actor_kind, line.actor_id, names),
+        thing=thing(line.object_type, line.object_id) if line.object_type else IN_ITS_ARCHIVE,
         about=line.subject[:_SHORT] if line.subject else "",
         when=stamp(line.occurred_at),
         recorded=stamp(line.at) if apart else "",
         outcome=of("outcomes", line.outcome),
         ended_well=line.outcome == Outcome.OK.value,
+        detached=line.detached,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentShown:
+    """A part of the record that was moved into an archive."""
+
+    number: int
+    first: int
+    last: int
+    since: str
+    until: str
+    archive: str
+    sha256: str
+    sealed_by: UUID
+
+
+def segment_shown(gone: Gone) -> SegmentShown:
+    """A detached segment: which period, which positions, which archive."""
+    return SegmentShown(
+        number=gone.number,
+        first=gone.start,
+        last=gone.stop - 1,
+        since=stamp(gone.since),
+        until=stamp(gone.until),
+        archive=gone.archive,
+        sha256=gone.archive_sha256,
+        sealed_by=gone.sealed_by,
     )
 
 

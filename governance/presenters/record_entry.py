@@ -12,14 +12,24 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from audit.selectors import Coverage, coverage
-from audit.services.proving import Proof, Seen, proof_of, seen_by
-from audit.services.searching import Around, Stored, around, payload_id_of
+from audit.services.proving import Proof, Seen, proof_of, proof_of_detached, seen_by
+from audit.services.searching import Around, Left, Stored, around, payload_id_of
 from audit.witness_policy import PolicyInvalid
-from audit.words import kind
+from audit.words import kind, of
 
 from ..selectors import staff_names
 from .drawings import path_svg
-from .record import Row, attested_only, entry_rows, signature_rows, stamp
+from .record import (
+    IN_ITS_ARCHIVE,
+    Row,
+    SegmentShown,
+    attested_only,
+    entry_rows,
+    segment_shown,
+    signature_rows,
+    stamp,
+    thing,
+)
 
 _COVERED = {
     Coverage.WITNESSED: "Cosigned: enough outside witnesses have seen it.",
@@ -92,6 +102,55 @@ def entry_shown(stored: Stored) -> EntryShown:
         covered=_COVERED[covered],
         coverage=covered.value,
         seen=tuple((each.who, stamp(each.at), each.size) for each in _seen(stored)),
+        proof=found,
+        root=found.root.hex() if found else "",
+        steps=_steps(found),
+        drawing=path_svg(found) if found else "",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DetachedShown:
+    """The page of an entry that was detached: what stayed of it, where it lies, and its proof."""
+
+    entry_id: UUID
+    heading: str
+    position: int
+    rows: list[Row]
+    segment: SegmentShown
+    leaf_hash: str
+    payload: str
+    covered: str
+    coverage: str
+    proof: Proof | None
+    root: str
+    steps: tuple[StepShown, ...]
+    drawing: str
+
+
+def detached_shown(left: Left) -> DetachedShown:
+    """Everything that can be said here of an entry whose bytes lie in an archive."""
+    line, found = left.line, proof_of_detached(left)
+    covered, kept = _coverage(line.entry_id), payload_id_of(line.entry_id)
+    rows: list[Row] = [
+        ("What happened", kind(line.type), line.type),
+        ("How it ended", of("outcomes", line.outcome), line.outcome),
+        ("Recorded", stamp(line.at), ""),
+    ]
+    if line.object_type:
+        rows.append(("On what", thing(line.object_type, line.object_id), f"{line.object_type} {line.object_id}"))
+        rows.append(("Its version", str(line.version), ""))
+    rows.append(("Who, about whom, why", IN_ITS_ARCHIVE, ""))
+    return DetachedShown(
+        entry_id=line.entry_id,
+        heading=kind(line.type),
+        position=line.position or 0,
+        rows=rows,
+        segment=segment_shown(left.segment),
+        leaf_hash=left.leaf_hash.hex(),
+        payload="none" if kept is None else ("kept" if kept[1] else "shredded"),
+        covered=_COVERED[covered],
+        coverage=covered.value,
         proof=found,
         root=found.root.hex() if found else "",
         steps=_steps(found),

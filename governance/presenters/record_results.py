@@ -13,17 +13,20 @@ from audit.services.searching import Line, Wanted, search
 
 from ..forms import SearchForm
 from ..selectors import staff_id_named, staff_names
-from .record import LineShown, line_shown
+from .record import LineShown, SegmentShown, line_shown, segment_shown
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """A page of results. `older` and `first` are queries; `pending` entries could not be looked through yet."""
+    """A page of results. `older` and `first` are queries; `pending` entries could not be looked through yet, nor those
+    of the segments `unsearched`, which lie in archives.
+    """
 
     lines: tuple[LineShown, ...]
     older: str
     first: str
     pending: int
+    unsearched: tuple[SegmentShown, ...]
 
 
 def actor_of(form: SearchForm) -> str | None:
@@ -61,6 +64,7 @@ def results(wanted: Wanted, *, below: int | None, sent: QueryDict) -> Results:
         older=older.urlencode() if found.below is not None else "",
         first=first.urlencode() if below is not None else "",
         pending=record_state().pending,
+        unsearched=tuple(segment_shown(gone) for gone in found.unsearched),
     )
 
 

@@ -17,13 +17,13 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from audit.services.proving import EXTENSION, proof_of
-from audit.services.searching import stored_entry
+from audit.services.proving import EXTENSION, proof_of, proof_of_detached
+from audit.services.searching import detached_entry, stored_entry
 
 from ..domain import NotFound, Permission
 from ..forms import SearchForm
 from ..presenters.record import tabs
-from ..presenters.record_entry import entry_shown
+from ..presenters.record_entry import detached_shown, entry_shown
 from ..presenters.record_results import actor_of, results
 from ..presenters.record_state import state_shown
 from ..services import acting_person
@@ -67,10 +67,20 @@ def entry(request: StaffRequest, entry_id: UUID) -> HttpResponse:
     require(request, Permission.SEARCH_RECORD)
     stored = stored_entry(entry_id)
     if stored is None:
-        raise NotFound(NOWHERE)
+        return _detached(request, entry_id)
     record_look("entry", at=("entry", str(entry_id)), by=request.acting, now=request.now)
     shown = {"page": entry_shown(stored), "tabs": tabs(request.acting.standing.roles, here="record-search")}
     return render(request, "governance/record_entry.html", shown)
+
+
+def _detached(request: StaffRequest, entry_id: UUID) -> HttpResponse:
+    """One that was moved into an archive: what stayed of it, where it lies, and its proof, recomputed."""
+    left = detached_entry(entry_id)
+    if left is None:
+        raise NotFound(NOWHERE)
+    record_look("entry", at=("entry", str(entry_id)), by=request.acting, now=request.now)
+    shown = {"page": detached_shown(left), "tabs": tabs(request.acting.standing.roles, here="record-search")}
+    return render(request, "governance/record_detached.html", shown)
 
 
 @require_safe
@@ -79,12 +89,15 @@ def proof(request: StaffRequest, entry_id: UUID) -> HttpResponse:
     """The proof as a file in the standard's form, or the exact bytes (`?part=leaf`), to be checked elsewhere."""
     require(request, Permission.SEARCH_RECORD)
     stored = stored_entry(entry_id)
-    if stored is None:
+    left = detached_entry(entry_id) if stored is None else None
+    if stored is None and left is None:
         raise NotFound(NOWHERE)
     record_look("proof of an entry", at=("entry", str(entry_id)), by=request.acting, now=request.now)
     if request.GET.get("part") == "leaf":
+        if stored is None:
+            raise NotFound("The bytes of this entry lie in an archive of the record.")
         return _file(stored.leaf, f"{entry_id}.leaf", "application/octet-stream")
-    found = proof_of(stored)
+    found = proof_of_detached(left) if left is not None else proof_of(stored) if stored is not None else None
     if found is None:
         raise NotFound("No signed checkpoint covers this entry yet. Try again in a few seconds.")
     return _file(found.text(), f"{entry_id}{EXTENSION}", "text/plain; charset=utf-8")

@@ -141,7 +141,7 @@ def test_an_export_counts_what_was_detached(detached, tmp_path):
         **HOW,
     )
     left = {(each.what, each.why): each.n for each in done.manifest.left_out}
-    assert left["entries", "detached"] == 255
+    assert left["entries", f"detached:{detached.archive}"] == 255
     assert (done.manifest.kind, done.manifest.complete_objects) == ("period", False)
     assert verdict(tmp_path / "all.zip")[0] in (0, 3)
 

@@ -10,7 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from audit.domain import Job
-from audit.services.segments import SegmentRefused, detach
+from audit.services.archives import SegmentRefused
+from audit.services.segments import detach
 
 
 class Command(BaseCommand):

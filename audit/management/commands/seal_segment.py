@@ -11,8 +11,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from audit.domain import Job
+from audit.services.archives import SegmentRefused
 from audit.services.exporting import ExportRefused
-from audit.services.segments import SegmentRefused, seal
+from audit.services.segments import seal
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from audit import notes
-from audit.services.segments import SegmentRefused
+from audit.services.archives import SegmentRefused
 from audit.services.verifying import Outside, verify_log
 from audit.verification import Report, as_json
 

@@ -14,6 +14,7 @@ from django.utils.dateparse import parse_datetime
 
 from audit.bundles.selecting import KIND_OF, Report
 from audit.domain import Purpose
+from audit.words import left_out, of
 from care_loops.selectors.exports import ExportRequest
 from care_loops.services.exports import Made, make_export
 from governance.domain import NotAllowed, NotFound, Refusal
@@ -42,6 +43,9 @@ class Command(BaseCommand):
         )
         parser.add_argument("--purpose", choices=[purpose.value for purpose in Purpose], help="why it is handed out")
         parser.add_argument("--recipient", default="", help="to whom, when it is somebody else")
+        parser.add_argument(
+            "--archives", type=Path, metavar="DIR", help="the folder of detached parts of the record; else the site's"
+        )
         parser.add_argument("--no-pdf", action="store_true", help="the bundle only")
         parser.add_argument("--json", action="store_true", dest="as_json", help="print one JSON object")
 
@@ -50,13 +54,20 @@ class Command(BaseCommand):
         now = timezone.now()
         request = _request(options)
         folder: Path = options["out"]
-        if not folder.is_dir():
-            raise CommandError(f"{folder} is not a folder.", returncode=2)
+        for each in (folder, options["archives"]):
+            if each is not None and not each.is_dir():
+                raise CommandError(f"{each} is not a folder.", returncode=2)
         by: Acting | None = None
         try:
             by = acting_person(account_named(options["username"]), now=now)
             made = make_export(
-                request, folder=folder, by=by, now=now, drawn=not options["no_pdf"], progress=self._progress
+                request,
+                folder=folder,
+                by=by,
+                now=now,
+                drawn=not options["no_pdf"],
+                progress=self._progress,
+                archives=options["archives"],
             )
         except Refusal as refusal:
             if by is not None and isinstance(refusal, NotAllowed | NotFound):
@@ -139,9 +150,10 @@ def _said(made: Made) -> dict[str, Any]:
 
 def _in_words(said: dict[str, Any]) -> str:
     payloads = said["payloads"]
+    missing = [f"{each['n']} {of('left_out', each['what'])}: {left_out(each['why'])}" for each in said["left_out"]]
     lines = [
         f"{said['entries']} of {said['size']} entries, with {payloads['included']} payloads.",
-        *(f"Left out: {each['n']} {each['what']} ({each['why']})." for each in said["left_out"]),
+        *(f"Left out: {each}." for each in missing),
         f"Bundle: {said['bundle']}",
         f"SHA-256: {said['sha256']}",
         *([f"PDF:    {said['pdf']}"] if said["pdf"] else []),
