@@ -38,6 +38,7 @@ from audit.services.witnessing import Witnesses
 from audit.witness.judging import Witness
 from audit.witness.server import Server
 from audit.witness.store import Store
+from config import evidence
 from tests.audit.builders import DR_LEE, JOB, NOON, cut_back, event, first_bad, number, record
 from tests.audit.outside import verdict
 from tests.signers import InProcess, core
@@ -312,6 +313,27 @@ def test_a_slow_witness_takes_five_seconds_at_most_and_is_then_left_alone(signer
         asked = Witnesses.of(policy(line, "quorum odd"))
         assert publish(signer=signer, witnesses=asked).failed == (("odd", "too-slow"),)
         assert publish(signer=signer, witnesses=asked).failed == (("odd", "paused"),)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_witness_that_has_seen_more_stops_the_house(log, signer, policy, tmp_path, settings, ours):
+    settings.EMBEDDED_WITNESS = ours
+    with a_witness(tmp_path / "1") as one:
+        publish(signer=signer, witnesses=Witnesses.of(policy(one, "quorum one")))
+        assert evidence.refusal() is None
+        cut_back(log, 8)
+        assert "seen 12 entries; only 8 are here" in (evidence.refusal() or "")
+        grow(4)
+
+
+def test_our_own_witness_is_waited_for_and_then_said_once_to_be_silent(policy, caplog, settings, monkeypatch):
+    monkeypatch.setattr(evidence, "WITNESS_S", 0.4)
+    settings.EMBEDDED_WITNESS = True
+    with odd((500, "text/plain", b"")) as line:
+        pass
+    policy(line, "quorum odd")
+    assert evidence.refusal() is None
+    assert caplog.text.count("could not be asked") == 1
 
 
 def test_a_witness_that_has_seen_more_stops_the_publisher_and_the_start(log, signer, policy, tmp_path):
