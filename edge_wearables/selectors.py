@@ -51,7 +51,8 @@ def received_before(device_id: UUID, *, boot_id: str, seqs: Iterable[int]) -> di
 
 def refused(*, now: datetime, days: int = 30, device_id: UUID | None = None) -> QuerySet[RefusedReading]:
     """What was refused or held back at the entrance, newest first."""
-    rows = RefusedReading.objects.filter(received_at__gte=now - timedelta(days=days)).order_by("-received_at", "id")
+    recent = RefusedReading.objects.filter(received_at__gte=now - timedelta(days=days))
+    rows = recent.select_related("device").order_by("-received_at", "id")
     return rows.filter(device_id=device_id) if device_id is not None else rows
 
 

@@ -144,8 +144,8 @@ def test_a_recommendation_is_decided_with_the_keyboard_alone(page, ward):
 def test_every_page_fits_its_width_and_labels_its_fields(page, ward):
     patient = page.locator("tbody th a").first.get_attribute("href")
     loop = page.locator("a.button[href^='/recommendations/']").get_attribute("href")
-    pages = ["/worklist/", "/worklist/?show=patients", "/alerts/", "/quarantine/", patient, loop]
-    pages += [f"{patient}{form}/" for form in ("target", "alert-limits", "boundary", "order")]
+    pages = ["/worklist/", "/worklist/?show=patients", "/alerts/", "/quarantine/", "/quarantine/devices/"]
+    pages += [patient, loop, *(f"{patient}{form}/" for form in ("target", "alert-limits", "boundary", "order"))]
     for where in pages:
         page.goto(where)
         assert fits(page), where
