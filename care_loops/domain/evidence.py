@@ -54,6 +54,16 @@ class ModeInForce:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedBy:
+    """A suspension that touched this person, model, boundary or device when the evidence was gathered."""
+
+    suspension: str
+    scope: str
+    name: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One patient at `as_of`. Readings are those the windows and the danger window need, oldest first.
 
@@ -83,6 +93,8 @@ class Evidence:
     model_fault: str | None
     tables: tuple[TableRef, ...]
     alert_limits: tuple[AlertLimits, ...] = ()  # absent where frozen before any could be signed: then there were none
+    cohorts: tuple[str, ...] = ()  # absent where frozen before cohorts were told apart
+    stopped: tuple[StoppedBy, ...] = ()  # absent where frozen before anything could be suspended
 
 
 @dataclass(frozen=True, slots=True)

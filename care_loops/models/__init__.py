@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 from .alerts import Alert, AlertEvent
+from .devices import KnownDevice
 from .limits import AlertLimits, Boundary, BoundaryDrug, Target
 from .loops import Decision, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview
@@ -36,6 +37,7 @@ __all__ = [
     "ImportRun",
     "ImportStage",
     "IntakeLog",
+    "KnownDevice",
     "Lab",
     "Loop",
     "Merge",

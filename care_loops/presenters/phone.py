@@ -61,6 +61,7 @@ WAITING = frozenset({LoopState.WITH_PATIENT, LoopState.DELIVERED})
 FOLLOWED = frozenset({LoopState.ACCEPTED, LoopState.DONE})
 
 HELD = "Your care team looks at what you reported first. Do not change anything yet."
+STOPPED = "Your care team has stopped this for now. Do not change anything yet."
 
 
 def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
@@ -68,14 +69,15 @@ def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
     is not to be followed now carries no instruction to follow."""
     state, frozen = LoopState(loop.state), final_change(loop)
     change = change_shown(frozen)
-    held = state in WAITING | {LoopState.ACCEPTED} and holds.against(loop, frozen)
+    stopped = state in WAITING and holds.suspends(loop)
+    held = stopped or (state in WAITING | {LoopState.ACCEPTED} and holds.against(loop, frozen))
     waits = state in WAITING and not held and now < loop.expires_at
     stands = waits or (state in FOLLOWED and not held)
     decided_by, why = _who_and_why(loop)
     return {
         "id": str(loop.pk),
         "state": state.value,
-        "in_words": HELD if held else _OUTCOMES[state],
+        "in_words": STOPPED if stopped else HELD if held else _OUTCOMES[state],
         "waits_for_you": waits,
         "change": _change(change, stands=stands),
         "message": _newest_message(loop, stands=stands),

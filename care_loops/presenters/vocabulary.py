@@ -31,6 +31,7 @@ STATES: Mapping[LoopState, str] = {
 WITHHELD: Mapping[Withheld, str] = {
     Withheld.HUMAN_ONLY_CARE: "the patient asked for care by people only",
     Withheld.KILL_SWITCH: "automated proposals are switched off",
+    Withheld.SUSPENDED: "the pathway, the model, the boundary, a device or this group of patients is suspended",
     Withheld.PREGNANCY: "the patient is pregnant, or was within six weeks",
     Withheld.DANGER_LOCK: "a danger alert locks automated advice until a clinician closes it",
     Withheld.DANGER_BAR: "a reading in a danger range in the last 14 days bars any increase",

@@ -1,7 +1,8 @@
 """From frozen evidence to a proposal or a named reason for none: one pure function, so that it can be computed again.
 
 The rules, in the order in which they are asked
- * Nothing for who asked for human-only care, while the kill switch is thrown, in pregnancy and six weeks after (C13).
+ * Nothing for who asked for human-only care, while the kill switch is thrown or anything of it is suspended, in
+   pregnancy and six weeks after (C13).
  * Nothing without an age in the pathway, with dialysis, without a signed target, with a regimen not fully known (N2).
  * No average, no recommendation: nothing is imputed (CLINICAL 1.1).
  * No approved predictor, or one that is down, out of its distribution or outside what rules left open: nothing (N7).
@@ -78,6 +79,8 @@ def _before_anything(evidence: Evidence, rules: Rules) -> Withheld | None:
         return Withheld.HUMAN_ONLY_CARE
     if mode is None or mode.stopped or mode.mode == "off":
         return Withheld.KILL_SWITCH
+    if evidence.stopped:
+        return Withheld.SUSPENDED
     if facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM):
         return Withheld.PREGNANCY
     if facts.age_years is None:

@@ -19,9 +19,11 @@ from ..domain.provenance import TableRef
 from ..domain.record import SaidNo
 from ..freeze import thaw
 from ..models import Alert, Boundary, Loop, Patient, Step
+from ..pathways.hypertension.tables_cohorts import cohorts_of
 from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
 from .danger import alert_limits
+from .suspended import stopping_evidence
 
 ALL = Q()
 LOOKS_BACK = timedelta(days=84)  # five windows, each up to its search further back, and the danger window
@@ -41,34 +43,41 @@ def assemble(
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
     today = now.astimezone(zone).date()
-    version = serving(pathway)
+    version, facts = serving(pathway), record.facts(patient, now=now)
     policy = policy_in_force("tier_policy", pathway, now=now)
-    return Evidence(
-        pathway=pathway,
-        as_of=now.astimezone(UTC),
-        window_closed_at=now.astimezone(UTC),
-        zone=patient.zone,
-        facts=record.facts(patient, now=now),
-        target=record.target(patient, now=now),
-        boundary=record.boundary_of(boundary) if boundary else None,
-        consent=record.consent(patient, now=now),
-        readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
-        regimen=taken,
-        changes=changes,
-        boundary_steps_used=steps_used(boundary, beside=beside),
-        labs=record.labs(patient, now=now),
-        symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
-        adherence=record.adherence(
-            patient, (d.ingredient for d in taken.drugs), starts_on=today - timedelta(days=7), ends_on=today, now=now
-        ),
-        said_no=said_no(patient, pathway=pathway, since=now - LOOKS_BACK, now=now),
-        alerts=open_alerts(patient, now=now),
-        mode=mode_in_force(pathway, now=now, beside=beside),
-        tier_policy=policy.ref if policy else None,
-        model=ModelRef(version.name, version.version, version.digest) if version else None,
-        model_fault=None,
-        tables=tuple(tables),
-        alert_limits=alert_limits(patient, now=now),
+    return stopping_evidence(
+        Evidence(
+            pathway=pathway,
+            as_of=now.astimezone(UTC),
+            window_closed_at=now.astimezone(UTC),
+            zone=patient.zone,
+            facts=facts,
+            target=record.target(patient, now=now),
+            boundary=record.boundary_of(boundary) if boundary else None,
+            consent=record.consent(patient, now=now),
+            readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
+            regimen=taken,
+            changes=changes,
+            boundary_steps_used=steps_used(boundary, beside=beside),
+            labs=record.labs(patient, now=now),
+            symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
+            adherence=record.adherence(
+                patient,
+                (d.ingredient for d in taken.drugs),
+                starts_on=today - timedelta(days=7),
+                ends_on=today,
+                now=now,
+            ),
+            said_no=said_no(patient, pathway=pathway, since=now - LOOKS_BACK, now=now),
+            alerts=open_alerts(patient, now=now),
+            mode=mode_in_force(pathway, now=now, beside=beside),
+            tier_policy=policy.ref if policy else None,
+            model=ModelRef(version.name, version.version, version.digest) if version else None,
+            model_fault=None,
+            tables=tuple(tables),
+            alert_limits=alert_limits(patient, now=now),
+            cohorts=cohorts_of(facts.age_years),
+        )
     )
 
 

@@ -20,7 +20,9 @@ from zoneinfo import ZoneInfo
 from django.db.models import Exists, OuterRef, QuerySet
 
 from governance.domain import BadInput, NotFound, Permission
+from governance.selectors.suspensions import standing
 from governance.services import Acting
+from governance.suspension import Stopped
 
 from ..domain.alerts import Scope
 from ..domain.changes import ChangeKind
@@ -34,6 +36,7 @@ from .access import NOBODY, patient_for, patients_open_to
 from .record import record_ids
 from .regimen import lines, regimen_of
 from .summary import ReadingSeen, reading_seen, readings_of
+from .suspended import stopping_loop
 
 SAME_MOMENT = timedelta(minutes=5)
 VISIBLE = sorted(state.value for state in PATIENT_VISIBLE)
@@ -88,6 +91,11 @@ class Holds:
 
     danger: bool
     drugs: frozenset[str]
+    stopped: tuple[Stopped, ...] = ()
+
+    def suspends(self, loop: Loop) -> bool:
+        """Whether this proposal rests on something that is suspended now, increase or not."""
+        return bool(stopping_loop(loop, self.stopped))
 
     def against(self, loop: Loop, change: Mapping[str, Any]) -> bool:
         """Whether this proposal may not be followed now. A clinician's own order and a reduction are never held."""
@@ -105,6 +113,7 @@ def holds_on(patient: Patient) -> Holds:
     return Holds(
         danger=any(alert.locks or barred & set(alert.bars) for alert in alerts),
         drugs=frozenset(blamed.values_list("suspected_ingredient", flat=True)),
+        stopped=standing(),
     )
 
 

@@ -5,6 +5,7 @@ Rules
  * What was seen is what is decided: another version than the one shown is refused.
  * Approving takes the change as proposed; modifying takes another candidate the rules left open, and keeps the original
    beside it; both sign the record as shown. Modify and reject need a coded reason.
+ * What is suspended is neither approved nor modified, only rejected; an order of the clinician's own goes on.
  * A hard stop can be overridden only by an order that names its reason; never for what a row marks as absolute.
  * An order is a loop that a clinician began: same checks, same signature, same trail.
 """
@@ -21,6 +22,7 @@ from audit.domain import ObjectRef
 from audit.services import enqueue
 from governance.domain import BadInput, NotFound, Permission
 from governance.services import Act, Acting, sign
+from governance.suspension import check_goes_on
 
 from ..domain.changes import STAY, Candidate, Change
 from ..domain.evidence import Evidence, Outcome, candidate_key
@@ -30,6 +32,7 @@ from ..models import Decision, Loop
 from ..policies import LimitStops, check_not_expired, check_seen
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.signed import content_of_decision
+from ..selectors.suspended import stopping_loop
 from .last_look import check_no_lock
 from .moves import EVENT, Why, check_open_for, enter, lock
 from .outcomes import push_example
@@ -86,6 +89,8 @@ def decide(loop_id: UUID, chosen: DecisionInput, *, by: Acting, now: datetime) -
         check_reason(chosen)
         outcome = thaw(loop.outcome, Outcome)
         final = _final(outcome, chosen)
+        if state is not LoopState.REJECTED:
+            check_goes_on(stopping_loop(loop))
         check_no_lock(loop, final, now=now)
         decision = sign_decision(loop, outcome.change, final, chosen, by=acted, now=now)
         if state is not LoopState.REJECTED:

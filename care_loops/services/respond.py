@@ -3,6 +3,7 @@
 Rules
  * Delivery happens after commit, from the outbox, once. It needs the decision that approved or modified (N1).
  * Between decision and delivery a new danger stops the delivery of an increase: its alert asks the clinician.
+ * What is suspended is neither delivered, told nor accepted; declining and asking a person are always open.
  * The message gives the old and the new total daily dose, and what to stop.
  * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
 """
@@ -18,6 +19,7 @@ from django.db import transaction
 from audit.domain import Purpose
 from governance.domain import NotFound, Permission
 from governance.services import Acting
+from governance.suspension import check_goes_on
 
 from ..domain.alerts import AlertKind, AlertSeverity, Finding
 from ..domain.changes import Change, ChangeKind
@@ -28,6 +30,7 @@ from ..models import Decision, Loop, Message, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
 from ..policies import check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.suspended import stopping_loop
 from ..wording import change_for_patient, recalled_for_patient
 from .alerts import raise_findings
 from .events import note, text
@@ -76,6 +79,8 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
         loop = lock(loop_id)
         if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
             return None
+        if stopping_loop(loop):
+            return None
         change = change_of(loop)
         if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient, now=now):
             return None
@@ -89,7 +94,7 @@ def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
     """Tell the patient of a change within the boundary, unless it was taken back before the word went out."""
     with transaction.atomic():
         loop = lock(loop_id)
-        if loop.state in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value):
+        if loop.state in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value) and not stopping_loop(loop):
             tell(loop, "change", change_for_patient(change_of(loop)), by=by, now=now)
 
 
@@ -145,6 +150,7 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
         state = LoopState.ACCEPTED if answer is Answer.ACCEPT else LoopState.DECLINED
         check_can_enter(LoopState(loop.state), state)
         if state is LoopState.ACCEPTED:
+            check_goes_on(stopping_loop(loop))
             check_still_safe(loop, change_of(loop), now=now)
         enter(loop, state, by=acted, now=now, why=why)
         if state is LoopState.ACCEPTED:

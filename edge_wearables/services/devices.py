@@ -22,6 +22,7 @@ from audit.services.denials import append_denied
 from audit.services.recording import append
 from care_loops.domain.readings import Method, Setting
 from care_loops.models import Patient
+from care_loops.services.known_devices import know_device
 from governance.domain import BadInput, NotFound, Permission, Relation
 from governance.permissions import check
 from governance.services import Acting, acting_device
@@ -68,6 +69,7 @@ def add_device(new: NewDevice, *, by: Acting, now: datetime) -> Device:
         device_id = uuid4()
         said: dict[str, object] = {"model_name": new.model_name, "method": new.method.value, "validated": new.validated}
         entry = _note("device.enrolled", device_id, by=by, now=now, payload={"step": "added"} | said)
+        know_device(str(device_id), new.model_name, entry=entry)
         return Device.objects.create(
             id=device_id,
             kind=new.kind.value,

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from audit.domain import Esign, Event, Job, ObjectRef, Person, Purpose
 from audit.selectors import next_version
@@ -120,7 +120,9 @@ def end_suspension(suspension_id: UUID, *, reason: str, by: Acting, now: datetim
 def _to_end(suspension_id: UUID, reason: str, by: Acting) -> tuple[Suspension, Acting]:
     acted = by.under(check(Permission.END_SUSPENSION, by.standing, _SITE))
     _check_reason(reason)
-    row = Suspension.objects.select_for_update().filter(pk=suspension_id).first()
+    with connection.cursor() as cursor:  # rows that only grow cannot be locked: of two who end it one waits
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"suspension:{suspension_id}"])
+    row = Suspension.objects.filter(pk=suspension_id).first()
     if row is None or SuspensionEnd.objects.filter(pk=suspension_id).exists():
         raise NotFound(NOWHERE)
     if row.began_by_id == by.person().pk:

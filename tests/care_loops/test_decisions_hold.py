@@ -24,6 +24,7 @@ NOT_READ_BY_A_RECOMMENDATION = {
         "alignment",
         "bp_markers",
         "cards",
+        "cohorts",
         "dose_timings",
         "escalation",
         "loinc",

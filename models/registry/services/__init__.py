@@ -22,7 +22,9 @@ from audit.selectors import next_version, releases_may_go_on
 from audit.services import append
 from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
 from governance.permissions import check
+from governance.selectors.suspensions import stopping
 from governance.services import Act, Acting, sign
+from governance.suspension import about, check_goes_on
 from models.cards import check_card
 
 from ..models import Example, ModelApproval, ModelRelease, ModelVersion
@@ -124,7 +126,9 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
 
 
 def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
-    """Let the version serve its pathway. Refuses without two approvals of its digest, and while evidence is stale."""
+    """Let the version serve its pathway. Refuses without two approvals of its digest, while evidence is stale, and
+    while it, its pathway or everything is suspended (FAL-03).
+    """
     _check_staff(by)
     if not releases_may_go_on():  # by the database's clock, as the record is
         raise EvidenceStale("The record's witnesses have not confirmed it for 15 minutes. No model is released now.")
@@ -135,6 +139,7 @@ def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
             raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
         if locked.active:
             return
+        check_goes_on(stopping(about(pathway=locked.pathway, model=(locked.name, locked.version))))
         act, content = _act("model.activated", locked)
         signature, esign = sign(content, act=act, meaning="releases this model", by=by, now=now)
         for served in ModelVersion.objects.select_for_update().filter(pathway=locked.pathway, active=True):
