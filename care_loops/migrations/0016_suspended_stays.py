@@ -64,7 +64,7 @@ class Migration(migrations.Migration):
     """The types of devices, and the triggers."""
 
     dependencies = [
-        ("care_loops", "0014_signed_rows"),
+        ("care_loops", "0015_taken_back_by_its_source"),
         ("governance", "0008_suspensions"),
         ("audit", "0001_initial"),
     ]

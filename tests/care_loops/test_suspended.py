@@ -7,13 +7,14 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import DatabaseError, transaction
 
 from audit.domain import Device, Model
 from audit.selectors import payload_of
 from care_loops.domain.evidence import Evidence
 from care_loops.domain.loops import DecisionKind, LoopState
 from care_loops.freeze import thaw
-from care_loops.models import Alert, KnownDevice, Loop, Message
+from care_loops.models import Alert, Loop, Message
 from care_loops.pathways.hypertension.tables_cohorts import cohorts, cohorts_of
 from care_loops.presenters.phone import proposal
 from care_loops.selectors.phone import holds_on
@@ -29,6 +30,7 @@ from care_loops.services import (
     respond,
     write_order,
 )
+from care_loops.services.known_devices import know_device
 from care_loops.services.respond import tell_proposed
 from care_loops.tasks import close_window as close_window_task
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Role, Standing
@@ -83,7 +85,7 @@ def with_patient(hospital) -> Loop:  # noqa: F811
     devices = {reading.device_id for reading in thaw(loop.evidence, Evidence).readings}
     assert devices - {None}, "the readings name what measured them"
     for device in devices - {None}:
-        KnownDevice.objects.create(device=device, device_type="Cuff Model One", entry=loop.entry)
+        know_device(device, "Cuff Model One", entry=loop.entry)
     return loop
 
 
@@ -238,7 +240,8 @@ def test_nor_by_the_bulk_of_the_orm(hospital):  # noqa: F811
         Suspension.objects.filter(pk=row.pk).update(scope="cohort", name="nobody")
     with refused("permission denied"):
         Suspension.objects.all().delete()
-    with refused("no entry of this very act|is not signed|not ended by"):
+    words = "no entry of this very act|is not signed|not ended by"
+    with pytest.raises(DatabaseError, match=words), transaction.atomic():
         SuspensionEnd.objects.bulk_create([forged_end(hospital, row)])
     assert kill_switch_thrown()
 

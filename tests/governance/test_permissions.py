@@ -44,7 +44,17 @@ second_review        |     t     |     .      |    .    |   .   |       .       
 see_quarantine       |     s     |     .      |    .    |   .   |       s       | data_engineer
 export_audit         |     t     |     .      |    .    |   .   |       .       | auditor compliance_officer
 export_access_report |     .     |     .      |    o    |   .   |       .       | auditor compliance_officer
-"""
+see_oversight | s | s | . | . | s | auditor compliance_officer data_engineer data_scientist devops_engineer ml_engineer project_manager responsible_ai_lead security_privacy_engineer
+throw_switch | s | s | . | . | s | compliance_officer devops_engineer responsible_ai_lead security_privacy_engineer
+end_suspension | s | . | . | . | . | compliance_officer responsible_ai_lead
+raise_finding | s | s | . | . | . | auditor compliance_officer data_scientist devops_engineer ml_engineer responsible_ai_lead security_privacy_engineer
+work_finding | s | s | . | . | s | compliance_officer data_engineer data_scientist devops_engineer ml_engineer project_manager responsible_ai_lead security_privacy_engineer
+close_finding | . | . | . | . | . | auditor compliance_officer responsible_ai_lead
+report_incident | s | s | . | . | . | auditor compliance_officer devops_engineer responsible_ai_lead security_privacy_engineer
+work_incident | . | . | . | . | . | compliance_officer responsible_ai_lead
+report_adverse_event | t | t | . | . | . |
+raise_autonomy | s | s | . | . | . | compliance_officer responsible_ai_lead
+"""  # noqa: E501
 LETTER = {"t": Relation.CARE_TEAM, "o": Relation.OWN, "c": Relation.CARER_OF, "s": Relation.SITE}
 
 
