@@ -190,10 +190,10 @@ def where_to_sign_in(*, now: datetime) -> str:
     lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}"]
     lines += ["Staff type a code at the second step: .venv/bin/python manage.py demo_code USERNAME", ""]
     lines += [f"  {s.username:15} {s.role.value.replace('_', ' '):16} {s.given} {s.family}" for s in staff()]
-    patients = User.objects.filter(username__startswith="patient", roles_held__role=Role.PATIENT.value)
-    first, last = patients.order_by("username").first(), patients.order_by("username").last()
-    if first is not None and last is not None:
-        lines += [f"  {first.username} to {last.username:3}   patient"]
+    held = User.objects.filter(roles_held__role=Role.PATIENT.value).distinct()
+    patients = sorted(user.username for user in held if user.username.startswith("patient"))
+    if patients:
+        lines += [f"  {patients[0]} to {patients[-1]:3}   patient"]
     waiting = _who_can_answer(now=now)
     if waiting:
         lines += [f"Patients with something to answer: {', '.join(waiting[:MOST_NAMED])}"]
