@@ -119,7 +119,7 @@ def _people() -> Iterator[Kind]:
 
 def _governance() -> Iterator[Kind]:
     yield from _kinds("policy", "drafted signed activated superseded withdrawn", "payload")
-    yield from _kinds("approval", "requested given refused", "payload")
+    yield from _kinds("approval", "requested given refused withdrawn voided expired carried_out", "payload")
     yield from _kinds("suspension", "set end_asked lifted", "reason_code")
     yield from _kinds("suspension", "drilled", "payload", payload=("workers", "seconds", "held"))
     yield from _kinds("model", "registered approved activated deactivated rolled_back withdrawn", "model")

@@ -109,6 +109,8 @@ class Permission(StrEnum):
     CONFIRM_PEOPLE = "confirm_people"
     ENROL_DEVICE = "enrol_device"
     SET_POLICY = "set_policy"
+    SEE_POLICIES = "see_policies"
+    GIVE_APPROVAL = "give_approval"
     APPROVE_MODEL = "approve_model"
     VERIFY_RECORD = "verify_record"
     SEARCH_RECORD = "search_record"

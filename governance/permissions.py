@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .domain import NotAllowed, Permission, Relation, Role, Standing
+from .domain import STAFF_ROLES, NotAllowed, Permission, Relation, Role, Standing
 
 P, R = Permission, Role
 _TEAM = frozenset({Relation.CARE_TEAM})
@@ -60,6 +60,15 @@ TABLE: dict[tuple[Permission, Role], frozenset[Relation]] = {
     (P.ENROL_DEVICE, R.ADMINISTRATOR): _SITE,
     (P.ENROL_DEVICE, R.CLINICIAN): _SITE,
     (P.SET_POLICY, R.ADMINISTRATOR): _SITE,
+    **{(P.SEE_POLICIES, role): _SITE for role in STAFF_ROLES},
+    (P.GIVE_APPROVAL, R.CLINICIAN): _SITE,
+    (P.GIVE_APPROVAL, R.PHARMACIST): _SITE,
+    (P.GIVE_APPROVAL, R.ADMINISTRATOR): _SITE,
+    (P.GIVE_APPROVAL, R.AUDITOR): _SITE,
+    (P.GIVE_APPROVAL, R.COMPLIANCE_OFFICER): _SITE,
+    (P.GIVE_APPROVAL, R.ML_ENGINEER): _SITE,
+    (P.GIVE_APPROVAL, R.RESPONSIBLE_AI_LEAD): _SITE,
+    (P.GIVE_APPROVAL, R.SECURITY_PRIVACY_ENGINEER): _SITE,
     (P.APPROVE_MODEL, R.CLINICIAN): _SITE,
     (P.APPROVE_MODEL, R.PHARMACIST): _SITE,
     (P.APPROVE_MODEL, R.ML_ENGINEER): _SITE,

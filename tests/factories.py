@@ -48,9 +48,10 @@ from care_loops.services import (
 from care_loops.services.predictors import put_to_work, register_protocols
 from governance.domain import Role
 from governance.models import User
-from governance.services import Acting, acting_device, acting_job, acting_person, set_policy
+from governance.services import Acting, acting_device, acting_job, acting_person
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.roles import answer_role, ask_for_role
+from tests.policies import put_in_force
 from tests.signing_in import signing
 
 NOW = datetime(2026, 3, 30, 10, 0, tzinfo=UTC)  # the Monday after summer time began in Europe
@@ -118,8 +119,11 @@ class Hospital:
             "daily_patient_quota": quota,
         }
         at = now or self.now
-        admin = self.acting("admin", now=at)
-        set_policy("operating_mode", "hypertension", body=body, reason="test", effective_from=at, by=admin, now=at)
+        by, approvers = (
+            self.acting("admin", now=at),
+            [self.acting(name, now=at) for name in ("clinician", "pharmacist")],
+        )
+        put_in_force("operating_mode", "hypertension", body=body, by=by, approvers=approvers, now=at)
 
     def patient(
         self,

@@ -2,6 +2,7 @@
 
 Rules
  * Every part is said; none has a usual value. What was set stays on record with its author, reason and date.
+ * One puts it forward, a prescriber and a pharmacist approve it; then it holds. To stop or switch off needs nobody.
  * Nothing goes straight to a patient, in any mode, unless it was said here (CLINICAL 0.1), within a signed boundary.
 """
 
@@ -10,8 +11,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from governance.domain import BadInput
-from governance.models import PolicyVersion
-from governance.services import Acting, set_policy
+from governance.services import Acting, propose_policy
+from governance.services.policies import Proposed
 from governance.tiers import OperatingMode
 
 from .windows import PATHWAY
@@ -27,11 +28,9 @@ def set_operating_mode(
     by: Acting,
     now: datetime,
     pathway: str = PATHWAY,
-) -> PolicyVersion:
-    """Set the mode from now on. `stopped` is the kill switch: nothing is proposed. The quota counts changes a day that
-    may go straight to patients, over all of them."""
-    if daily_patient_quota < 0:
-        raise BadInput("The daily quota is zero or more.", field="daily_patient_quota")
+) -> Proposed:
+    """Put a mode forward; it holds from its last approval on, or at once where it stops the pathway (`stopped`) or
+    switches it off. The quota counts changes a day that may go straight to patients, over all of them."""
     if not reason.strip():
         raise BadInput("A mode is set with a reason.", field="reason")
     body = {
@@ -40,4 +39,4 @@ def set_operating_mode(
         "stopped": stopped,
         "daily_patient_quota": daily_patient_quota,
     }
-    return set_policy("operating_mode", pathway, body=body, reason=reason.strip(), by=by, now=now)
+    return propose_policy("operating_mode", pathway, body=body, reason=reason.strip(), by=by, now=now)

@@ -19,15 +19,18 @@ from .credentials import (
     WayBack,
 )
 from .oversight import Suspension, SuspensionEnd, SuspensionEndAsked
+from .quorum import Approval, Motion
 from .signing import PolicyVersion, Signature, SignatureEvidence, SigningChallenge
 
 __all__ = [
+    "Approval",
     "Credential",
     "CredentialConfirmed",
     "CredentialRevoked",
     "CredentialUse",
     "FailedAttempt",
     "Invitation",
+    "Motion",
     "PolicyVersion",
     "RecoveryCode",
     "RoleAsked",

@@ -41,6 +41,8 @@ class PolicyVersion(models.Model):
     reason = models.TextField()
     effective_from = models.DateTimeField()
     signature = models.OneToOneField(Signature, on_delete=models.PROTECT, related_name="+", null=True)
+    # None in rows of before a quorum was asked for (decision 74).
+    motion = models.OneToOneField("governance.Motion", on_delete=models.PROTECT, related_name="version", null=True)
     entry = models.UUIDField()
 
     class Meta:

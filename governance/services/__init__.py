@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .acting import Acting, acting_device, acting_job, acting_person, record_denial
-from .policies import set_policy
+from .policies import approve_policy, propose_policy
 from .signatures import sign
 from .signing import Act
 
@@ -13,7 +13,8 @@ __all__ = [
     "acting_device",
     "acting_job",
     "acting_person",
+    "approve_policy",
+    "propose_policy",
     "record_denial",
-    "set_policy",
     "sign",
 ]

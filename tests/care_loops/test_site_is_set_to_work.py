@@ -59,13 +59,17 @@ def people() -> dict[str, str]:
 
 def test_the_mode_is_what_was_set_last_and_off_until_then(people):
     assert mode_in_force("hypertension", now=timezone.now()) is None
-    signed("set_operating_mode", "research", *ALL_PARTS, by=people["admin"])
+    put = signed("set_operating_mode", "research", *ALL_PARTS, by=people["admin"])
+    assert put["in_force"] is False
+    assert mode_in_force("hypertension", now=timezone.now()) is None
+    assert not signed("policy", "approve", put["motion"], by=people["clinician"])["in_force"]
+    assert signed("policy", "approve", put["motion"], by=people["pharmacist"])["in_force"]
     mode = mode_in_force("hypertension", now=timezone.now())
     assert (mode.mode, mode.patient_directed, mode.stopped, mode.quota_left) == ("research", False, False, 0)
     assert PolicyVersion.objects.get().signature.method == "password_totp"
     said_then = {"patient_directed": True, "stopped": True, "daily_patient_quota": 3, "reason": "stopped by the board"}
     by = acting(User.objects.get(username=people["admin"]), now())
-    assert set_operating_mode(OperatingMode.LIVE, **said_then, by=by, now=now()).version == 2
+    assert set_operating_mode(OperatingMode.LIVE, **said_then, by=by, now=now()).version.version == 2
     mode = mode_in_force("hypertension", now=timezone.now())
     assert (mode.mode, mode.patient_directed, mode.stopped, mode.quota_left) == ("live", True, True, 3)
 

@@ -37,6 +37,8 @@ manage_staff         |     .     |     .      |    .    |   .   |       s       
 confirm_people | . | . | . | . | s | compliance_officer security_privacy_engineer
 enrol_device         |     s     |     .      |    .    |   .   |       s       |
 set_policy           |     .     |     .      |    .    |   .   |       s       |
+see_policies | s | s | . | . | s | auditor compliance_officer data_engineer data_scientist ml_engineer devops_engineer project_manager responsible_ai_lead security_privacy_engineer
+give_approval | s | s | . | . | s | auditor compliance_officer ml_engineer responsible_ai_lead security_privacy_engineer
 approve_model        |     s     |     s      |    .    |   .   |       .       | ml_engineer responsible_ai_lead
 verify_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer
 search_record        |     .     |     .      |    .    |   .   |       .       | auditor compliance_officer

@@ -1,4 +1,4 @@
-"""`manage.py set_operating_mode`: how the hypertension pathway is run at this site, from now on."""
+"""`manage.py set_operating_mode`: put forward how the hypertension pathway is run at this site; others approve it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from django.utils import timezone
 from care_loops.services.modes import set_operating_mode
 from governance.domain import Refusal
 from governance.management.signing import SigningCommand
-from governance.models import PolicyVersion
 from governance.selectors import account_named
 from governance.services import Acting, acting_person
+from governance.services.policies import Proposed
 from governance.tiers import OperatingMode
 
 
 class Command(SigningCommand):
     """`manage.py set_operating_mode off --patient-directed no --stopped no --daily-quota 0 --reason ... --by ada`"""
 
-    help = "Set how the pathway is run: off, simulation, research or live; each part is said, none has a usual value."
+    help = (
+        "Put forward how the pathway is run: off, simulation, research or live; each part is said. It holds when one "
+        "prescriber and one pharmacist have approved it (manage.py policy approve); off and stopped hold at once."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Every part of the mode."""
@@ -40,15 +43,17 @@ class Command(SigningCommand):
         now = timezone.now()
         try:
             by = acting_person(account_named(options["by"]), now=now)
-            version = self.signed(lambda signer: _set(options, by=signer), by, options)
+            put = self.signed(lambda signer: _set(options, by=signer), by, options)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
-        said = {"pathway": version.subject, "version": version.version, **json.loads(version.body)}
+        content = put.motion.content
+        said = {"pathway": content["subject"], "version": content["version"], "in_force": put.version is not None}
+        said |= {"motion": str(put.motion.pk), **content["body"]}
         parts = ", ".join(f"{name} {value}" for name, value in said.items())
         self.stdout.write(json.dumps(said) if options["as_json"] else parts)
 
 
-def _set(options: dict[str, Any], *, by: Acting) -> PolicyVersion:
+def _set(options: dict[str, Any], *, by: Acting) -> Proposed:
     return set_operating_mode(
         OperatingMode(options["mode"]),
         patient_directed=options["patient_directed"] == "yes",

@@ -1,4 +1,4 @@
-"""The site of the play: its people by invitation, its mode, its predictor approved by two others.
+"""The site of the play: its people by invitation, its mode and its predictor each approved by two others.
 
 The site's last word is a policy version whose reason is `PLAYED`: the weeks are over, and a later start only looks.
 """
@@ -19,7 +19,7 @@ from governance.domain import Method, Refusal, Role
 from governance.models import PolicyVersion, RoleHeld, User
 from governance.policies import step_of
 from governance.selectors import site_mode
-from governance.services import Acting, acting_person, set_policy
+from governance.services import Acting, acting_person, approve_policy, propose_policy
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.codes import code_at
 from governance.services.credentials import enrol_code, live
@@ -173,7 +173,9 @@ def _confirmed(people: dict[str, User], *, now: datetime) -> None:
 def _set_mode(site: Site, *, reason: str, now: datetime) -> None:
     body = {"mode": "simulation", "patient_directed": True, "stopped": False, "daily_patient_quota": 20}
     by = site.acting(site.one(Role.ADMINISTRATOR), now=now)
-    set_policy("operating_mode", "hypertension", body=body, reason=reason, by=by, now=now)
+    put = propose_policy("operating_mode", "hypertension", body=body, reason=reason, by=by, now=now)
+    for username in (site.clinicians[0], site.one(Role.PHARMACIST)):
+        approve_policy(put.motion.pk, by=site.acting(username, now=now), now=now)
 
 
 def _predictor(site: Site, *, now: datetime) -> None:

@@ -48,10 +48,11 @@ from care_loops.services.respond import deliver
 from care_loops.services.take_in import Arrival
 from governance.domain import Role
 from governance.models import User
-from governance.services import acting_job, set_policy
+from governance.services import acting_job
 from governance.services.tokens import issue_patient_token, issue_staff_token, phone_client
 from models.registry.services import activate, approve, register
 from tests.governance.people import account, acting, founded, staff
+from tests.policies import put_in_force
 from tests.signing_in import signing_key
 
 AMLODIPINE = "17767"
@@ -221,15 +222,7 @@ class World:
             approve(version, by=acting(approver, self.then), now=self.then)
         activate(version, by=acting(self.admin, self.then), now=self.then)
         mode = {"mode": "simulation", "patient_directed": direct, "stopped": False, "daily_patient_quota": 100}
-        set_policy(
-            "operating_mode",
-            "hypertension",
-            body=mode,
-            reason="test",
-            effective_from=self.then,
-            by=acting(self.admin, self.then),
-            now=self.then,
-        )
+        put_in_force("operating_mode", "hypertension", body=mode, by=acting(self.admin, self.then), now=self.then)
         by = acting(self.clinician, self.then)
         sign_target(self.patient.pk, systolic_below=MmHg.of(135), diastolic_below=MmHg.of(85), by=by, now=self.then)
         give_consent(self.patient.pk, "automated_advice", given=True, by=acting(self.mary, self.then), now=self.then)
