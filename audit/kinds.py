@@ -112,8 +112,12 @@ def _people() -> Iterator[Kind]:
     yield from _kinds("access", "read")
     yield from _kinds("access", "denied", "reason_code")
     yield from _kinds("access", "break_glass", "subject", "reason_code")
+    yield from _kinds("break_glass", "alarmed", "subject", "payload", payload=("told",))
+    yield from _kinds("break_glass", "ended", "subject", "reason_code")
+    yield from _kinds("break_glass", "reviewed", "subject", "reason_code", "payload")
     yield from _kinds("command", "denied", "reason_code")
     yield from _kinds("signature", "made", "esign")
+    yield from _kinds("signature", "checked", "payload", payload=("rows", "faults"))
     yield from _kinds("site", "founded")
 
 

@@ -78,6 +78,7 @@ class Relation(StrEnum):
     CARE_TEAM = "care_team"
     OWN = "own"
     CARER_OF = "carer_of"
+    BREAK_GLASS = "break_glass"  # outside the care team, for a time, with an alarm: to read
     SITE = "site"  # no single record: the site as a whole
 
 
@@ -85,6 +86,8 @@ class Permission(StrEnum):
     """What can be done. One word, one act."""
 
     READ_RECORD = "read_record"
+    BREAK_GLASS = "break_glass"
+    REVIEW_BREAK_GLASS = "review_break_glass"
     DECIDE = "decide"
     WRITE_ORDER = "write_order"
     RECALL = "recall"

@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 from .alerts import Alert, AlertEvent
+from .glass import BreakGlass, BreakGlassRead, BreakGlassReview
 from .devices import KnownDevice
 from .limits import AlertLimits, Boundary, BoundaryDrug, Target
 from .loops import Decision, Loop, Message, Step
@@ -26,6 +27,9 @@ __all__ = [
     "BloodPressure",
     "Boundary",
     "BoundaryDrug",
+    "BreakGlass",
+    "BreakGlassRead",
+    "BreakGlassReview",
     "CareTeamMember",
     "CarerLink",
     "Condition",

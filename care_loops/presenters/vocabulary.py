@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..break_glass import EndedHow, ReviewOutcome
 from ..danger import LimitName
 from ..domain.alerts import AlertKind, Ask, Scope
 from ..domain.changes import ChangeKind
@@ -28,9 +29,20 @@ STATES: Mapping[LoopState, str] = {
     LoopState.WITHDRAWN: "Withdrawn",
     LoopState.DONE: "Done: first dose taken",
 }
+GLASS_ENDED: Mapping[EndedHow, str] = {
+    EndedHow.BY_OWNER: "ended by who opened it",
+    EndedHow.TIME: "its time was over",
+    EndedHow.SESSION: "they signed out",
+}
+GLASS_REVIEWS: Mapping[ReviewOutcome, str] = {
+    ReviewOutcome.JUSTIFIED: "Justified",
+    ReviewOutcome.NOT_JUSTIFIED: "Not justified",
+    ReviewOutcome.REPORTED: "Reported as an incident",
+}
 WITHHELD: Mapping[Withheld, str] = {
     Withheld.HUMAN_ONLY_CARE: "the patient asked for care by people only",
     Withheld.KILL_SWITCH: "automated proposals are switched off",
+    Withheld.POLICY_STALE: "a policy of the site is no longer what was approved",
     Withheld.SUSPENDED: "the pathway, the model, the boundary, a device or this group of patients is suspended",
     Withheld.PREGNANCY: "the patient is pregnant, or was within six weeks",
     Withheld.DANGER_LOCK: "a danger alert locks automated advice until a clinician closes it",

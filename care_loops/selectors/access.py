@@ -4,6 +4,7 @@ Rules
  * A foreign record and one that does not exist get the same answer, `NotFound` in the same words.
  * Who lacks the permission in any relation gets `NotAllowed`, whatever the record.
  * A merged record is answered with the one that was kept.
+ * Who opened a record by break-glass is tied to it in that session, until it is over, and by nothing but that.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from governance.permissions import TABLE, check
 from governance.services import Acting
 
 from ..models import Alert, Loop, Patient
-from .record import whole
+from .glass import opening_of
+from .record import record_ids, whole
 
 NOBODY = "There is no such record, or it is not yours to see."
 
@@ -41,6 +43,8 @@ def relations_to(by: Acting, patient: Patient, *, now: datetime) -> frozenset[Re
         found.add(Relation.CARE_TEAM)
     if patient.carers.filter(during(now), user=by.user).exists():
         found.add(Relation.CARER_OF)
+    if not found and opening_of(by, record_ids(patient), now=now) is not None:
+        found.add(Relation.BREAK_GLASS)
     return frozenset(found)
 
 

@@ -14,6 +14,7 @@ from audit.services import Message
 from governance.services import Acting
 
 from .again import TOPIC as LOOK_AGAIN
+from .break_glass import TOPIC as GLASS
 from .reminders import TOPIC as REMIND
 from .respond import deliver, tell_proposed, tell_recalled
 from .windows import reevaluate_open
@@ -43,8 +44,10 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
         LOOK_AGAIN: on_look_again,
         "alert.page": _stands_on_a_page,
         REMIND: _stands_on_a_page,
+        GLASS: _stands_on_a_page,
     }
 
 
 def _stands_on_a_page(_message: Message) -> None:
-    """An alert stands on every worklist of the care team, a reminder on the phone; other channels are a site's own."""
+    """An alert stands on every worklist of the care team, a reminder on the phone, an opened record on the pages of who
+    reviews it; other channels are a site's own."""

@@ -29,6 +29,7 @@ TABLES = {
             *("care_loops_target", "care_loops_visitplan", "governance_policyversion", "governance_signature"),
             *("governance_credential", "governance_credentialconfirmed", "governance_credentialrevoked"),
             *("governance_failedattempt", "governance_signatureevidence", "governance_tokenunder"),
+            *("care_loops_breakglassread", "care_loops_breakglassreview"),
             *("model_registry_example", "model_registry_modelapproval", "model_registry_modelrelease"),
         ],
         GROWS,
@@ -36,6 +37,7 @@ TABLES = {
     **dict.fromkeys(
         [
             *("care_loops_alert", "care_loops_carerlink", "care_loops_careteammember", "care_loops_loop"),
+            "care_loops_breakglass",
             *("care_loops_patient", "governance_invitation", "governance_roleheld", "model_registry_modelversion"),
             *("governance_credentialuse", "governance_recoverycode", "governance_roleasked", "governance_signedin"),
             *("governance_signingchallenge", "governance_wayback"),

@@ -51,8 +51,9 @@ def canaries_in(text: str) -> list[str]:
 
 
 @pytest.fixture
-def barnaby() -> User:
+def barnaby(settings) -> User:
     """A pharmacist who was invited, was asked for a role more, and lost their passkey."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     hospital = Hospital()
     by = hospital.acting("admin")
     token = invite("quillfeather@canary.example", Role.PHARMACIST, by=by, now=NOW).token
