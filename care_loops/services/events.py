@@ -25,16 +25,14 @@ def note(
     esign: Esign | None = None,
     model: ModelRef | None = None,
     limits: tuple[Cap, ...] = (),
-    rows: Sequence[models.Model] = (),
     cause: UUID | None = None,
     purpose: Purpose = Purpose.TREATMENT,
     break_glass: UUID | None = None,
 ) -> Appended:
-    """Append the event `kind` about `of` = (type, id, version) and its `rows`, in the caller's transaction."""
+    """Append the event `kind` about `of` = (type, id, version), in the caller's transaction."""
     object_type, object_id, version = of
     return append(
-        rows=rows,
-        event=Event(
+        Event(
             type=kind,
             occurred_at=now,
             actor=by.actor,
@@ -50,7 +48,7 @@ def note(
             limits=Limits(caps=limits) if limits else None,
             cause=cause,
             break_glass_id=str(break_glass) if break_glass else None,
-        ),
+        )
     )
 
 
