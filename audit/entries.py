@@ -19,6 +19,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -65,9 +66,10 @@ def stamp(moment: datetime) -> str:
     """UTC to the microsecond at fixed width, `2026-11-22T06:42:00.123456Z`."""
     if moment.tzinfo is None:
         raise EventInvalid("time-without-zone")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0")
+    return f"{moment.astimezone(UTC).isoformat(timespec='microseconds')[:26]}Z"
 
 
+@lru_cache(maxsize=4096)
 def pseudonym(subject: str, *, tenant_key: bytes) -> str:
     """The patient as the log knows them: HMAC-SHA256 under the tenant's key, in hex."""
     return hmac.digest(tenant_key, subject.encode(), "sha256").hex()
@@ -191,6 +193,7 @@ def _said(fields: Mapping[str, Any]) -> dict[str, Any]:
 # --- bytes and hash ---------------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=16)
 def check_origin(origin: str) -> str:
     """The origin, or EntryInvalid when it could not stand in a leaf and a signed note."""
     if _ORIGIN.fullmatch(origin) is None:

@@ -75,12 +75,13 @@ def site_key_number(name: str) -> int:
 
 def site_key(name: str) -> bytes:
     """The site key of that name. Raises KeyLost when its file is missing or is not one key."""
-    site_key_number(name)
-    return _read_site_key(keys_dir() / f"{name}.kek")
+    return _read_site_key(keys_dir(), name)
 
 
 @lru_cache(maxsize=16)
-def _read_site_key(path: Path) -> bytes:
+def _read_site_key(folder: Path, name: str) -> bytes:
+    site_key_number(name)
+    path = folder / f"{name}.kek"
     try:
         key = path.read_bytes()
     except OSError as err:

@@ -4,6 +4,7 @@ The rules
  * One round trip. Everything of the leaf but its time, its id and `prev` is given; the database fills these in where
    they stand, hashes, and writes pending row, payload with its key, and version. What it wrote it answers, and the
    caller hashes the same bytes again.
+ * Rows that name the entry may ride with it (`riding`): after the entry and its version, and only when that was free.
  * Nothing is written, and nothing is answered, when the version before is not there or the data key is not alive.
  * The statement is planned once for each connection (a prepared statement), its values travel as they are (binary).
 """
@@ -11,6 +12,7 @@ The rules
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -18,10 +20,12 @@ from typing import Any
 from uuid import UUID
 
 import psycopg
+from django.db import models
 from django.db.backends.utils import CursorWrapper
 
 from audit import entries
 from audit.domain import ObjectRef
+from audit.services import riding
 from audit.services.payloads import SEALED, SealedPayload
 
 NO_TIME = datetime(1, 1, 1, tzinfo=UTC)
@@ -30,13 +34,14 @@ NO_HASH = bytes(32)
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What the database filled in, the hash of the leaf it made, and whether the version was free."""
+    """What the database filled in, the hash of the leaf it made, whether the version was free; the rows' numbers."""
 
     at: datetime
     entry_id: UUID
     prev: bytes | None
     leaf_hash: bytes
     was_free: bool
+    numbers: tuple[int | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,14 @@ def draft(leaf: bytes, tail: str, *, chained: bool) -> Draft:
     return Draft(tuple(parts), tail)
 
 
-def write(cursor: CursorWrapper, sketch: Draft, *, of: ObjectRef, kept: SealedPayload | None) -> Written | None:
+def write(
+    cursor: CursorWrapper,
+    sketch: Draft,
+    *,
+    of: ObjectRef,
+    kept: SealedPayload | None,
+    rows: Sequence[models.Model] = (),
+) -> Written | None:
     """Execute it; None when nothing was written: the version before, or the data key, is not there."""
     chained = of.version is not None and of.version > 1
     values: dict[str, Any] = {f"part{n}": part for n, part in enumerate(sketch.parts)} | {"tail": sketch.tail}
@@ -90,12 +102,14 @@ def write(cursor: CursorWrapper, sketch: Draft, *, of: ObjectRef, kept: SealedPa
     if kept is not None:
         values |= {"payload": kept.id, "commit": kept.commit, "alg": SEALED, "body": kept.body, "key": kept.key}
         values |= {"dek": kept.dek_id, "dek_name": str(kept.dek_id)}
-    cursor.execute(_statement(of.version is not None, chained, kept is not None), values)
+    if rows:
+        values |= riding.values(rows)
+    cursor.execute(_statement(of.version is not None, chained, kept is not None, riding.models_of(rows)), values)
     found = cursor.fetchone()
     if found is None:
         return None
-    stamp, entry_id, prev, leaf_hash, was_free = found
-    return Written(datetime.fromisoformat(stamp), entry_id, prev, leaf_hash, was_free)
+    stamp, entry_id, prev, leaf_hash, was_free, *numbers = found
+    return Written(datetime.fromisoformat(stamp), entry_id, prev, leaf_hash, was_free, tuple(numbers))
 
 
 _TIME = """
@@ -119,6 +133,7 @@ hashed AS MATERIALIZED (
 ),
 queued AS (
     INSERT INTO audit_pending (entry_id, leaf, leaf_hash, prev) SELECT entry_id, leaf, leaf_hash, prev FROM hashed
+    RETURNING entry_id, leaf_hash
 )"""
 _PAYLOAD = """,
 kept AS (
@@ -133,8 +148,8 @@ keyed AS (
 _VERSION = """,
 versioned AS (
     INSERT INTO audit_objectversion (object_type, object_id, version, entry_id, leaf_hash)
-    SELECT %(type)s, %(object)s, %(version)s::bigint, entry_id, leaf_hash FROM hashed
-    ON CONFLICT DO NOTHING RETURNING version
+    SELECT %(type)s, %(object)s, %(version)s::bigint, entry_id, leaf_hash FROM queued
+    ON CONFLICT DO NOTHING RETURNING entry_id
 )"""
 _PREDECESSOR = """CROSS JOIN LATERAL (
         SELECT leaf_hash FROM audit_objectversion
@@ -144,16 +159,18 @@ _PREDECESSOR = """CROSS JOIN LATERAL (
 _ALIVE = "(SELECT destroyed_at IS NULL FROM audit_datakey WHERE id = %(dek)s::uuid)"
 
 
-@lru_cache(maxsize=8)
-def _statement(versioned: bool, chained: bool, sealed: bool) -> str:
+@lru_cache(maxsize=256)
+def _statement(versioned: bool, chained: bool, sealed: bool, kinds: tuple[type[models.Model], ...]) -> str:
     conditions = f"{_PREDECESSOR if chained else ''} {f'WHERE {_ALIVE}' if sealed else ''}"
     rest = "%(part2)s::bytea"
     if chained:
         rest += " || convert_to(encode(prev, 'hex'), 'UTF8') || %(part3)s::bytea"
     made = _TIME.format(prev="before.leaf_hash" if chained else "NULL::bytea", conditions=conditions, rest=rest)
+    ridden, numbers = riding.written(kinds, after="versioned" if versioned else "queued")
+    parts = [made + (_PAYLOAD if sealed else "") + (_VERSION if versioned else ""), *ridden]
     was_free = "EXISTS (SELECT FROM versioned)" if versioned else "true"
-    parts = (made, _PAYLOAD if sealed else "", _VERSION if versioned else "")
-    return f"{''.join(parts)} SELECT stamp, entry_id, prev, leaf_hash, {was_free} FROM hashed"  # noqa: S608  (ours)
+    answered = ", ".join(("stamp, entry_id, prev, leaf_hash", was_free, *numbers))
+    return f"{', '.join(parts)} SELECT {answered} FROM hashed"  # noqa: S608  (ours)
 
 
 class _Prepared(psycopg.Cursor[Any]):

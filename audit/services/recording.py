@@ -8,14 +8,15 @@ The rules
    refused by name (ObjectVersionTaken), a skipped version is refused (VersionGap).
  * One round trip (`one_statement`): the database fills its clock and the predecessor into the leaf, hashes it, and
    writes pending row, payload with its key, and version, if the data key is alive at that moment. The first payload
-   about a person in this process asks for the key first, and makes it when there is none.
+   about a person in this process asks for the key first, and makes it when there is none. Rows that name the entry in
+   their column `entry` may ride in the same statement (`rows`), after it, or be written by the caller afterwards.
  * A payload is sealed under the data key of the person it is about, else the site's own. What says that a key or a
    payload was destroyed is sealed under the site's own: it must outlive that key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
@@ -23,11 +24,11 @@ from importlib import metadata
 from typing import Any
 
 from django.conf import settings
-from django.db import DEFAULT_DB_ALIAS, connections
+from django.db import DEFAULT_DB_ALIAS, connections, models
 
 from audit import canonical, entries
 from audit.domain import Appended, Event, EventInvalid
-from audit.services import data_keys, keys, one_statement
+from audit.services import data_keys, keys, one_statement, riding
 from audit.services.payloads import SealedPayload, seal_payload
 
 OUTLIVES_THE_KEY = frozenset({"payload.shredded", "key.destroyed"})
@@ -56,8 +57,10 @@ class LeafDiffers(Exception):
     """A bug: the database made another leaf than the one we hash. The transaction must not commit."""
 
 
-def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
+def append(event: Event, *, rows: Sequence[models.Model] = (), using: str = DEFAULT_DB_ALIAS) -> Appended:
     """Record `event` in the transaction now open on `using`, and return its entry's id and leaf hash.
+
+    `rows` are new rows of models with a column `entry`: they are written with the entry, in their order, and name it.
 
     Raises NotInTransaction, EventInvalid (anonymous, missing, ...), UnknownKind, NotCanonical: bugs of the caller's.
     Raises ObjectVersionTaken when another writer was first: let it roll the transaction back.
@@ -67,10 +70,11 @@ def append(event: Event, *, using: str = DEFAULT_DB_ALIAS) -> Appended:
         raise NotInTransaction(event.type)
     entries.check_event(event)
     with one_statement.prepared_cursor(connection) as cursor:
-        written, kept = _written(cursor, event, using)
+        written, kept = _written(cursor, event, rows, using)
     ref = event.object
     if not written.was_free:
         raise ObjectVersionTaken(f"{ref.type} {ref.id} version {ref.version} is already recorded")
+    riding.settle(rows, entry=written.entry_id, numbers=written.numbers, using=using)
     payload_id = kept.id if kept else None
     done = Appended(entry_id=written.entry_id, leaf_hash=written.leaf_hash, at=written.at, payload_id=payload_id)
     if (collected := _COLLECTED.get()) is not None:
@@ -96,13 +100,15 @@ def _key_owner(event: Event) -> str | None:
     return entries.pseudonym(event.subject, tenant_key=keys.tenant_key())
 
 
-def _written(cursor: Any, event: Event, using: str) -> tuple[one_statement.Written, SealedPayload | None]:
+def _written(
+    cursor: Any, event: Event, rows: Sequence[models.Model], using: str
+) -> tuple[one_statement.Written, SealedPayload | None]:
     """Write it. A second time when the key we had in mind is not alive: destroyed, or its maker rolled back."""
     owner = _key_owner(event) if event.payload is not None else None
     for _ in range(data_keys.ATTEMPTS):
         kept = _sealed(cursor, event, owner, using)
         sketch = _sketch(event, kept)
-        if (written := one_statement.write(cursor, sketch, of=event.object, kept=kept)) is not None:
+        if (written := one_statement.write(cursor, sketch, of=event.object, kept=kept, rows=rows)) is not None:
             if entries.leaf_hash(sketch.leaf(written)) != written.leaf_hash:
                 raise LeafDiffers(str(written.entry_id))
             return written, kept

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
+
+from django.db import models
 
 from audit.domain import Appended, Cap, Esign, Event, Limits, ModelRef, ObjectRef, Outcome, Purpose
 from audit.services import append
@@ -25,14 +27,16 @@ def note(
     esign: Esign | None = None,
     model: ModelRef | None = None,
     limits: tuple[Cap, ...] = (),
+    rows: Sequence[models.Model] = (),
     cause: UUID | None = None,
     purpose: Purpose = Purpose.TREATMENT,
     break_glass: UUID | None = None,
 ) -> Appended:
-    """Append the event `kind` about `of` = (type, id, version), in the caller's transaction."""
+    """Append the event `kind` about `of` = (type, id, version) and its `rows`, in the caller's transaction."""
     object_type, object_id, version = of
     return append(
-        Event(
+        rows=rows,
+        event=Event(
             type=kind,
             occurred_at=now,
             actor=by.actor,
@@ -48,7 +52,7 @@ def note(
             limits=Limits(caps=limits) if limits else None,
             cause=cause,
             break_glass_id=str(break_glass) if break_glass else None,
-        )
+        ),
     )
 
 

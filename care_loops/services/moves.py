@@ -111,14 +111,34 @@ def lock(loop_id: UUID | str) -> Loop:
 
 
 def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why = NOTHING_MORE) -> Step:
-    """Move `loop` (locked by the caller, or just created) into `state`, with its event, in the caller's transaction."""
+    """Move `loop` (locked by the caller, or just created) into `state`, with its event, in the caller's transaction.
+
+    A new loop, the decision and the step ride with the entry they name: one statement writes all of them.
+    """
     before = LoopState(loop.state) if loop.version else None
     check_move(before, state)
     seq = loop.version + 1
     kind = EVENT[state] if loop.origin == "proposal" or state is not LoopState.PROPOSED else "order.written"
     if state is LoopState.WITH_CLINICIAN and before is LoopState.WITH_PATIENT:
         kind = "recommendation.escalated_to_clinician"
-    entry = note(
+    decision = why.decision if state in _DECIDED else None
+    if before is None:
+        loop.state, loop.version = state.value, seq
+    step = Step(
+        loop=loop,
+        seq=seq,
+        before=before.value if before else "",
+        state=state.value,
+        entered_at=now,
+        actor_kind=by.kind,
+        actor_id=by.id,
+        reason_code=why.reason,
+        decided_by=decision.decided_by if decision else None,
+        decision=why.decision,
+        boundary=why.boundary,
+        signature=why.signature,
+    )
+    note(
         kind,
         of=("recommendation", loop.pk, seq),
         by=by,
@@ -130,28 +150,7 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         model=why.model,
         limits=why.limits,
         purpose=why.purpose,
-    )
-    if before is None:
-        loop.entry, loop.state, loop.version = entry.entry_id, state.value, seq
-        loop.save(force_insert=True)
-    decision = why.decision
-    if decision is not None and state in _DECIDED:
-        decision.entry = entry.entry_id
-        decision.save(force_insert=True)
-    step = Step.objects.create(
-        loop=loop,
-        seq=seq,
-        before=before.value if before else "",
-        state=state.value,
-        entered_at=now,
-        actor_kind=by.kind,
-        actor_id=by.id,
-        reason_code=why.reason,
-        decided_by=decision.decided_by if decision and state in _DECIDED else None,
-        decision=decision,
-        boundary=why.boundary,
-        signature=why.signature,
-        entry=entry.entry_id,
+        rows=[row for row in (loop if before is None else None, decision, step) if row is not None],
     )
     _move_head(loop, state, seq, why.reason, now)
     return step

@@ -13,7 +13,6 @@ Rules
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -56,7 +55,7 @@ def sign(content: Mapping[str, Any], *, act: Act, meaning: str, by: Acting, now:
         method=esign.method,
         signed_at=now,
     )
-    appended = append(
+    append(
         Event(
             type="signature.made",
             occurred_at=now,
@@ -66,11 +65,9 @@ def sign(content: Mapping[str, Any], *, act: Act, meaning: str, by: Acting, now:
             subject=act.subject,
             esign=esign,
             payload={"content": dict(content), "content_salt": proof.content_salt.hex()},
-        )
+        ),
+        rows=[row, _evidence(row, proof)],
     )
-    row.entry = appended.entry_id
-    row.save(force_insert=True)
-    _keep(row, proof, entry=appended.entry_id)
     return row, esign
 
 
@@ -81,10 +78,10 @@ def _check(proof: Proof, asked: Asked, signer: User) -> None:
         raise SignatureNotTaken("What was signed is not what would be recorded now. Look again, and sign anew.")
 
 
-def _keep(row: Signature, proof: Proof, *, entry: uuid.UUID) -> None:
-    """Keep what an outsider needs to check the signature."""
+def _evidence(row: Signature, proof: Proof) -> SignatureEvidence:
+    """What an outsider needs to check the signature."""
     assertion = proof.assertion
-    SignatureEvidence.objects.create(
+    return SignatureEvidence(
         signature=row,
         record=proof.record,
         nonce=proof.nonce,
@@ -93,5 +90,4 @@ def _keep(row: Signature, proof: Proof, *, entry: uuid.UUID) -> None:
         client_data=assertion.client_data if assertion else None,
         authenticator_data=assertion.authenticator_data if assertion else None,
         assertion=assertion.signature if assertion else None,
-        entry=entry,
     )

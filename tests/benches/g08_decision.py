@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
-from django.db import connection, transaction
+from django.db import connection, models, transaction
 
 from audit.selectors import payload_of
 from audit.services import append, sequence_until_empty
@@ -26,6 +26,7 @@ from tests.benches.records import COLUMNS, decided, decision_row, own_database
 NAME = "G8"
 TIMES = 25
 INSERT = f"INSERT INTO {{}} ({COLUMNS}) VALUES ({', '.join(['%s'] * 14)})"
+NAMES = COLUMNS.replace(",", "").split()
 INTO_OURS, INTO_BARE = INSERT.format("bench_decided"), INSERT.format("bench_bare")
 TABLES = """
 CREATE TABLE bench_bare (LIKE care_loops_decision INCLUDING ALL);
@@ -35,19 +36,45 @@ CREATE CONSTRAINT TRIGGER bench_decided_entry AFTER INSERT OR UPDATE OF entry ON
 """
 
 
+class Decided(models.Model):
+    """The columns of a decision over the benchmark's own table, references as plain identifiers."""
+
+    id = models.UUIDField(primary_key=True)
+    kind = models.CharField(max_length=10)
+    decided_at = models.DateTimeField()
+    seen_version, seconds_to_decide = models.PositiveIntegerField(), models.PositiveIntegerField()
+    original_change, final_change, policies = models.TextField(), models.TextField(), models.TextField()
+    reason_code, free_text = models.CharField(max_length=60), models.TextField()
+    loop_id, signature_id, entry = models.UUIDField(), models.UUIDField(), models.UUIDField()
+    decided_by_id = models.UUIDField()
+
+    class Meta:
+        app_label, managed, db_table = "benches", False, "bench_decided"
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
 @contextmanager
 def prepared(_folder: Path) -> Iterator[Goal]:
     """The goal in a database of its own."""
     with own_database() as name:
         with connect_as_owner(name=name) as owner:
             owner.execute(TABLES)
-        acts: dict[str, Callable[[], None]] = {"with_proof": _with_proof, "bare": _bare, "in_transaction": _transaction}
+        acts: dict[str, Callable[[], None]] = {
+            "with_proof": _with_proof, "bare": _bare, "row_after": _row_after, "in_transaction": _transaction
+        }  # fmt: skip
         arms = {each: partial(median_seconds, act, TIMES) for each, act in acts.items()}
         what = "a decision with its signed entry, beside one bare insert of the same row"
         yield Goal(what, 1.15, Means.COST_AT_MOST, "with_proof", "bare", arms, _gate, Clock.P50, rounds=40, warm_up=2)
 
 
 def _with_proof() -> None:
+    with transaction.atomic():
+        append(decided(str(uuid4())), rows=[Decided(**dict(zip(NAMES, decision_row(None), strict=True)))])
+
+
+def _row_after() -> None:
     with transaction.atomic():
         done = append(decided(str(uuid4())))
         with connection.cursor() as cursor:
