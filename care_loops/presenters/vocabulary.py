@@ -42,6 +42,7 @@ GLASS_REVIEWS: Mapping[ReviewOutcome, str] = {
 WITHHELD: Mapping[Withheld, str] = {
     Withheld.HUMAN_ONLY_CARE: "the patient asked for care by people only",
     Withheld.KILL_SWITCH: "automated proposals are switched off",
+    Withheld.POLICY_STALE: "a policy of the site is no longer what was approved",
     Withheld.SUSPENDED: "the pathway, the model, the boundary, a device or this group of patients is suspended",
     Withheld.PREGNANCY: "the patient is pregnant, or was within six weeks",
     Withheld.DANGER_LOCK: "a danger alert locks automated advice until a clinician closes it",
@@ -100,7 +101,7 @@ IMPLAUSIBLE: Mapping[Implausible, str] = {
     Implausible.SYSTOLIC_OUT_OF_RANGE: "systolic is outside what is plausible",
     Implausible.DIASTOLIC_OUT_OF_RANGE: "diastolic is outside what is plausible",
     Implausible.PULSE_OUT_OF_RANGE: "pulse is outside what is plausible",
-    Implausible.FUTURE: "measured in the future",
+    Implausible.FUTURE: "measured in the future, or by a clock that was wrong",
     Implausible.EQUIVOCAL: "same identifier as another reading, other content",
     Implausible.NOT_EXACT: "sent as more or less than a number, not as a number",
 }

@@ -203,7 +203,7 @@ def _visit_line(item: WorkItem, plan: VisitPlan, *, now: datetime) -> LineShown:
         about=about(item.patient, now=now),
         what=f"Visit planned for {times.day(plan.due_on)}",
         detail="say whether it was held",
-        when=f"planned for {times.ago(item.at, now=now)}",
+        when=f"was planned {times.ago(item.at, now=now)}",
         late=True,
         page="patient",
         page_id=str(item.patient.pk),

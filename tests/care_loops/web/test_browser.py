@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from care_loops.models import Decision
+from care_loops.services.alerts import escalate_alerts
 from governance.services import acting_person
 from governance.services.credentials import draw_recovery_codes
 from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
-from tests.factories import PASSWORD, Hospital
+from tests.factories import PASSWORD, Hospital, job
 from tests.signing_in import code_of, confirmed
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -107,6 +109,14 @@ def fits(page: Page) -> bool:
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
 
 
+def cut_off(page: Page) -> list[str]:
+    """Text that runs out of a box which hides what runs out of it."""
+    return page.evaluate(
+        "[...document.querySelectorAll('body *')].filter(e => getComputedStyle(e).overflowX === 'hidden'"
+        " && e.clientWidth > 1 && e.scrollWidth > e.clientWidth).map(e => e.innerText)"
+    )
+
+
 def unlabelled(page: Page) -> list[str]:
     return page.evaluate(
         "[...document.querySelectorAll('input:not([type=hidden]), select, textarea')]"
@@ -149,8 +159,20 @@ def test_every_page_fits_its_width_and_labels_its_fields(page, ward):
     for where in pages:
         page.goto(where)
         assert fits(page), where
+        assert cut_off(page) == [], where
         assert unlabelled(page) == [], where
         assert page.locator("h1").count() == 1, where
+
+
+def test_an_alert_that_nobody_answered_is_read_to_its_last_word(page, ward):
+    before = timezone.now() - timedelta(hours=21)
+    measured(uncontrolled(ward, "Featherstonehaugh", "Wilhelmina"), reading(before, 86, 61), at=before)
+    escalate_alerts(by=job("clock"), now=timezone.now() - timedelta(hours=1))
+    escalate_alerts(by=job("clock"), now=timezone.now())
+    for where in ("/worklist/", "/alerts/"):
+        page.goto(where)
+        expect(page.get_by_text("unanswered for 21 hours")).to_be_visible()
+        assert cut_off(page) == [], where
 
 
 def test_the_first_tab_skips_to_the_content(page):
