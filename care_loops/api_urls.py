@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .api import care, clinic, me_proposals, me_record, me_reports, me_today
+from .api import care, clinic, glass, me_proposals, me_record, me_reports, me_today
 from .api.base import nothing_here
 from .views.invitations import invitation
 from .views.me import me
@@ -30,6 +30,9 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/visits", care.Visits.as_view(), name="api-visits"),
     path("alerts/<uuid:alert_id>/acknowledgement", clinic.Acknowledge.as_view(), name="api-acknowledge"),
     path("alerts/<uuid:alert_id>/disposition", clinic.Dispose.as_view(), name="api-dispose"),
+    path("patients/<uuid:patient_id>/break-glass", glass.Open.as_view(), name="api-break-glass"),
+    path("break-glass", glass.Openings.as_view(), name="api-break-glass-openings"),
+    path("break-glass/<uuid:opening_id>/end", glass.End.as_view(), name="api-break-glass-end"),
     path("<path:rest>", nothing_here),
 ]
 

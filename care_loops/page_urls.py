@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, limits, lists, patients, people, recommendations, record, reviews
+from .views import acts, glass, limits, lists, patients, people, recommendations, record, reviews
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -31,6 +31,9 @@ urlpatterns = [
     path("second-reviews/", reviews.second_reviews, name="second-reviews"),
     path("second-reviews/<uuid:review_id>/", reviews.second_review, name="second-review"),
     path("second-reviews/<uuid:review_id>/verdict/", reviews.second_verdict, name="second-review-verdict"),
+    path("break-glass/", glass.glass_page, name="break-glass"),
+    path("break-glass/<uuid:opening_id>/end/", glass.glass_end, name="break-glass-end"),
+    path("break-glass/<uuid:opening_id>/review/", glass.glass_review, name="break-glass-review"),
     path("audit/patients/", record.find_patient, name="record-patients"),
     path("audit/entries/<uuid:entry_id>/content/", record.content, name="record-content"),
     path("audit/exports/", record.exports, name="record-exports"),

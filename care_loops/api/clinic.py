@@ -48,7 +48,7 @@ class Recommendation(Door):
     @extend_schema(operation_id="recommendation", responses={200: RecommendationOut, **REFUSALS})
     def get(self, request: Request, loop_id: UUID) -> Response:
         """With everything that was considered."""
-        loop = loop_for(self.acting, loop_id, Permission.DECIDE, now=self.now)
+        loop = loop_for(self.acting, loop_id, Permission.READ_RECORD, now=self.now)
         record_access(loop.patient_id, what=f"recommendation {loop_id}", by=self.acting, now=self.now)
         return Response(show.recommendation(loop, now=self.now))
 

@@ -9,8 +9,8 @@ Rules
 from __future__ import annotations
 
 from .alerts import Alert, AlertEvent
-from .glass import BreakGlass, BreakGlassRead, BreakGlassReview
 from .devices import KnownDevice
+from .glass import BreakGlass, BreakGlassRead, BreakGlassReview
 from .limits import AlertLimits, Boundary, BoundaryDrug, Target
 from .loops import Decision, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview

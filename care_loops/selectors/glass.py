@@ -10,12 +10,14 @@ from uuid import UUID
 from django.db.models import F, Q, QuerySet
 
 from audit.domain import Person
-from governance.domain import Role
+from governance.domain import NotFound, Role
 from governance.models import Invitation, RoleAsked, RoleHeld, SignedIn
 from governance.services import Acting
 
 from ..break_glass import glass_rules
-from ..models import BreakGlass, CareTeamMember
+from ..models import BreakGlass, CareTeamMember, Patient
+from ..models.people import source_index
+from .record import whole
 
 REVIEWERS = (Role.COMPLIANCE_OFFICER, Role.SECURITY_PRIVACY_ENGINEER)
 
@@ -96,3 +98,22 @@ def chosen_by(opener_id: UUID, reviewer_id: UUID) -> bool:
     invited = Invitation.objects.filter(accepted_by=reviewer_id, invited_by=opener_id, role__in=roles)
     asked = RoleAsked.objects.filter(Q(asked_by=opener_id) | Q(answered_by=opener_id))
     return invited.exists() or asked.filter(user=reviewer_id, role__in=roles, granted=True).exists()
+
+
+def opening_for_review(opening_id: UUID) -> BreakGlass:
+    """One opening as a reviewer sees it."""
+    row = all_openings().filter(pk=opening_id).first()
+    if row is None:
+        raise NotFound("There is no such opening.")
+    return row
+
+
+def record_meant(said: str) -> UUID | None:
+    """The record with this number, or whose patient has it at the source; None for none and for several."""
+    try:
+        found = Patient.objects.filter(pk=UUID(said))
+    except ValueError:
+        index = source_index(said)
+        found = Patient.objects.filter(source_index=index) if index else Patient.objects.none()
+    kept = {whole(patient).pk for patient in found[:3]}
+    return kept.pop() if len(kept) == 1 else None

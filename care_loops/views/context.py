@@ -9,19 +9,23 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from governance.domain import NotAllowed, Permission
+from governance.domain import NotAllowed, Permission, Role
 from governance.permissions import TABLE
 from governance.selectors import site_mode
 from governance.services import Acting, acting_person
 
 from ..presenters import words
+from ..presenters.glass import OpeningShown, opening_shown
 from ..presenters.modes import SiteShown, site_shown
+from ..selectors.glass import openings_of_session, overdue
 
 _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("worklist", "Worklist", Permission.SEE_WORKLIST),
     ("alerts", "Alerts", Permission.SEE_WORKLIST),
     ("quarantine", "Held back", Permission.SEE_QUARANTINE),
     ("people", "People", Permission.CONFIRM_PEOPLE),
+    ("break-glass", "Break-glass", Permission.BREAK_GLASS),
+    ("break-glass", "Break-glass", Permission.REVIEW_BREAK_GLASS),
     ("record", "Record", Permission.VERIFY_RECORD),
     ("record-exports", "Exports", Permission.EXPORT_AUDIT),
     ("second-reviews", "Second reviews", Permission.SECOND_REVIEW),
@@ -41,6 +45,8 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "person": acting.standing.name if acting else "",
             "roles": ", ".join(words.role(role) for role in sorted(acting.standing.roles)) if acting else "",
             "nav": _nav(request, acting) if acting else [],
+            "glass": _glass(request, acting) if acting else [],
+            "glass_overdue": _overdue(acting) if acting else 0,
         }
     }
 
@@ -50,6 +56,22 @@ def _mode() -> str | None:
         return site_mode(now=timezone.now())
     except DatabaseError:
         return None
+
+
+def _glass(request: HttpRequest, acting: Acting) -> list[OpeningShown]:
+    """What this person has open by break-glass in this session: it stands on every page while it is open."""
+    presence, now = getattr(request, "presence", None), timezone.now()
+    if presence is None or Role.CLINICIAN not in acting.standing.roles:
+        return []
+    rows = openings_of_session(acting.person().pk, presence.session, now=now)
+    return [opening_shown(row, now=now, named=True) for row in rows]
+
+
+def _overdue(acting: Acting) -> int:
+    """How many reviews nobody has closed in time: for who may close them."""
+    if not any((Permission.REVIEW_BREAK_GLASS, role) in TABLE for role in acting.standing.roles):
+        return 0
+    return overdue(now=timezone.now())
 
 
 def _acting(request: HttpRequest) -> Acting | None:

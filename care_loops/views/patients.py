@@ -13,9 +13,11 @@ from governance.domain import Permission
 from ..charts import trend_svg
 from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, SymptomReviewForm
 from ..forms.visits import VisitForm, VisitOutcomeForm
+from ..models import Patient
 from ..presenters.patient import patient_shown
 from ..presenters.trend import trend_of
 from ..selectors.access import patient_for
+from ..selectors.glass import opening_of
 from ..selectors.summary import summary_of
 from ..services import record_access
 from .door import StaffRequest, may, page
@@ -34,7 +36,7 @@ def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         {
             "patient": patient,
             "page": shown,
-            "may": may_words(request),
+            "may": may_words(request, patient),
             "acknowledge_form": AcknowledgeForm(),
             "disposition_form": DispositionForm(),
             "symptom_form": SymptomReviewForm(),
@@ -45,8 +47,10 @@ def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     )
 
 
-def may_words(request: StaffRequest) -> dict[str, bool]:
-    """Which buttons this person's roles open in their own care teams; the service insists again."""
+def may_words(request: StaffRequest, patient: Patient) -> dict[str, bool]:
+    """Which buttons this person's roles open here; none under break-glass, which reads. The service insists again."""
+    if opening_of(request.acting, [patient.pk], now=request.now) is not None:
+        return {}
     return {permission.value: may(request, permission) for permission in Permission}
 
 

@@ -25,7 +25,7 @@ from ..selectors.news import news_since
 from ..services import decide, recall, record_access
 from ..services.receipts import receipt_of_decision
 from ..transitions import MOVES
-from .door import StaffRequest, may, page, submitted
+from .door import StaffRequest, page, submitted
 from .patients import may_words
 
 
@@ -81,10 +81,11 @@ def _show(
     refusal: Refusal | None = None,
 ) -> HttpResponse:
     shown: RecommendationShown = recommendation_shown(loop, now=request.now)
-    can_decide = may(request, Permission.DECIDE) and shown.waiting
+    allowed = may_words(request, loop.patient)
+    can_decide = allowed.get(Permission.DECIDE.value, False) and shown.waiting
     if can_decide and form is None:
         form = DecisionForm(alternatives=shown.alternatives, seen_version=loop.version)
-    can_recall = may(request, Permission.RECALL) and LoopState.RECALLED in MOVES[LoopState(loop.state)]
+    can_recall = allowed.get(Permission.RECALL.value, False) and LoopState.RECALLED in MOVES[LoopState(loop.state)]
     return render(
         request,
         "care_loops/recommendation.html",
@@ -95,7 +96,7 @@ def _show(
             "news": news_shown(news_since(loop, now=request.now), zone=loop.patient.zone, now=request.now),
             "form": form if can_decide else None,
             "recall_form": (recall_form or ReasonForm()) if can_recall else None,
-            "may": may_words(request),
+            "may": allowed,
             "signer": request.acting.standing.name,
             "signer_roles": " and ".join(words.role(role) for role in sorted(request.acting.standing.roles)),
         },
