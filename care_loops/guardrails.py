@@ -18,7 +18,7 @@ To add a guardrail
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
@@ -58,11 +58,22 @@ class Limits:
         """The row of a guardrail; a guardrail without a row is a bug."""
         return next(row for row in self.rows if row.row_id == row_id)
 
+    def narrowed(self, values: Mapping[str, str]) -> Limits:
+        """The same guardrails with the absolute bounds that a policy chose (`governance.policy_kinds`), by row."""
+        known = {row.row_id for row in self.rows if row.absolute is not None}
+        if unknown := set(values) - known:
+            raise ValueError(f"no bound to narrow: {sorted(unknown)}")
+        return Limits(tuple(_at(row, values.get(row.row_id)) for row in self.rows))
+
     @property
     def period(self) -> timedelta:
         """The stretch of time over which steps are counted."""
         row = self.row("steps_period")
         return timedelta(days=int(_bound(row.absolute, row)))
+
+
+def _at(row: Limit, value: str | None) -> Limit:
+    return row if value is None else replace(row, absolute=Decimal(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
@@ -38,6 +39,22 @@ def parse(data: bytes) -> TierPolicy:
     if asked != known:
         raise ValueError(f"facts that no row asks: {sorted(fact.name for fact in known - asked)}")
     return TierPolicy(name=NAME, version=document["version"], digest=hashlib.sha256(data).hexdigest(), rows=rows)
+
+
+def narrowed(policy: TierPolicy, values: Mapping[str, str]) -> TierPolicy:
+    """The same table with the limits that a site's policy chose, by row; each has to be stricter than it was."""
+    known = {row.row_id: row for row in policy.rows}
+    for row_id, value in values.items():
+        row = known.get(row_id)
+        if row is None or row.limit is None or not _stricter(row, row.limit, Decimal(value)):
+            raise ValueError(f"{row_id}: {value} is not stricter than the table")
+    rows = (replace(row, limit=Decimal(values[row.row_id])) if row.row_id in values else row for row in policy.rows)
+    return replace(policy, rows=tuple(rows))
+
+
+def _stricter(row: TierRow, limit: Decimal, value: Decimal) -> bool:
+    """Whether fewer changes would pass: a higher floor, a lower ceiling."""
+    return value > limit if row.test in (Question.AT_LEAST, Question.ABOVE) else value < limit
 
 
 def _row(row: Mapping[str, str | None]) -> TierRow:

@@ -64,6 +64,25 @@ class StoppedBy:
 
 
 @dataclass(frozen=True, slots=True)
+class ChosenPolicy:
+    """A policy in force besides the mode: its kind, how a decision names it, and the values it chose, by row.
+
+    The values are those of the cited file (`governance.policy_kinds`). `stands` is False where that file no longer says
+    what was approved: then nothing is proposed under it.
+    """
+
+    kind: str
+    ref: str
+    digest: str
+    values: tuple[tuple[str, str], ...]
+    stands: bool = True
+
+    def value(self, row: str) -> str | None:
+        """What it chose for a row; None where it leaves what is shipped."""
+        return dict(self.values).get(row)
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One patient at `as_of`. Readings are those the windows and the danger window need, oldest first.
 
@@ -93,6 +112,7 @@ class Evidence:
     model_fault: str | None
     tables: tuple[TableRef, ...]
     alert_limits: tuple[AlertLimits, ...] = ()  # absent where frozen before any could be signed: then there were none
+    policies: tuple[ChosenPolicy, ...] = ()  # absent where frozen before any could be put forward
     cohorts: tuple[str, ...] = ()  # absent where frozen before cohorts were told apart
     stopped: tuple[StoppedBy, ...] = ()  # absent where frozen before anything could be suspended
 

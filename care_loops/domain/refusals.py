@@ -11,6 +11,7 @@ class Withheld(StrEnum):
     HUMAN_ONLY_CARE = "human_only_care"
     KILL_SWITCH = "kill_switch"
     SUSPENDED = "suspended"
+    POLICY_STALE = "policy_stale"
     PREGNANCY = "pregnancy"
     DANGER_LOCK = "danger_lock"
     DANGER_BAR = "danger_bar"

@@ -79,6 +79,8 @@ def _before_anything(evidence: Evidence, rules: Rules) -> Withheld | None:
         return Withheld.HUMAN_ONLY_CARE
     if mode is None or mode.stopped or mode.mode == "off":
         return Withheld.KILL_SWITCH
+    if not all(policy.stands for policy in evidence.policies):
+        return Withheld.POLICY_STALE
     if evidence.stopped:
         return Withheld.SUSPENDED
     if facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
+from governance.tiers import TierPolicy
+
 from ..averaging import AveragingRule, average, previous_window
 from ..candidates import Rulebook
 from ..danger import Context, DangerTable, bars, narrowed, scopes
@@ -43,6 +45,7 @@ class Rules:
     danger: DangerTable
     protocol: ProtocolTable
     ages: PathwayAges
+    tiers: TierPolicy
 
 
 @dataclass(frozen=True, slots=True)

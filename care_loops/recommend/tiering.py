@@ -11,7 +11,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from governance.tier_policy import shipped
 from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, TierFacts, Tiering, assign
 
 from ..danger import when_taken
@@ -27,14 +26,14 @@ from .looking import PathwayAges, Seen
 
 
 def tier_of(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction: Prediction) -> Tiering:
-    """The tier of a change under the table shipped, the boundary and the mode of the evidence."""
+    """The tier of a change under the table in force, the boundary and the mode of the evidence."""
     evidence = seen.evidence
     mode = evidence.mode
     pathway = PathwayMode(OperatingMode(mode.mode), mode.patient_directed) if mode else PathwayMode(OperatingMode.OFF)
     return assign(
         tier_facts(change, seen=seen, said=said, prediction=prediction),
         boundary_facts(change, evidence),
-        shipped(),
+        seen.rules.tiers,
         pathway,
     )
 

@@ -8,12 +8,15 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
+from governance.domain import BadInput
+from governance.policy_kinds import PolicyKind, values
 from governance.selectors import policy_in_force
+from governance.selectors.policies import in_force
 from models.registry.selectors import serving
 
 from ..domain.alerts import Scope
 from ..domain.changes import Change, ModelRef
-from ..domain.evidence import Evidence, ModeInForce, OpenAlert, Outcome
+from ..domain.evidence import ChosenPolicy, Evidence, ModeInForce, OpenAlert, Outcome
 from ..domain.loops import LoopState, Origin
 from ..domain.provenance import TableRef
 from ..domain.record import SaidNo
@@ -76,9 +79,24 @@ def assemble(
             model_fault=None,
             tables=tuple(tables),
             alert_limits=alert_limits(patient, now=now),
+            policies=chosen_policies(pathway, now=now),
             cohorts=cohorts_of(facts.age_years),
         )
     )
+
+
+def chosen_policies(pathway: str, *, now: datetime) -> tuple[ChosenPolicy, ...]:
+    """Every policy in force over a pathway besides its mode, with what it chose of the cited file."""
+    found = []
+    for kind, policy in in_force(pathway, now=now):
+        if kind is PolicyKind.OPERATING_MODE:
+            continue
+        try:
+            chose, stands = values(kind, policy.body), True
+        except BadInput:
+            chose, stands = {}, False
+        found.append(ChosenPolicy(kind.value, policy.ref, policy.digest, tuple(sorted(chose.items())), stands))
+    return tuple(found)
 
 
 def said_no(patient: Patient, *, pathway: str, since: datetime, now: datetime) -> tuple[SaidNo, ...]:

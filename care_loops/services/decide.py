@@ -175,6 +175,7 @@ def policies_of(loop: Loop) -> tuple[str, ...]:
     named = [evidence.mode.policy if evidence.mode else None, evidence.tier_policy]
     if evidence.boundary is not None:
         named.append(f"boundary:{evidence.boundary.boundary_id}@{evidence.boundary.version}")
+    named += [policy.ref for policy in evidence.policies if policy.ref not in named]
     return tuple(name for name in named if name)
 
 

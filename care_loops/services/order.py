@@ -27,7 +27,7 @@ from ..domain.evidence import Evidence, Outcome, candidate_key
 from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import freeze
 from ..models import Loop, Patient
-from ..pathways.hypertension.rules import rules, tables
+from ..pathways.hypertension.rules import rules, rules_under, tables
 from ..policies import NotNow
 from ..recommend import Seen, look
 from ..selectors.access import patient_for, role_for
@@ -55,7 +55,8 @@ class OrderInput:
 
 def order_candidates(patient: Patient, *, now: datetime) -> tuple[Candidate, ...]:
     """What may be ordered for this patient now, each with what speaks against it."""
-    seen = look(assemble(patient, pathway=PATHWAY, now=now, tables=tables()), rules())
+    evidence = assemble(patient, pathway=PATHWAY, now=now, tables=tables())
+    seen = look(evidence, rules_under(evidence.policies))
     return tuple(c for c in _listed(seen) if names_a_dose(c.change))
 
 
@@ -81,7 +82,7 @@ def write_order(patient_id: UUID, order: OrderInput, *, by: Acting, now: datetim
         _make_room(patient, by=acted, now=now)
         looked_at = by.drawn_at("as_of", now)  # when it is signed, this is what was shown, at most two minutes ago
         evidence = assemble(patient, pathway=PATHWAY, now=looked_at, tables=tables())
-        seen = look(evidence, rules())
+        seen = look(evidence, rules_under(evidence.policies))
         candidate = _pick(_listed(seen), order)
         loop = _open(patient, evidence, seen, candidate, by=acted, now=now)
         sign_decision(loop, STAY, candidate.change, replace(chosen, seen_version=loop.version), by=acted, now=now)

@@ -28,7 +28,7 @@ from ..domain.loops import Origin
 from ..freeze import NotPacked, digest, freeze, thaw, unpack
 from ..models import Loop
 from ..pathways.hypertension import predictors
-from ..pathways.hypertension.rules import rules, tables
+from ..pathways.hypertension.rules import rules_under, tables
 from ..recommend import Predict, recommend
 from ..selectors.access import NOBODY
 
@@ -144,7 +144,7 @@ def replay_frozen(frozen: Frozen) -> ReplayResult:
     if frozen.origin == Origin.ORDER.value:
         return ReplayResult(identical=True)
     try:
-        result = compare(kept, recommend(evidence, rules(), _predictor(evidence.model)))
+        result = compare(kept, recommend(evidence, rules_under(evidence.policies), _predictor(evidence.model)))
     except ModelDown:
         result = ReplayResult(
             identical=False, first_difference="predictor", kept=evidence.model.digest if evidence.model else None

@@ -28,7 +28,7 @@ from ..domain.loops import LoopState, Origin
 from ..freeze import freeze, thaw
 from ..models import Boundary, Loop, Patient
 from ..pathways.hypertension import predictors
-from ..pathways.hypertension.rules import rules, tables
+from ..pathways.hypertension.rules import rules_under, tables
 from ..recommend import recommend
 from ..selectors.due import WAITING, window_due
 from ..selectors.evidence import assemble
@@ -87,12 +87,12 @@ def local_day(patient: Patient, now: datetime) -> date:
 def work_out(evidence: Evidence, *, now: datetime) -> tuple[Evidence, Outcome]:
     """Recommend from evidence; a predictor that fails becomes part of the evidence, so that a replay says the same."""
     if evidence.model is None:
-        return evidence, recommend(evidence, rules(), predictors.nobody)
+        return evidence, recommend(evidence, rules_under(evidence.policies), predictors.nobody)
     try:
-        return evidence, recommend(evidence, rules(), predictors.served(evidence.model, now=now))
+        return evidence, recommend(evidence, rules_under(evidence.policies), predictors.served(evidence.model, now=now))
     except ModelDown as fault:
         failed = replace(evidence, model_fault=str(fault))
-        return failed, recommend(failed, rules(), predictors.nobody)
+        return failed, recommend(failed, rules_under(failed.policies), predictors.nobody)
 
 
 def _make_room(patient: Patient, pathway: str, *, by: Acting, now: datetime) -> bool:

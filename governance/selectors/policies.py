@@ -11,7 +11,7 @@ from typing import Any
 from ..models import Motion, PolicyVersion
 from ..policy_kinds import OF_THE_SITE, SITE, DiffRow, PolicyKind, diff
 from ..quorum import QuorumAct
-from . import policy_in_force
+from . import InForce, policy_in_force
 from .quorum import MotionState, state_of
 
 ON_APPROVAL = "on_approval"
@@ -137,11 +137,11 @@ def motions_of(kind: PolicyKind, subject: str) -> tuple[Motion, ...]:
     return tuple(rows.select_related("author", "ended_by").order_by("-asked_at", "-pk"))
 
 
-def refs_in_force(subject: str, *, now: datetime) -> tuple[tuple[PolicyKind, str, dict[str, Any]], ...]:
-    """Every policy in force over a pathway: its kind, how a decision names it, and its body."""
+def in_force(pathway: str, *, now: datetime) -> tuple[tuple[PolicyKind, InForce], ...]:
+    """Every policy in force over a pathway, those of the whole site among them."""
     found = []
     for kind in PolicyKind:
-        policy = policy_in_force(kind.value, SITE if kind in OF_THE_SITE else subject, now=now)
+        policy = policy_in_force(kind.value, SITE if kind in OF_THE_SITE else pathway, now=now)
         if policy is not None:
-            found.append((kind, policy.ref, policy.body))
+            found.append((kind, policy))
     return tuple(found)

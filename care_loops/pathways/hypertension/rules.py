@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
-from governance.tier_policy import shipped
+from governance.policy_kinds import PolicyKind
+from governance.tier_policy import narrowed, shipped
 
+from ...domain.evidence import ChosenPolicy
 from ...domain.provenance import TableRef
 from ...recommend import PathwayAges, Rules
 from .table_files import read_table
@@ -22,7 +25,7 @@ _CODE = {
         *("candidates.py", "contraindications.py", "drugs.py", "guardrails.py", "lab_rules.py", "plausibility.py"),
         "protocol.py",
     ),
-    "governance": ("tiers.py",),
+    "governance": ("tiers.py", "tier_policy.py"),
 }
 _READING_TABLES = ("averaging_rules", "plausibility", "sentinels", "danger", "danger_windows")
 
@@ -42,7 +45,20 @@ def rules() -> Rules:
             below_years=int(rows["all-age-from-100"].bound()),
             childbearing_to=int(rows["acei-childbearing"].bound()),
         ),
+        tiers=shipped(),
     )
+
+
+def rules_under(policies: tuple[ChosenPolicy, ...]) -> Rules:
+    """The tables with what the site's policies chose of them, each only stricter than shipped."""
+    found = rules()
+    for policy in policies:
+        if policy.stands and policy.values:
+            if policy.kind == PolicyKind.TIER_POLICY:
+                found = replace(found, tiers=narrowed(found.tiers, dict(policy.values)))
+            elif policy.kind == PolicyKind.GUARDRAIL_TABLES:
+                found = replace(found, limits=found.limits.narrowed(dict(policy.values)))
+    return found
 
 
 @cache
