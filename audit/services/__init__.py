@@ -6,7 +6,6 @@ from audit.services.commands import (
     BodyDiffers,
     StillRunning,
     StoredResponse,
-    forget_idempotency_keys,
     idempotent,
 )
 from audit.services.delivery import Message, RelayReport, enqueue, relay, take_once
@@ -28,7 +27,6 @@ __all__ = [
     "append_denied",
     "enqueue",
     "flush_denials",
-    "forget_idempotency_keys",
     "idempotent",
     "publish",
     "relay",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import sha256
 
 from django.db import DEFAULT_DB_ALIAS, connections, transaction
@@ -109,8 +108,3 @@ def _replay(before: IdempotencyKey, body_sha256: bytes) -> StoredResponse:
     return StoredResponse(
         status=before.status, body=bytes(before.body), content_type=before.content_type, replayed=True
     )
-
-
-def forget_idempotency_keys(*, older_than: datetime, using: str = DEFAULT_DB_ALIAS) -> int:
-    """Delete answers stored before `older_than`; a client keeps its key no longer than that. Returns how many."""
-    return IdempotencyKey.objects.using(using).filter(created_at__lt=older_than).delete()[0]

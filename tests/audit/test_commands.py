@@ -1,7 +1,6 @@
 """However often a command is sent, it has one effect and one answer."""
 
 import threading
-from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -10,7 +9,7 @@ from django.db import connections
 from audit.domain import Device, Job, Model, Person
 from audit.models import IdempotencyKey
 from audit.selectors import count_entries
-from audit.services import BodyDiffers, StillRunning, StoredResponse, append, forget_idempotency_keys, idempotent
+from audit.services import BodyDiffers, StillRunning, StoredResponse, append, idempotent
 from audit.services.commands import KeyUnusable, actor_name
 from tests.audit.builders import DR_LEE, event
 
@@ -131,14 +130,6 @@ def test_the_seeded_defect_of_asking_first_and_storing_later_doubles_the_effect(
 def test_an_unusable_key_is_refused(key):
     with pytest.raises(KeyUnusable):
         _decide(key)
-
-
-def test_answers_are_forgotten_after_their_time():
-    _decide()
-    now = datetime.now(UTC)
-    assert forget_idempotency_keys(older_than=now - timedelta(hours=1)) == 0
-    assert forget_idempotency_keys(older_than=now + timedelta(hours=1)) == 1
-    assert _decide().replayed is False
 
 
 def test_actors_of_different_kinds_never_share_a_name():
