@@ -35,7 +35,7 @@ def own_database() -> Iterator[str]:
         drop_copy(name)
 
 
-def decided(loop: str) -> Event:
+def decided(loop: str, version: int = 1) -> Event:
     """A clinician approves: signed, with what was shown as its payload."""
     shown: dict[str, Any] = {
         "recommendation": loop, "version": 2, "decision": "approve", "evidence_sha256": "ab" * 32,
@@ -46,7 +46,7 @@ def decided(loop: str) -> Event:
         type="recommendation.approved",
         occurred_at=NOON,
         actor=CLINICIAN,
-        object=ObjectRef("recommendation", loop, 1),
+        object=ObjectRef("recommendation", loop, version),
         subject=PATIENTS[next(_numbers) % len(PATIENTS)],
         reason_code="agrees_with_plan",
         payload=shown,
