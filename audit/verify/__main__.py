@@ -85,7 +85,7 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
     file.seek(0)
     report["bundle_sha256"] = file_digest(cast(io.BytesIO, file), "sha256").hexdigest()
     walk = Walk(Archive(file), policy)
-    said, tally, origin = walk.manifest, walk.tally, walk.manifest["origin"]
+    said, origin = walk.manifest, walk.manifest["origin"]
     report |= {name: said[name] for name in STATED}
     for path in options.receipts:
         _receipts(_read(path), policy, origin, walk.receipts)
@@ -108,9 +108,10 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
     try:
         walk.run()
     finally:
+        tally = walk.tally
         report |= {"covered": walk.covered or None, "payloads": walk.shown, "signatures": walk.signatures.counts}
         report |= {name: tally[name] for name in ("checkpoints", "tokens", "late", "out_of_order")}
-        report["entries"] = {"included": tally["entries"], "unwitnessed": tally["tail"]}
+        report["entries"] = {"included": len(walk.ids), "unwitnessed": len(walk.ids) - tally["witnessed"]}
         report["receipts"] = {"found": promised - len(walk.receipts), "open": len(walk.receipts)}
         report["seen"] = {"compared": tally["compared"], "not_compared": len(walk.seen)}
     return str(origin)

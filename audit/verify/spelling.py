@@ -16,9 +16,12 @@ from typing import Any
 
 Check = Callable[[Any], bool]
 _whole = lambda text: int(text) if len(text) < 18 and abs(int(text)) < 2**53 else text  # noqa: E731
-_decode = json.JSONDecoder(parse_float=str, parse_constant=str, parse_int=_whole).decode  # others are respelled
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
-_STAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{6}Z")
+_decode = json.JSONDecoder(parse_float=str, parse_constant=str, parse_int=_whole).raw_decode  # others are respelled
+_how: Any = (None, repr, json.encoder.encode_basestring, None, ":", ",", True, False, False)
+_chunks = json.encoder.c_make_encoder(*_how)  # type: ignore[attr-defined]  # `JSONEncoder` makes it anew for each value
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = "(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])"
+_LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29"
 
 
 class Refused(Exception):
@@ -48,8 +51,8 @@ class Malformed(ValueError):
 def parse(data: bytes, *wrong: str) -> Any:
     """The value whose one spelling is `data`; raises Malformed, or with what is given Refused or Wrong."""
     try:
-        value = _decode(text := data.decode())
-        if _encode(value) != text or not unicodedata.is_normalized("NFC", text):
+        value = _decode(text := data.decode())[0]
+        if "".join(_chunks(value, 0)) != text or not (text.isascii() or unicodedata.is_normalized("NFC", text)):
             raise Malformed("not the one spelling")
     except (ValueError, RecursionError) as err:
         kinds: Any = (Malformed, Refused, Wrong)
@@ -59,7 +62,15 @@ def parse(data: bytes, *wrong: str) -> Any:
 
 def instant(text: str) -> int:
     """A time of the record in microseconds since 1970; raises ValueError when there is no such day."""
-    return (datetime.fromisoformat(text) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return (datetime.fromisoformat(text) - _EPOCH) // timedelta(microseconds=1)
+
+
+def stamp(microseconds: int) -> str:
+    """The time of the record that this is; what no calendar has stands before or behind all that are."""
+    try:
+        return f"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec='microseconds')[:26]}Z"
+    except OverflowError:
+        return "" if microseconds < 0 else "~"
 
 
 def _like(pattern: str) -> Check:
@@ -67,14 +78,17 @@ def _like(pattern: str) -> Check:
     return lambda value: type(value) is str and match(value) is not None
 
 
-def _time(value: Any) -> bool:
-    try:
-        return type(value) is str and _STAMP.fullmatch(value) is not None and instant(value) is not None
-    except ValueError:
-        return False
-
-
-CHECKS: dict[str, Check] = {
+PATTERNS = {
+    "time": rf"(?!0000)([0-9]{{4}}-({_DAY})|{_LEAP})T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{{6}}Z",
+    "uuid": r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    "hash": r"[0-9a-f]{64}",
+    "b64": r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?",
+    "code": r"[A-Za-z0-9_.:@/-]{1,128}",
+    "word": r"[a-z0-9_]{1,64}",
+    "type": r"[a-z_]{1,64}\.[a-z_]{1,64}",
+    "purpose": "treatment|safety|patient_request|operations|quality|research|audit|legal|break_glass",
+}
+CHECKS: dict[str, Check] = {name: _like(pattern) for name, pattern in PATTERNS.items()} | {
     "one": lambda value: type(value) is int and value == 1,
     "count": lambda value: type(value) is int and 0 <= value < 2**53,
     "version": lambda value: value is None or (type(value) is int and 1 <= value < 2**53),
@@ -82,14 +96,6 @@ CHECKS: dict[str, Check] = {
     "string": lambda value: type(value) is str,
     "texts": lambda value: type(value) is dict and all(type(each) is str for each in value.values()),
     "text": lambda value: type(value) is str and 0 < len(value) <= 1024,
-    "time": _time,
-    "uuid": _like(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"),
-    "hash": _like(r"[0-9a-f]{64}"),
-    "b64": _like(r"([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}[AEIMQUYcgkosw048]=|[A-Za-z0-9+/][AQgw]==)?"),
-    "code": _like(r"[A-Za-z0-9_.:@/-]{1,128}"),
-    "word": _like(r"[a-z0-9_]{1,64}"),
-    "type": _like(r"[a-z_]{1,64}\.[a-z_]{1,64}"),
-    "purpose": _like("treatment|safety|patient_request|operations|quality|research|audit|legal|break_glass"),
 }
 
 
@@ -114,7 +120,7 @@ def _shape(said: str) -> Check:
     return fits
 
 
-for _name, _said in {
+SHAPES = {
     "actor": "kind:=user|device|service|model id:text role?:code org?:text session?:hash amr?:code[] auth_time?:time"
     " key_id?:text",
     "object": "type:word id:text version:version prev:hash!",
@@ -146,5 +152,6 @@ for _name, _said in {
     " authenticator_data:b64 signature:b64 public_key:b64 credential_id:b64",
     "thing": "type:word id:text version:version",
     "record": "v:one type:type object:thing subject:hash! meaning:text account:text name_shown:text content:hash",
-}.items():
+}
+for _name, _said in SHAPES.items():
     CHECKS[_name] = _shape(_said)
