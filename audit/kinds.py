@@ -119,6 +119,11 @@ def _people() -> Iterator[Kind]:
     yield from _kinds("signature", "made", "esign")
     yield from _kinds("signature", "checked", "payload", payload=("rows", "faults"))
     yield from _kinds("site", "founded")
+    yield from _kinds("contact", "added confirmed ended", "payload", payload=("user", "channel"))
+    yield from _kinds("shift", "added covered called_off", "payload", payload=("rung", "user", "starts", "ends"))
+    yield from _kinds("notice", "planned accepted delivered", "payload", payload=("kind", "about", "user", "channel"))
+    yield from _kinds("notice", "failed", "payload", "reason_code", payload=("kind", "about", "user", "channel"))
+    yield from _kinds("notice", "nobody", "reason_code", "payload", payload=("kind", "about"))
 
 
 def _governance() -> Iterator[Kind]:

@@ -237,6 +237,16 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
+# -- how people are reached (operations.md): unset is absent. One machine on its own writes into a file instead. --------
+
+CHANNEL_EMAIL_URL = os.environ.get("CHANNEL_EMAIL_URL", "")  # smtp://user:password@host:587/?from=ward@site.example
+CHANNEL_SMS_URL = os.environ.get("CHANNEL_SMS_URL", "")
+CHANNEL_SMS_TOKEN = os.environ.get("CHANNEL_SMS_TOKEN", "")
+CHANNEL_PUSH_HOSTS = _words("CHANNEL_PUSH_HOSTS", otherwise="")
+CHANNEL_PUSH_CONTACT = os.environ.get("CHANNEL_PUSH_CONTACT", "")  # mailto: of who runs this site (RFC 8292)
+_channels = bool(CHANNEL_EMAIL_URL or CHANNEL_SMS_URL or CHANNEL_PUSH_HOSTS)
+CHANNEL_FILE = "" if _channels or not EMBEDDED else str(HOME.path / "messages.jsonl")
+
 # -- language, time, files ---------------------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"

@@ -15,6 +15,9 @@ from audit.services import flush_denials
 from audit.services.retention import apply
 from audit.services.self_check import verify_and_record
 
+from .services import acting_job
+from .services.notices import send_due
+
 
 @shared_task
 def write_counted_denials() -> int:
@@ -34,7 +37,15 @@ def verify_record() -> bool:
     return verify_and_record(by=Job("verify-record", str(uuid4())), now=timezone.now()).verified
 
 
+@shared_task
+def send_notices() -> int:
+    """Send what waits to be sent outside the pages. Returns how many were taken."""
+    return send_due(by=acting_job("send-notices", str(uuid4())), now=timezone.now()).accepted
+
+
+SEND = 2.0  # seconds between two rounds
 SCHEDULE = {
+    "send-notices": {"task": send_notices.name, "schedule": SEND, "options": {"expires": SEND}},
     "verify-record": {
         "task": verify_record.name,
         "schedule": crontab(hour="2", minute="17"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from allauth.account import views as library
 from django.urls import path
 
-from .views import people, record, second_factor, security, signing
+from .views import channels, cover, people, record, second_factor, security, signing
 
 urlpatterns = [
     path("accounts/login/", library.login, name="account_login"),
@@ -39,6 +39,16 @@ urlpatterns = [
     path("people/<uuid:user_id>/way-back/", people.way_back_page, name="person-way-back"),
     path("signing/<uuid:challenge_id>/options/", signing.options, name="signing-options"),
     path("security/password/", security.password, name="security-password"),
+    path("cover/", cover.cover, name="cover"),
+    path("cover/shifts/", cover.add, name="cover-add"),
+    path("cover/shifts/<uuid:shift_id>/off/", cover.off, name="cover-off"),
+    path("cover/shifts/<uuid:shift_id>/stand-in/", cover.take, name="cover-stand-in"),
+    path("cover/test/", cover.test, name="cover-test"),
+    path("channels/sms/receipts/", channels.sms_receipt, name="sms-receipt"),
+    path("reach/", cover.reach, name="reach"),
+    path("reach/add/", cover.reach_add, name="reach-add"),
+    path("reach/<uuid:contact_id>/confirm/", cover.reach_confirm, name="reach-confirm"),
+    path("reach/<uuid:contact_id>/end/", cover.reach_end, name="reach-end"),
     path("audit/", record.state, name="record"),
     path("audit/search/", record.search, name="record-search"),
     path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),

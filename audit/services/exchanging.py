@@ -13,6 +13,7 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
@@ -37,8 +38,19 @@ class Answer:
     body: bytes
 
 
-def exchange(url: str, *, body: bytes | None = None, kind: str = "", limit_s: float, most: int) -> Answer:
-    """GET, or POST of a body of that content type, with an answer of at most `most` bytes; raises ExchangeFailed."""
+def exchange(
+    url: str,
+    *,
+    body: bytes | None = None,
+    kind: str = "",
+    more: Mapping[str, str] | None = None,
+    limit_s: float,
+    most: int,
+) -> Answer:
+    """GET, or POST of a body of that content type, with an answer of at most `most` bytes; raises ExchangeFailed.
+
+    `more` are headers beside ours.
+    """
     until = time.monotonic() + limit_s
     line, path = _line(url, limit_s)
     try:
@@ -48,6 +60,7 @@ def exchange(url: str, *, body: bytes | None = None, kind: str = "", limit_s: fl
         watch.start()
         try:
             headers = {"User-Agent": "clinaiops", "Accept": "*/*"} | ({"Content-Type": kind} if kind else {})
+            headers |= dict(more or {})
             line.request("GET" if body is None else "POST", path, body, headers)
             answer = line.getresponse()
             said = answer.read(most + 1)

@@ -10,6 +10,8 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from governance.selectors.notices import attended
+
 from ..presenters import phone as show
 from ..presenters import visits
 from ..selectors import phone
@@ -61,6 +63,7 @@ class Today(PhoneDoor):
             "next_visit": visits.next_visit(plan, overdue=plan is not None and is_overdue(plan, now=self.now)),
             "reminders": visits.reminders(reminders_shown(patient, now=self.now)),
             "how_to_get_a_person": show.PERSON,
+            "unattended": None if attended(now=self.now) else show.UNATTENDED,
             "at": self.now.astimezone(ZoneInfo(patient.zone)).isoformat(),
         }
         return Response(digest)

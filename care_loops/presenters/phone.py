@@ -42,6 +42,10 @@ PERSON = (
     "Press “Ask a person instead” and your care team decides with you. You can also call them."
     " If you feel very unwell, call your local emergency number."
 )
+UNATTENDED = (
+    "Nobody watches what you send at every hour. If you feel very unwell, do not wait for an answer here:"
+    " call your local emergency number."
+)
 CONSENTS: Mapping[str, str] = {
     "care": "Your care team may use your record to treat you.",
     "automated_advice": "The system may propose changes of your medicines within limits your clinician signed.",

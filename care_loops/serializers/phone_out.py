@@ -232,6 +232,7 @@ class TodayOut(_Out[Any]):
     next_visit = VisitOut(allow_null=True)
     reminders = ReminderOut(many=True)
     how_to_get_a_person = _text()
+    unattended = serializers.CharField(allow_null=True)
     at = serializers.DateTimeField()
 
 

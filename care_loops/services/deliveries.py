@@ -15,6 +15,7 @@ from governance.services import Acting
 
 from .again import TOPIC as LOOK_AGAIN
 from .break_glass import TOPIC as GLASS
+from .paging import page
 from .reminders import TOPIC as REMIND
 from .respond import deliver, tell_proposed, tell_recalled
 from .windows import reevaluate_open
@@ -38,16 +39,18 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
     def on_look_again(message: Message) -> None:
         reevaluate_open(UUID(message.payload["patient"]), by=by, now=clock())
 
+    def on_page(message: Message) -> None:
+        page(UUID(message.payload["alert"]), message.payload["level"], by=by, now=clock())
+
     return {
         "loop.deliver": on_deliver,
         "patient.tell": on_tell,
         LOOK_AGAIN: on_look_again,
-        "alert.page": _stands_on_a_page,
+        "alert.page": on_page,
         REMIND: _stands_on_a_page,
         GLASS: _stands_on_a_page,
     }
 
 
 def _stands_on_a_page(_message: Message) -> None:
-    """An alert stands on every worklist of the care team, a reminder on the phone, an opened record on the pages of who
-    reviews it; other channels are a site's own."""
+    """A reminder stands on the patient's phone, an opened record on the pages of who reviews it."""

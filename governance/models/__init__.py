@@ -18,12 +18,14 @@ from .credentials import (
     TokenUnder,
     WayBack,
 )
+from .notices import ContactPoint, Notice, NoticeTry, OnCallShift, ShiftCover
 from .oversight import Suspension, SuspensionEnd, SuspensionEndAsked
 from .quorum import Approval, Motion
 from .signing import PolicyVersion, Signature, SignatureEvidence, SigningChallenge
 
 __all__ = [
     "Approval",
+    "ContactPoint",
     "Credential",
     "CredentialConfirmed",
     "CredentialRevoked",
@@ -31,10 +33,14 @@ __all__ = [
     "FailedAttempt",
     "Invitation",
     "Motion",
+    "Notice",
+    "NoticeTry",
+    "OnCallShift",
     "PolicyVersion",
     "RecoveryCode",
     "RoleAsked",
     "RoleHeld",
+    "ShiftCover",
     "Signature",
     "SignatureEvidence",
     "SignedIn",

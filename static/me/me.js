@@ -124,6 +124,8 @@
     one("me-readings").closest("table").hidden = !today.day.readings.length;
     one("me-readings").replaceChildren(...today.day.readings.map(showReading));
     one("me-medicines").replaceChildren(...today.medicines.map(showMedicine));
+    one("me-unattended").hidden = !today.unattended;
+    one("me-unattended").textContent = today.unattended ?? "";
     one("me-visit").textContent = today.next_visit ? today.next_visit.in_words : "";
     one("me-reminders").hidden = today.reminders.length === 0;
     one("me-reminder-list").replaceChildren(...today.reminders.map((reminder) => element("li", reminder.in_words)));

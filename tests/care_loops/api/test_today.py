@@ -115,3 +115,9 @@ def test_the_doses_of_the_day_are_in_its_digest(world):
     day = world.marys.get(f"me/today?date={taken[:10]}").json()["day"]
     assert [(one["ingredient"], one["taken"]) for one in day["intakes"]] == [(AMLODIPINE, True)]
     assert "doses logged: 1 taken, 0 not taken" in day["in_words"].lower()
+
+
+def test_patients_are_told_while_nobody_watches_at_every_hour(world):
+    said = world.marys.get("me/today").json()["unattended"]
+    assert "Nobody watches" in said
+    assert "local emergency number" in said
