@@ -11,7 +11,9 @@ from datetime import datetime
 from uuid import UUID
 
 from audit.services import Message
+from governance.channels import NoticeKind
 from governance.services import Acting
+from governance.services.notices import plan
 
 from .again import TOPIC as LOOK_AGAIN
 from .break_glass import TOPIC as GLASS
@@ -21,6 +23,7 @@ from .respond import deliver, tell_proposed, tell_recalled
 from .windows import reevaluate_open
 
 Handler = Callable[[Message], None]
+OPENED = "a record was opened"
 
 
 def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handler]:
@@ -42,15 +45,19 @@ def handlers(*, by: Acting, clock: Callable[[], datetime]) -> Mapping[str, Handl
     def on_page(message: Message) -> None:
         page(UUID(message.payload["alert"]), message.payload["level"], by=by, now=clock())
 
+    def on_alarm(message: Message) -> None:
+        said, to = message.payload, [UUID(message.payload["to"])]
+        plan(NoticeKind.ALARM, f"opening/{said['opening']}", to, grave=OPENED, by=by, now=clock())
+
     return {
         "loop.deliver": on_deliver,
         "patient.tell": on_tell,
         LOOK_AGAIN: on_look_again,
         "alert.page": on_page,
         REMIND: _stands_on_a_page,
-        GLASS: _stands_on_a_page,
+        GLASS: on_alarm,
     }
 
 
 def _stands_on_a_page(_message: Message) -> None:
-    """A reminder stands on the patient's phone, an opened record on the pages of who reviews it."""
+    """A reminder stands on the patient's phone, which the patient opens."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 
 from audit.models import Outbox
+from audit.services import enqueue
 from care_loops.models import Alert
 from care_loops.services import acknowledge_alert, escalate_alerts
+from care_loops.services.break_glass import TOPIC as GLASS
 from governance.channels import Channel
 from governance.cover import Rung
 from governance.models import ContactPoint, Notice
@@ -106,3 +109,14 @@ def test_a_graver_turn_wakes_the_same_person_again(hospital, gateway):  # noqa: 
     hospital.measures(patient, 190, 95, at=NOW + timedelta(minutes=5))
     pass_on(NOW)
     assert told(gateway) == ["+4930000001"]
+
+
+def test_a_record_opened_in_an_emergency_alarms_by_the_same_ways(hospital, gateway):  # noqa: F811
+    reached(hospital, "other_clinician", "+4930000002", gateway)
+    to = str(hospital.people["other_clinician"].pk)
+    enqueue(GLASS, {"opening": str(uuid4()), "to": to, "as": "responsible_clinician"})
+    pass_on(NOW)
+    send_due(by=job(), now=NOW)
+    (said,) = gateway.messages.values()
+    assert said["to"] == "+4930000002"
+    assert "a record was opened" in said["text"]
