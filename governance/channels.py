@@ -16,13 +16,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
-from urllib.parse import urlsplit
 
 from .domain import BadInput
 
 _MARKS = frozenset({"checked", "from memory", "proposal"})
 _EMAIL = re.compile(r"[^@\s<>\"]{1,64}@[A-Za-z0-9.-]{1,190}\.[A-Za-z]{2,24}")
 _PHONE = re.compile(r"\+[1-9][0-9]{6,14}")  # ITU-T E.164
+_HTTPS = re.compile(
+    r"https://(?P<host>[A-Za-z0-9.-]{1,253})(:443)?/[!-~]{0,1500}"
+)  # no name, password or port of another
 _WORDS_AT_MOST = 160  # one SMS of GSM 03.38
 
 
@@ -121,8 +123,8 @@ def checked_address(channel: Channel, address: str, *, push_hosts: frozenset[str
     if channel is Channel.SMS and _PHONE.fullmatch(said := re.sub(r"[\s()/.-]", "", said)):
         return said
     if channel is Channel.PUSH:
-        parts = urlsplit(said)
-        if parts.scheme == "https" and parts.hostname in push_hosts and not parts.username and len(said) <= 2000:
+        parts = _HTTPS.fullmatch(said)
+        if parts and parts["host"].lower() in push_hosts:
             return said
         raise BadInput("This push service is not one that this site uses.", field="address", problem="host")
     wanted = "an e-mail address" if channel is Channel.EMAIL else "a number with its country, like +4930123456"

@@ -14,7 +14,7 @@ import base64
 import json
 import smtplib
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
@@ -66,7 +66,7 @@ def configured() -> frozenset[Channel]:
     return frozenset(channel for channel, value in named.items() if value)
 
 
-def send(channel: Channel, to: str, said: str, *, key: str, urgent: bool) -> str:
+def send(channel: Channel, to: str, said: str, *, key: str, urgent: bool, now: datetime) -> str:
     """Hand one message to the provider. Returns its reference; raises Unreachable, AddressRefused."""
     if channel not in configured():
         raise Unreachable("not-configured")
@@ -75,7 +75,7 @@ def send(channel: Channel, to: str, said: str, *, key: str, urgent: bool) -> str
     by_channel: dict[Channel, Callable[[], str]] = {
         Channel.EMAIL: lambda: _mail(to, said, key),
         Channel.SMS: lambda: _sms(to, said, key),
-        Channel.PUSH: lambda: _push(to, key, urgent=urgent),
+        Channel.PUSH: lambda: _push(to, key, urgent=urgent, now=now),
     }
     return by_channel[channel]()
 
@@ -142,13 +142,13 @@ def _sms(to: str, said: str, key: str) -> str:
     raise Unreachable(f"sms-{status}")
 
 
-def _push(endpoint: str, key: str, *, urgent: bool) -> str:
+def _push(endpoint: str, key: str, *, urgent: bool, now: datetime) -> str:
     """Wake the phone (RFC 8030): no body. `Topic` lets a later try replace an earlier one that still waits."""
     headers = {
         "TTL": str(PUSH_TTL_S),
         "Urgency": "high" if urgent else "normal",
         "Topic": key.replace("-", "")[:32],
-        "Authorization": _vapid(endpoint),
+        "Authorization": _vapid(endpoint, now=now),
     }
     status, _ = _post(endpoint, b"", headers)
     if status in TAKEN:
@@ -167,7 +167,7 @@ def _post(url: str, body: bytes, headers: dict[str, str], *, kind: str = "") -> 
     return answer.status, answer.body
 
 
-def _vapid(endpoint: str) -> str:
+def _vapid(endpoint: str, *, now: datetime) -> str:
     """The proof of who sends (RFC 8292): a token of ES256 for the push service's own origin."""
     key = serialization.load_pem_private_key(pinned("vapid.key", _draw_vapid), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -175,7 +175,7 @@ def _vapid(endpoint: str) -> str:
     where = urlsplit(endpoint)
     claims = {
         "aud": f"{where.scheme}://{where.netloc}",
-        "exp": int((datetime.now(UTC) + PUSH_TOKEN_LIVES).timestamp()),
+        "exp": int((now + PUSH_TOKEN_LIVES).timestamp()),
         "sub": settings.CHANNEL_PUSH_CONTACT,
     }
     signed = f"{_b64(json.dumps({'typ': 'JWT', 'alg': 'ES256'}).encode())}.{_b64(json.dumps(claims).encode())}"

@@ -53,7 +53,7 @@ def add_contact(channel: Channel, address: str, *, by: Acting, now: datetime) ->
         row.entry = _enter("contact.added", row, by=by, now=now)
         row.save(force_insert=True)
     try:
-        send(channel, said, words(NoticeKind.CODE, grave=code), key=str(uuid4()), urgent=True)
+        send(channel, said, words(NoticeKind.CODE, grave=code), key=str(uuid4()), urgent=True, now=now)
     except AddressRefused as refused:
         end_contact(row_id, by=by, now=now)
         raise BadInput("Nothing can be sent there.", field="address", problem=refused.code) from refused

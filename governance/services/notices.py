@@ -106,7 +106,7 @@ def _send(row: Notice, *, by: Acting, now: datetime) -> str:
     if to is None or contact.ended_at is not None:
         return _settle(row, "refused", "address-ended", by=by, now=now)
     try:
-        reference = send(Channel(contact.channel), to, said, key=str(row.pk), urgent=kind in URGENT)
+        reference = send(Channel(contact.channel), to, said, key=str(row.pk), urgent=kind in URGENT, now=now)
     except AddressRefused as refused:
         return _settle(row, "refused", refused.code, by=by, now=now)
     except Unreachable as fault:

@@ -120,9 +120,12 @@ def test_an_address_is_its_persons_alone_and_lies_sealed(clinician, admin, gatew
         (Channel.EMAIL, "a@b.example\nBcc: c@d.example"),
         (Channel.SMS, "030 123456"),
         (Channel.SMS, "+49"),
-        (Channel.PUSH, "https://10.0.0.1/admin"),
+        (Channel.PUSH, "https://inside.example/admin"),
         (Channel.PUSH, "http://push.example/x"),
         (Channel.PUSH, "https://user@push.example/x"),
+        (Channel.PUSH, "https://push.example@inside.example/x"),
+        (Channel.PUSH, "https://push.example:8443/x"),
+        (Channel.PUSH, "https://push.example/\nHost: x"),
     ],
 )
 def test_what_is_no_address_is_refused_by_name(channel, address):
@@ -172,7 +175,7 @@ def test_a_planned_message_goes_out_once_under_its_own_key(clinician, gateway):
 
 
 def test_a_letter_says_who_sends_it_and_that_a_machine_does(clinician, office):
-    send(Channel.EMAIL, "ada@site.example", "ClinAIOps: look.", key="k-1", urgent=True)
+    send(Channel.EMAIL, "ada@site.example", "ClinAIOps: look.", key="k-1", urgent=True, now=now())
     (letter,) = office.letters
     assert (letter["From"], letter["Message-ID"]) == ("ward@site.example", "<k-1@site.example>")
     assert letter["Auto-Submitted"] == "auto-generated"
@@ -182,11 +185,11 @@ def test_a_phone_is_woken_without_a_word_and_proves_who_wakes_it(settings):
     settings.CHANNEL_FILE, settings.CHANNEL_PUSH_CONTACT = "", "mailto:ward@site.example"
     settings.CHANNEL_PUSH_HOSTS = ["127.0.0.1"]
     with push_service() as service:
-        send(Channel.PUSH, service.address, "never sent", key=str(uuid.uuid4()), urgent=True)
+        send(Channel.PUSH, service.address, "never sent", key=str(uuid.uuid4()), urgent=True, now=now())
         assert service.taken[0]["Urgency"] == "high"
         service.gone = True
         with pytest.raises(AddressRefused):
-            send(Channel.PUSH, service.address, "", key="k", urgent=True)
+            send(Channel.PUSH, service.address, "", key="k", urgent=True, now=now())
 
 
 @pytest.mark.parametrize(
@@ -195,14 +198,14 @@ def test_a_phone_is_woken_without_a_word_and_proves_who_wakes_it(settings):
 def test_what_a_gateway_answers_is_again_or_never(gateway, status, wanted):
     gateway.answers = lambda _: status
     with pytest.raises(wanted):
-        send(Channel.SMS, NUMBER, "x", key="k", urgent=False)
+        send(Channel.SMS, NUMBER, "x", key="k", urgent=False, now=now())
 
 
 def test_nothing_goes_out_over_a_channel_that_is_not_configured(settings):
     settings.CHANNEL_FILE = settings.CHANNEL_EMAIL_URL = settings.CHANNEL_SMS_URL = ""
     settings.CHANNEL_PUSH_HOSTS = []
     with pytest.raises(Unreachable, match="not-configured"):
-        send(Channel.SMS, NUMBER, "x", key="k", urgent=False)
+        send(Channel.SMS, NUMBER, "x", key="k", urgent=False, now=now())
 
 
 def test_while_a_gateway_is_away_it_is_tried_later_each_time_and_then_fails_by_name(clinician, gateway):
@@ -230,7 +233,7 @@ def test_a_sender_killed_after_the_gateway_took_it_leads_to_one_message(clinicia
 
     row = Notice.objects.get()
     claimed = claim(now=at)  # the first half of a round; the second never comes
-    send(Channel.SMS, NUMBER, "x", key=str(claimed.pk), urgent=True)
+    send(Channel.SMS, NUMBER, "x", key=str(claimed.pk), urgent=True, now=now())
     assert send_due(by=JOB, now=at).accepted == 0  # leased: nobody else takes it for a while
     lease = timedelta(seconds=3 * channel_rules().timeout_s)
     assert send_due(by=JOB, now=at + lease).accepted == 1
@@ -349,5 +352,5 @@ def test_the_simulated_post_office_refuses_what_the_protocol_refuses(office):
 def test_the_simulated_gateway_takes_nothing_without_the_token(gateway, settings):
     settings.CHANNEL_SMS_TOKEN = "another"
     with pytest.raises(Unreachable, match="sms-401"):
-        send(Channel.SMS, NUMBER, "x", key="k", urgent=False)
+        send(Channel.SMS, NUMBER, "x", key="k", urgent=False, now=now())
     assert gateway.messages == {}
