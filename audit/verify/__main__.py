@@ -152,7 +152,8 @@ def verify(arguments: list[str] | None, report: dict[str, Any]) -> None:
     except Exception as err:  # noqa: BLE001  (a fault of ours must not look like a verdict, nor be a traceback)
         unread = "file-unreadable" if isinstance(err, OSError) else "zip-damaged"
         code = unread if isinstance(err, BROKEN) else "verifier-fault"
-        report["failure"] = {"step": "", "class": code, "detail": f"{type(err).__name__}: {err}"[:300]}
+        named = {"step": "", "class": code, "position": None, "entry": None}
+        report["failure"] = named | {"detail": f"{type(err).__name__}: {err}"[:300]}
 
 
 def in_words(report: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """Whatever bytes it is given, the verifier refuses them by name, soon, and never calls them good."""
 
 import contextlib
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from audit.verify.notes import NoteInvalid, Policy, open_note
 from audit.verify.spelling import Malformed, Refused, parse
-from tests.audit.verify.fuzzing import SITES, NotRefused, ask, attack, whole
+from tests.audit.verify.fuzzing import SITES, ask, attack, whole
 from tests.audit.verify.judging import found, judge
 from tests.audit.verify.maker import usual, zipped
 
@@ -50,15 +51,34 @@ def test_raw_bytes_are_refused():
     give()
 
 
-def test_a_verifier_that_believes_is_caught_by_the_same_tries(monkeypatch):
-    """The seeded defect: readings are taken as they come."""
+BELIEVES = """
+import sys
+sys.path[:0] = sys.argv[1:3]
+from tests.audit.verify.fuzzing import NotRefused, attack
+try:
+    print(attack(bytes.fromhex(sys.argv[3]))["failure"]["class"])
+except NotRefused as err:
+    print("NotRefused", err)
+"""
+
+
+def test_a_verifier_that_believes_is_caught_by_the_same_tries(tmp_path):
+    """The seeded defect: a verifier of whose text one line is another, so that readings are taken as they come."""
     _, members = whole()
     at = members["batches.jsonl"].index(b'"rows":["') + 9
-    first = SITES.index("batches.jsonl") + len(SITES) * 11
-    assert attack(bytes([first, 0]) + at.to_bytes(2, "big") + b"AAAA")["failure"]["class"] == "batch-root"
-    monkeypatch.setattr("audit.verify.walk._check_batch", lambda *_: None)
-    with pytest.raises(NotRefused, match=r"batches.jsonl: exit 0"):
-        attack(bytes([first, 0]) + at.to_bytes(2, "big") + b"AAAA")
+    attacked = bytes([SITES.index("batches.jsonl") + len(SITES) * 11, 0]) + at.to_bytes(2, "big") + b"AAAA"
+    assert attack(attacked)["failure"]["class"] == "batch-root"
+    said = {}
+    for name, sound, hole in (("sound", "", ""), ("blind", "!= (tree.root().hex(), len(framed))", "== (None, None)")):
+        shutil.copytree(ROOT / "audit" / "verify", tmp_path / name / "audit" / "verify")
+        (tmp_path / name / "audit" / "__init__.py").touch()
+        walk = tmp_path / name / "audit" / "verify" / "walk.py"
+        assert not sound or walk.read_text().count(sound) == 1
+        walk.write_text(walk.read_text().replace(sound, hole) if sound else walk.read_text())
+        run = [sys.executable, "-c", BELIEVES, str(tmp_path / name), str(ROOT), attacked.hex()]
+        said[name] = subprocess.run(run, capture_output=True, text=True, check=True, cwd=tmp_path).stdout
+    assert said["sound"] == "batch-root\n"
+    assert said["blind"].startswith("NotRefused batches.jsonl: exit 0")
 
 
 @given(st.binary(max_size=300))
