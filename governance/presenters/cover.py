@@ -46,8 +46,8 @@ def week_svg(week: Week) -> str:
     hours = round(empty.total_seconds() / 3600)
     parts = [
         (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" class="drawing"'
-            f' width="{WIDTH}" height="{height}" aria-label="Seven days of cover from {week.starts:%d %b};'
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" class="trend"'
+            f' aria-label="Seven days of cover from {week.starts:%d %b};'
             f' {hours} hours are uncovered">'
         ),
         (
