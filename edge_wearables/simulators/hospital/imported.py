@@ -7,7 +7,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from .founding import Site
 SOURCE = "demonstration-fhir"
 NAMES = (".json", ".ndjson", ".jsonl")
 BEFORE_THE_WEEKS = timedelta(days=2)
+TOLD_EVERY = 10
 
 
 class NothingToRead(Refusal):
@@ -51,13 +52,16 @@ def bundles(path: Path, *, limit: int | None) -> Bundles:
     return Bundles(files, limit)
 
 
-def take_in_bundles(found: Bundles, site: Site) -> list[tuple[Case, Patient]]:
+def take_in_bundles(found: Bundles, site: Site, *, say: Callable[[str], None]) -> list[tuple[Case, Patient]]:
     """Import the files before the weeks begin; each patient with a case of the script. Twice changes nothing."""
+
+    def told(stage: str, done: int, of: int) -> None:
+        if stage == "patient" and (done % TOLD_EVERY == 0 or done == of):
+            say(f"{done} of {of} patients of the files imported")
+
     at = site.starts_at - BEFORE_THE_WEEKS
     how = Import(source_system=SOURCE, as_of=at, zone=ZoneInfo(document()["site"]["zone"]))
-    import_fhir(
-        lambda: _read(found.files), how, by=acting_job("demonstration-import", "fhir"), now=at, progress=_silent
-    )
+    import_fhir(lambda: _read(found.files), how, by=acting_job("demonstration-import", "fhir"), now=at, progress=told)
     alive = Patient.objects.filter(source_system=SOURCE, died_at__isnull=True)
     patients = sorted(alive, key=lambda patient: patient.source_id)
     return [(_case(patient, number), patient) for number, patient in enumerate(patients[: found.limit])]
@@ -67,10 +71,6 @@ def _read(files: tuple[Path, ...]) -> Iterator[Item]:
     for path in files:
         with path.open("rb") as stream:
             yield from documents(str(path), stream)
-
-
-def _silent(_stage: str, _done: int, _of: int) -> None:
-    """Progress is said by the play."""
 
 
 def _case(patient: Patient, number: int) -> Case:

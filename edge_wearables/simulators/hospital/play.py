@@ -72,7 +72,7 @@ def play(
     say(f"the site is founded: {len(site.people)} members of staff, the pathway in simulation")
     script: list[tuple[Case, Patient | None]] = [(case, None) for case in cases]
     if imported is not None:
-        script = list(take_in_bundles(imported, site))
+        script = list(take_in_bundles(imported, site, say=say))
         say(f"{len(imported.files)} FHIR files imported")
     patients = []
     for case, record in script:
