@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, glass, limits, lists, patients, people, recommendations, record, reviews
+from .views import acts, glass, limits, lists, patients, people, recommendations, record, reviews, what_if
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -34,6 +34,7 @@ urlpatterns = [
     path("break-glass/", glass.glass_page, name="break-glass"),
     path("break-glass/<uuid:opening_id>/end/", glass.glass_end, name="break-glass-end"),
     path("break-glass/<uuid:opening_id>/review/", glass.glass_review, name="break-glass-review"),
+    path("policies/motions/<uuid:motion_id>/what-if/", what_if.what_if_page, name="policy-what-if"),
     path("audit/patients/", record.find_patient, name="record-patients"),
     path("audit/entries/<uuid:entry_id>/content/", record.content, name="record-content"),
     path("audit/exports/", record.exports, name="record-exports"),

@@ -185,7 +185,12 @@ def _in_force(one: Parameter, option_id: str) -> str:
         return "no bound" if one.narrows != "adds" else "nobody more"
     if option_id and option is None:
         return f"{option_id} (no longer offered)"
-    return f"{value.replace('_', ' ')} {one.unit}".strip()
+    return f"{value.replace('_', ' ')} {unit_words(one)}".strip()
+
+
+def unit_words(one: Parameter) -> str:
+    """The unit as people write it."""
+    return {"a": "years", "d": "days", "mm[Hg]": "mmHg"}.get(one.unit, one.unit)
 
 
 def _check_mode(body: Mapping[str, Any]) -> None:

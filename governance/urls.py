@@ -9,7 +9,7 @@ from __future__ import annotations
 from allauth.account import views as library
 from django.urls import path
 
-from .views import channels, cover, people, record, second_factor, security, signing
+from .views import channels, cover, people, policies, record, second_factor, security, signing
 
 urlpatterns = [
     path("accounts/login/", library.login, name="account_login"),
@@ -49,6 +49,12 @@ urlpatterns = [
     path("reach/add/", cover.reach_add, name="reach-add"),
     path("reach/<uuid:contact_id>/confirm/", cover.reach_confirm, name="reach-confirm"),
     path("reach/<uuid:contact_id>/end/", cover.reach_end, name="reach-end"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/motions/<uuid:motion_id>/", policies.motion, name="policy-motion"),
+    path("policies/motions/<uuid:motion_id>/approve/", policies.approve_motion, name="policy-approve"),
+    path("policies/motions/<uuid:motion_id>/end/", policies.end_motion, name="policy-end"),
+    path("policies/<slug:kind>/", policies.policy, name="policy"),
+    path("policies/<slug:kind>/put/", policies.put_policy, name="policy-put"),
     path("audit/", record.state, name="record"),
     path("audit/search/", record.search, name="record-search"),
     path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),

@@ -70,7 +70,7 @@ def what_if_shown(found: WhatIf) -> WhatIfShown:
 
 
 INK, FAINT, STAYS, GOES = "#1d2a35", "#5a6872", "#d5e7ee", "#0b5c7a"
-WIDTH, ROW, TOP = 640, 46, 58
+WIDTH, ROW, TOP = 460, 46, 58
 
 
 def drawing(found: WhatIf, moves: tuple[Move, ...]) -> str:

@@ -24,6 +24,7 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("alerts", "Alerts", Permission.SEE_WORKLIST),
     ("quarantine", "Held back", Permission.SEE_QUARANTINE),
     ("cover", "On call", Permission.SEE_COVER),
+    ("policies", "Policies", Permission.SEE_POLICIES),
     ("people", "People", Permission.CONFIRM_PEOPLE),
     ("break-glass", "Break-glass", Permission.BREAK_GLASS),
     ("break-glass", "Break-glass", Permission.REVIEW_BREAK_GLASS),
