@@ -6,6 +6,7 @@ from django.urls import path
 
 from .api import care, clinic, glass, me_proposals, me_record, me_reports, me_today
 from .api.base import nothing_here
+from .views.consents import my_consent_receipt, my_consents
 from .views.invitations import invitation
 from .views.me import me
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("me/symptoms", me_reports.Symptoms.as_view(), name="api-me-symptoms"),
     path("me/intakes", me_reports.Intakes.as_view(), name="api-me-intakes"),
     path("me/consents", me_record.Consents.as_view(), name="api-me-consents"),
+    path("me/consents/<uuid:entry>/receipt", me_record.ConsentReceipt.as_view(), name="api-me-consent-receipt"),
     path("worklist", clinic.Worklist.as_view(), name="api-worklist"),
     path("recommendations/<uuid:loop_id>", clinic.Recommendation.as_view(), name="api-recommendation"),
     path("recommendations/<uuid:loop_id>/decision", clinic.Decide.as_view(), name="api-decide"),
@@ -40,4 +42,6 @@ urlpatterns = [
 patient_pages = [
     path("invitations/<str:token>/", invitation, name="invitation"),
     path("me/", me, name="me"),
+    path("me/consents/", my_consents, name="my-consents"),
+    path("me/consents/<uuid:entry>/receipt/", my_consent_receipt, name="my-consent-receipt"),
 ]

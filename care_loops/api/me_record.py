@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
@@ -11,11 +12,13 @@ from rest_framework.response import Response
 
 from governance.domain import Permission
 
+from ..consent_texts import text_now
 from ..presenters import phone as show
+from ..presenters.consents import receipt_of
 from ..selectors import phone
 from ..serializers.phone_in import ConsentIn, WhoseRecord
-from ..serializers.phone_out import ConsentListOut
-from ..services.enrol import give_consent
+from ..serializers.phone_out import ConsentListOut, ConsentReceiptOut
+from ..services.consents import give_consent
 from .base import PhoneDoor
 from .idempotency import once
 from .reading import read
@@ -43,7 +46,26 @@ class Consents(PhoneDoor):
         said = read(ConsentIn, request.data, now=self.now)
 
         def work() -> dict[str, Any]:
-            give_consent(patient.pk, said["scope"], given=said["given"], by=self.acting, now=self.now)
+            give_consent(
+                patient.pk,
+                said["scope"],
+                given=said["given"],
+                version=said.get("text_version", text_now(said["scope"]).version if not said["given"] else None),
+                by=self.acting,
+                now=self.now,
+            )
             return {"consents": show.consents(phone.consents_of(patient))}
 
         return once(self, request, work, key_needed=False)
+
+
+class ConsentReceipt(PhoneDoor):
+    """What was agreed to or withdrawn."""
+
+    @extend_schema(
+        operation_id="me_consent_receipt", parameters=[WhoseRecord], responses={200: ConsentReceiptOut, **REFUSALS}
+    )
+    def get(self, request: Request, entry: UUID) -> Response:
+        """The words, their version, when and to whom: to keep."""
+        patient = self.read_record("consent receipt")
+        return Response(receipt_of(phone.consent_of(patient, entry)))

@@ -192,7 +192,10 @@ class CarerLink(models.Model):
 
 
 class Consent(models.Model):
-    """What a patient agreed to or withdrew. The newest row of a scope holds; no row means no."""
+    """What a patient agreed to or withdrew. The newest row of a scope holds; no row means no.
+
+    `text_version` and `text_sha256` say which text was shown; empty where none was.
+    """
 
     SCOPES = ("care", "automated_advice", "research", "raw_upload", "human_only_care")
 
@@ -201,6 +204,8 @@ class Consent(models.Model):
     given = models.BooleanField()
     at = models.DateTimeField()
     by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    text_version = models.CharField(max_length=20, blank=True, default="")
+    text_sha256 = models.CharField(max_length=64, blank=True, default="")
     entry = models.UUIDField()
 
     class Meta:

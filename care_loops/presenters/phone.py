@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..consent_texts import text_now
 from ..domain.alerts import AlertSeverity, Ask
 from ..domain.loops import LoopState
 from ..domain.record import Regimen
@@ -254,6 +255,9 @@ def consents(found: Mapping[str, Consent]) -> list[dict[str, Any]]:
             "meaning": CONSENTS[scope],
             "given": found[scope].given if scope in found else False,
             "since": found[scope].at.isoformat() if scope in found else None,
+            "text": text_now(scope).text,
+            "text_version": text_now(scope).version,
+            "receipt": str(found[scope].entry) if scope in found else None,
         }
         for scope in Consent.SCOPES
     ]

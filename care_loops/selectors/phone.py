@@ -204,6 +204,14 @@ def intake_differs(row: IntakeLog, said: tuple[str, date, bool, datetime | None,
     return stored != sent or dose != sent_dose or (at is None) != (sent_at is None) or apart
 
 
+def consent_of(patient: Patient, entry: UUID) -> Consent:
+    """One word of this person's on a consent, by its entry; the same refusal for another's and for none."""
+    row = Consent.objects.filter(patient__in=record_ids(patient), entry=entry).first()
+    if row is None:
+        raise NotFound(NOBODY)
+    return row
+
+
 def open_alerts_of(patient: Patient) -> list[Alert]:
     """Alerts nobody has dealt with yet, newest first."""
     return list(Alert.objects.filter(patient__in=record_ids(patient), disposed_at__isnull=True).order_by("-raised_at"))

@@ -205,18 +205,34 @@ def consent(patient: Patient, *, now: datetime) -> CurrentConsent:
     """What the patient agrees to at `now`."""
     return CurrentConsent(
         automated_advice=agrees(patient, "automated_advice", now=now),
-        human_only_care=agrees(patient, "human_only_care", now=now),
+        human_only_care=objects(patient, now=now),
     )
 
 
 def agrees(patient: Patient, scope: str, *, now: datetime) -> bool:
     """Whether the newest word on `scope` is yes; no word is no."""
+    return newest_word(patient, scope, now=now) is True
+
+
+def objects(patient: Patient, *, now: datetime) -> bool:
+    """Whether the patient wants people only: asked for it, or withdrew from automated advice."""
+    asked = agrees(patient, "human_only_care", now=now)
+    return asked or newest_word(patient, "automated_advice", now=now) is False
+
+
+def raw_data_wanted(patient: Patient, *, now: datetime) -> bool:
+    """Whether what devices measure besides blood pressure may be stored: not once the patient has withdrawn."""
+    return newest_word(patient, "raw_upload", now=now) is not False
+
+
+def newest_word(patient: Patient, scope: str, *, now: datetime) -> bool | None:
+    """The newest word on `scope`: yes, no, or none."""
     newest = (
         Consent.objects.filter(patient_id__in=record_ids(patient), scope=scope, at__lte=now)
         .order_by("-at", "-pk")
         .first()
     )
-    return newest is not None and newest.given
+    return newest.given if newest is not None else None
 
 
 def target(patient: Patient, *, now: datetime) -> Target | None:

@@ -123,6 +123,7 @@ class ConsentIn(StrictSerializer):
 
     scope = StrictChoice(Consent.SCOPES)
     given = StrictBoolean()
+    text_version = StrictText(required=False, max_length=20, help_text="of the text that was shown")
 
 
 class AnswerIn(StrictSerializer):

@@ -243,6 +243,29 @@ class ConsentOut(_Out[Any]):
     meaning = _text()
     given = serializers.BooleanField()
     since = serializers.DateTimeField(allow_null=True)
+    text = _text()
+    text_version = _text()
+    receipt = serializers.UUIDField(allow_null=True)
+
+
+class ConsentReceiptOut(_Out[Any]):
+    """A receipt in the names of Kantara's Consent Receipt 1.1, with the words that were shown."""
+
+    version = _text()
+    consentReceiptID = serializers.UUIDField()  # noqa: N815  (Kantara's name)
+    consentTimestamp = serializers.IntegerField()  # noqa: N815
+    at = serializers.DateTimeField()
+    collectionMethod = _text()  # noqa: N815
+    language = _text(allow_blank=True)
+    piiPrincipalId = _text()  # noqa: N815
+    piiControllers = serializers.ListField(child=serializers.DictField())  # noqa: N815
+    given = serializers.BooleanField()
+    services = serializers.ListField(child=serializers.DictField())
+    sensitive = serializers.BooleanField()
+    spiCat = serializers.ListField(child=_text())  # noqa: N815
+    text = _text(allow_blank=True)
+    textVersion = _text(allow_blank=True)  # noqa: N815
+    textSha256 = _text(allow_blank=True)  # noqa: N815
 
 
 class ConsentListOut(_Out[Any]):

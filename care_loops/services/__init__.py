@@ -21,13 +21,13 @@ from .clinical import (
     review_symptom,
 )
 from .clock import expire_loops
+from .consents import give_consent
 from .corrections import correct_reading
 from .decide import REASONS, DecisionInput, decide, recall
 from .deliveries import handlers
 from .enrol import (
     NewPatient,
     enrol_patient,
-    give_consent,
     hand_over_patients,
     join_care_team,
     leave_care_team,

@@ -1,4 +1,4 @@
-"""Patients come into the record: enrolment, care team, carers, consent, merging.
+"""Patients come into the record: enrolment, care team, carers, merging.
 
 Rules
  * The same source enrols the same patient once.
@@ -25,11 +25,11 @@ from governance.permissions import check
 from governance.services import Acting
 
 from ..domain.record import Sex
-from ..models import CarerLink, CareTeamMember, Consent, Merge, Patient, sealed_identity
+from ..models import CarerLink, CareTeamMember, Merge, Patient, sealed_identity
 from ..policies import NobodyResponsible
-from ..selectors.access import patient_for, role_for
 from .again import look_again
 from .events import note
+from .consents import tell_research
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,29 +240,6 @@ def unlink_carer(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) 
             link.save(update_fields=["until"])
 
 
-def give_consent(patient_id: UUID, scope: str, *, given: bool, by: Acting, now: datetime) -> Consent:
-    """Record that the patient agrees or withdraws. It takes effect at the next act."""
-    if scope not in Consent.SCOPES:
-        raise BadInput(f"There is no consent called {scope!r}.", field="scope", known=list(Consent.SCOPES))
-    with transaction.atomic():
-        patient = patient_for(by, patient_id, Permission.GIVE_CONSENT, now=now)
-        by = by.under(role_for(by, patient, Permission.GIVE_CONSENT, now=now))
-        patient_id = patient.pk
-        look_again(patient_id)
-        entry = note(
-            "consent.given" if given else "consent.withdrawn",
-            of=("consent", uuid4(), 1),
-            by=by,
-            now=now,
-            patient_id=patient_id,
-            payload={"scope": scope},
-            purpose=Purpose.PATIENT_REQUEST,
-        )
-        return Consent.objects.create(
-            patient_id=patient_id, scope=scope, given=given, at=now, by=by.person(), entry=entry.entry_id
-        )
-
-
 def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting, now: datetime) -> Merge:
     """Say that two records are one person. Neither may have been merged away before."""
     by = by.under(check(Permission.MERGE_PATIENTS, by.standing, frozenset({Relation.SITE})))
@@ -282,7 +259,7 @@ def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting,
             purpose=Purpose.OPERATIONS,
         )
         look_again(kept_id)  # both histories are one now: what waits on either is looked at with both
-        return Merge.objects.create(
+        merged = Merge.objects.create(
             absorbed_id=absorbed_id,
             kept_id=kept_id,
             merged_by=by.person(),
@@ -290,3 +267,5 @@ def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting,
             reason=reason,
             entry=entry.entry_id,
         )
+        tell_research(both[kept_id], entry=entry.entry_id, now=now)
+        return merged

@@ -30,6 +30,7 @@ from ..models import Decision, Loop, Message, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
 from ..policies import check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.record import objects
 from ..selectors.suspended import stopping_loop
 from ..wording import change_for_patient, recalled_for_patient
 from .alerts import raise_findings
@@ -81,6 +82,8 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
             return None
         if stopping_loop(loop):
             return None
+        if loop.origin == Origin.PROPOSAL.value and objects(loop.patient, now=now):
+            return None  # the clock takes it back, and the patient's own word did before
         change = change_of(loop)
         if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient, now=now):
             return None

@@ -33,7 +33,7 @@ from ..models import BloodPressure, Patient, SensorSample
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
 from ..selectors.batches import canonical_row, content
-from ..selectors.record import record_ids
+from ..selectors.record import raw_data_wanted, record_ids
 from .again import look_again
 from .danger import danger_of_rates, danger_of_readings
 from .events import note
@@ -309,6 +309,11 @@ def _once(samples: Sequence[Sample]) -> list[Sample]:
     return list({(s.source_system, s.source_id): s for s in reversed(samples)}.values())
 
 
+def wants_raw_data(patient_id: UUID, *, now: datetime) -> bool:
+    """Whether what devices measure besides blood pressure may be stored of this person."""
+    return raw_data_wanted(Patient.objects.get(pk=patient_id), now=now)
+
+
 def take_in_samples(
     patient_id: UUID, samples: Sequence[Sample], *, by: Acting, now: datetime, received_at: datetime
 ) -> int:
@@ -318,6 +323,8 @@ def take_in_samples(
     """
     with transaction.atomic():
         patient = locked_record(patient_id)
+        if not raw_data_wanted(patient, now=now):
+            return 0
         systems = {s.source_system for s in samples}
         ids = {s.source_id for s in samples}
         stored = SensorSample.objects.filter(source_system__in=systems, source_id__in=ids)

@@ -26,7 +26,14 @@ from audit.domain import Appended
 from audit.services import ObjectVersionTaken
 from audit.services.receipts import receipt_for
 from audit.services.recording import collecting
-from care_loops.services.take_in import ArrivalOutcome, BatchProof, TakenIn, take_in, take_in_samples
+from care_loops.services.take_in import (
+    ArrivalOutcome,
+    BatchProof,
+    TakenIn,
+    take_in,
+    take_in_samples,
+    wants_raw_data,
+)
 from governance.domain import Refusal
 from governance.services import Acting, acting_device
 
@@ -43,6 +50,7 @@ from .sorting import EQUIVOCAL, JUMP, Context, Sorted, sort_entries
 
 TRIES = 3
 GAPS_TOLD = 100
+NO_CONSENT = "no_consent"
 log = logging.getLogger(__name__)
 
 
@@ -162,7 +170,9 @@ def _inward(items: Sequence[Sorted], trusted: _Trusted, *, by: Acting, now: date
     for patient_id in sorted({item.patient_id for item in items if item.patient_id}):
         own = [item for item in items if item.patient_id == patient_id]
         samples = [item.sample for item in own if item.sample is not None]
-        if samples:
+        if samples and not wants_raw_data(patient_id, now=now):
+            _hold_samples(own)
+        elif samples:
             take_in_samples(patient_id, samples, by=by, now=now, received_at=now)
         for arriving in _without_repeats([item for item in own if item.arrival is not None]):
             arrivals = tag_exertion(patient_id, [item.arrival for item in arriving if item.arrival is not None])
@@ -177,6 +187,13 @@ def _inward(items: Sequence[Sorted], trusted: _Trusted, *, by: Acting, now: date
                 elif result.outcome is ArrivalOutcome.QUARANTINED and item.outcome is Outcome.ACCEPTED:
                     item.hold(result.code, "The values are not those of a measurement.")
     return taken
+
+
+def _hold_samples(items: Sequence[Sorted]) -> None:
+    """The patient withdrew: nothing of this is stored, not even as refused. The device is told so."""
+    for item in items:
+        if item.sample is not None and item.outcome is Outcome.ACCEPTED:
+            item.hold(NO_CONSENT, "The patient does not agree to this any more.", outcome=Outcome.REJECTED)
 
 
 def _without_repeats(items: list[Sorted]) -> list[list[Sorted]]:
@@ -246,6 +263,7 @@ def _keep(
 
 def _refused(item: Sorted, trusted: _Trusted, *, now: datetime) -> RefusedReading:
     said = json.dumps(item.entry.content, sort_keys=True, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    kept = b"" if item.code == NO_CONSENT else said[:8192]
     return RefusedReading(
         device=trusted.key.device,
         patient_id=item.patient_id,
@@ -255,7 +273,7 @@ def _refused(item: Sorted, trusted: _Trusted, *, now: datetime) -> RefusedReadin
         outcome=item.outcome.value,
         code=item.code[:40],
         detail=item.detail[:300],
-        body=said[:8192],
+        body=kept,
         body_size=len(said),
         body_sha256=hashlib.sha256(said).hexdigest(),
         received_at=now,

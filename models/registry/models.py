@@ -68,6 +68,16 @@ class ModelRelease(models.Model):
     entry = models.UUIDField()
 
 
+class ResearchWord(models.Model):
+    """What a person said about research after their examples arrived; the newest word holds."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    subject = models.CharField(max_length=64, db_index=True)  # opaque
+    given = models.BooleanField()
+    at = models.DateTimeField()
+    entry = models.UUIDField()
+
+
 class Example(models.Model):
     """A labelled example: the frozen evidence of a closed loop, what was decided, what came of it."""
 

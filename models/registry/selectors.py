@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
-from .models import Example, ModelVersion
+from .models import Example, ModelVersion, ResearchWord
 
 APPROVERS_NEEDED = 2
 
@@ -30,14 +30,32 @@ def version_named(text: str) -> ModelVersion | None:
 
 
 def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:
+def research_words() -> dict[str, bool]:
+    """The newest word on research of everybody who said one since, by subject."""
+    rows = ResearchWord.objects.order_by("at", "pk").values_list("subject", "given")
+    return dict(rows)
+
+
+def version_of(version_id: UUID) -> ModelVersion | None:
+    """One version, or None."""
+    return ModelVersion.objects.select_related("registered_by").filter(pk=version_id).first()
+
+
+def all_versions() -> list[ModelVersion]:
+    """Every registered version: those that serve first, then the newest."""
+    rows = ModelVersion.objects.select_related("registered_by").prefetch_related("approvals")
+    return list(rows.order_by("-active", "pathway", "-registered_at", "pk"))
+
+
     """Every example of a pathway as it arrived, oldest first: label, evidence, decision, what came of it."""
     for row in Example.objects.filter(pathway=pathway).order_by("arrived_at", "pk").iterator(chunk_size=200):
+    words = research_words()
         yield {
             "id": str(row.pk),
             "label": row.label,
             "subject": row.subject,
             "arrived_at": row.arrived_at.isoformat(),
             "evidence_sha256": row.evidence_digest,
-            "research_consent": row.research_consent,
+            "research_consent": words.get(row.subject, row.research_consent),
             **json.loads(row.body),
         }

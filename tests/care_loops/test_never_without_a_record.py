@@ -29,7 +29,7 @@ TABLES = {
             *("care_loops_target", "care_loops_visitplan", "governance_policyversion", "governance_signature"),
             *("governance_credential", "governance_credentialconfirmed", "governance_credentialrevoked"),
             *("governance_failedattempt", "governance_signatureevidence", "governance_tokenunder"),
-            *("care_loops_breakglassread", "care_loops_breakglassreview"),
+            *("care_loops_breakglassread", "care_loops_breakglassreview", "model_registry_researchword"),
             *("model_registry_example", "model_registry_modelapproval", "model_registry_modelrelease"),
         ],
         GROWS,

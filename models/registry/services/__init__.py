@@ -27,7 +27,7 @@ from governance.services import Act, Acting, sign
 from governance.suspension import about, check_goes_on
 from models.cards import check_card
 
-from ..models import Example, ModelApproval, ModelRelease, ModelVersion
+from ..models import Example, ModelApproval, ModelRelease, ModelVersion, ResearchWord
 from ..selectors import APPROVERS_NEEDED
 
 
@@ -190,3 +190,8 @@ def take_in(
             )
     except IntegrityError:
         return None
+
+
+def note_research(subject: str, *, given: bool, entry: UUID, now: datetime) -> None:
+    """A person's word on research: it holds for all their examples from now on. In the caller's transaction."""
+    ResearchWord.objects.create(subject=subject, given=given, at=now, entry=entry)
