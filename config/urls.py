@@ -15,16 +15,17 @@ from governance.views.second_factor import to_sign_in
 OAUTH = [
     path("authorize/", Authorize.as_view(), name="authorize"),
     path("token/", Token.as_view(), name="token"),
-    path("revoke_token/", RevokeTokenView.as_view(), name="revoke-token"),
+    path("revoke_token/", RevokeTokenView.as_view(http_method_names=["post"]), name="revoke-token"),
 ]
+READ = ["get", "head"]
 APPS_WITH_PAGES = ("edge_wearables", "care_loops", "models.registry", "governance")
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health/live", health.live, name="health-live"),
     path("health/ready", health.ready, name="health-ready"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="api-docs"),
+    path("api/schema/", SpectacularAPIView.as_view(http_method_names=READ), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema", http_method_names=READ), name="api-docs"),
     path("admin/login/", to_sign_in),
     path("admin/", admin.site.urls),
     path("o/", include((OAUTH, "oauth2_provider"))),

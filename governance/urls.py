@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from allauth.account import views as library
 from django.urls import path
+from django.views.decorators.http import require_http_methods, require_safe
 
 from .views import channels, cover, people, policies, record, second_factor, security, signing
 
+FORM = ["GET", "HEAD", "POST"]
+
 urlpatterns = [
-    path("accounts/login/", library.login, name="account_login"),
-    path("accounts/logout/", library.logout, name="account_logout"),
-    path("accounts/inactive/", library.account_inactive, name="account_inactive"),
+    path("accounts/login/", require_http_methods(FORM)(library.login), name="account_login"),
+    path("accounts/logout/", require_http_methods(FORM)(library.logout), name="account_logout"),
+    path("accounts/inactive/", require_safe(library.account_inactive), name="account_inactive"),
     path("accounts/second-step/", second_factor.second_step, name="mfa_authenticate"),
     path("accounts/passkey/options/", second_factor.passkey_options, name="passkey-options"),
     path("accounts/passkey/", second_factor.passkey_sign_in, name="passkey-sign-in"),
@@ -39,6 +42,12 @@ urlpatterns = [
     path("people/<uuid:user_id>/way-back/", people.way_back_page, name="person-way-back"),
     path("signing/<uuid:challenge_id>/options/", signing.options, name="signing-options"),
     path("security/password/", security.password, name="security-password"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/motions/<uuid:motion_id>/", policies.motion, name="policy-motion"),
+    path("policies/motions/<uuid:motion_id>/approve/", policies.approve_motion, name="policy-approve"),
+    path("policies/motions/<uuid:motion_id>/end/", policies.end_motion, name="policy-end"),
+    path("policies/<slug:kind>/", policies.policy, name="policy"),
+    path("policies/<slug:kind>/put/", policies.put_policy, name="policy-put"),
     path("cover/", cover.cover, name="cover"),
     path("cover/shifts/", cover.add, name="cover-add"),
     path("cover/shifts/<uuid:shift_id>/off/", cover.off, name="cover-off"),
@@ -49,12 +58,6 @@ urlpatterns = [
     path("reach/add/", cover.reach_add, name="reach-add"),
     path("reach/<uuid:contact_id>/confirm/", cover.reach_confirm, name="reach-confirm"),
     path("reach/<uuid:contact_id>/end/", cover.reach_end, name="reach-end"),
-    path("policies/", policies.policies, name="policies"),
-    path("policies/motions/<uuid:motion_id>/", policies.motion, name="policy-motion"),
-    path("policies/motions/<uuid:motion_id>/approve/", policies.approve_motion, name="policy-approve"),
-    path("policies/motions/<uuid:motion_id>/end/", policies.end_motion, name="policy-end"),
-    path("policies/<slug:kind>/", policies.policy, name="policy"),
-    path("policies/<slug:kind>/put/", policies.put_policy, name="policy-put"),
     path("audit/", record.state, name="record"),
     path("audit/search/", record.search, name="record-search"),
     path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),

@@ -44,6 +44,12 @@ class InsufficientScope(NotAllowed):
     code = "insufficient_scope"
 
 
+def check_scope(token: Any, scope: str) -> None:
+    """A token opens the doors of its scope. A session has none to ask for."""
+    if token is not None and scope not in token.scopes:
+        raise InsufficientScope(f"This needs a token with the scope {scope!r}.", scope=scope)
+
+
 class Door(APIView):
     """One door of the API. Subclasses say the scope and do the four things."""
 
@@ -65,8 +71,7 @@ class Door(APIView):
         self.sent = _body(request)
         super().initial(request, *args, **kwargs)
         token: Any = request.auth
-        if token is not None and self.scope not in token.scopes:
-            raise InsufficientScope(f"This needs a token with the scope {self.scope!r}.", scope=self.scope)
+        check_scope(token, self.scope)
         client = token.application.client_id if token is not None and token.application else None
         self.acting = acting_person(request.user, now=self.now, client=client, presence=presence_of(request))
         self.asked = read_query(self.query, request.query_params, now=self.now)

@@ -13,10 +13,10 @@ from ..domain.record import SymptomKind
 from ..presenters import words
 
 
+@require_safe
 @never_cache
 @login_required
 @ensure_csrf_cookie
-@require_safe
 def me(request: HttpRequest) -> HttpResponse:
     """The frame, with the words for what can be felt."""
     symptoms = [(kind.value, words.symptom(kind)) for kind in SymptomKind]

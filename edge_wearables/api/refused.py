@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from django.utils import timezone
@@ -11,8 +12,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from care_loops.api.base import check_scope
 from governance.domain import BadInput
 from governance.services import acting_person
+from governance.services.tokens import STAFF_SCOPE
 from governance.views.presence import presence_of
 
 from ..presenters import refused_reading
@@ -22,7 +25,12 @@ PAGE = 100
 
 
 class RefusedDoor(APIView):
-    """For people with SEE_QUARANTINE; each look is recorded."""
+    """For people with SEE_QUARANTINE, by session or a token of staff; each look is recorded."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Who it is, and whether the token fits this door."""
+        super().initial(request, *args, **kwargs)
+        check_scope(request.auth, STAFF_SCOPE)
 
     @extend_schema(
         operation_id="devices_refused",

@@ -109,6 +109,7 @@ def _show(request: StaffRequest, *, form: ShiftForm | None = None, refusal: Refu
 @page
 def add(request: StaffRequest) -> HttpResponse:
     """Put somebody on a step."""
+    require(request, Permission.MANAGE_COVER)
     form = ShiftForm(request.POST)
     if not form.is_valid():
         return _show(request, form=form)
@@ -132,6 +133,7 @@ def add(request: StaffRequest) -> HttpResponse:
 @page
 def off(request: StaffRequest, shift_id: UUID) -> HttpResponse:
     """Call a shift off."""
+    require(request, Permission.MANAGE_COVER)
     call_off(shift_id, by=request.acting, now=request.now)
     messages.success(request, "The shift was called off.")
     return redirect("cover")
@@ -141,6 +143,7 @@ def off(request: StaffRequest, shift_id: UUID) -> HttpResponse:
 @page
 def take(request: StaffRequest, shift_id: UUID) -> HttpResponse:
     """Take a part of somebody's shift upon oneself."""
+    require(request, Permission.STAND_IN)
     form = CoverForm(request.POST)
     if not form.is_valid():
         return _show(request, form=ShiftForm())
@@ -157,6 +160,7 @@ def take(request: StaffRequest, shift_id: UUID) -> HttpResponse:
 @page
 def test(request: StaffRequest) -> HttpResponse:
     """Send oneself a test."""
+    require(request, Permission.STAND_IN)
     planned = try_channels(by=request.acting, now=request.now)
     if planned:
         messages.success(

@@ -23,6 +23,8 @@ GRANTS = ("authorization_code", "refresh_token")
 class Authorize(AuthorizationView):  # type: ignore[misc]
     """Asks the person whether this client may act for them."""
 
+    http_method_names = ("get", "head", "post")
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Refuse what cannot be looked up."""
         if _unreadable(request):
@@ -54,6 +56,8 @@ class Authorize(AuthorizationView):  # type: ignore[misc]
 
 class Token(TokenView):  # type: ignore[misc]
     """Gives a token for a code or a refresh token."""
+
+    http_method_names = ("post",)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Refuse every other grant before the library looks for its fields."""

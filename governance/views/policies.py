@@ -237,6 +237,8 @@ def approve_motion(request: StaffRequest, motion_id: UUID) -> HttpResponse:
 @page
 def end_motion(request: StaffRequest, motion_id: UUID) -> HttpResponse:
     """Withdraw what one put forward, or refuse what one is asked to approve."""
+    if not may(request, Permission.SET_POLICY):
+        require(request, Permission.GIVE_APPROVAL)
     found = _motion(motion_id)
     own = found.author_id == request.acting.person().pk
     require(request, Permission.SET_POLICY if own else Permission.GIVE_APPROVAL)

@@ -23,7 +23,7 @@ from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from ..domain import Method, Refusal
 from ..models import User
@@ -141,11 +141,13 @@ def _pending(request: HttpRequest) -> User | None:
     return login.user if login is not None and isinstance(login.user, User) else None
 
 
+@require_safe
 def no_reset(request: HttpRequest) -> HttpResponse:
     """What to do when a password or a passkey is lost: there is no way that goes round another person."""
     return render(request, "account/help.html")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
 def to_sign_in(_request: HttpRequest) -> HttpResponse:
     """The admin has no door of its own."""
     return redirect("account_login")
