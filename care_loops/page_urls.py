@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, glass, limits, lists, patients, people, recommendations, record, reviews, what_if
+from .views import acts, glass, limits, lists, patients, people, predictors, recommendations, record, reviews, what_if
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -28,6 +28,10 @@ urlpatterns = [
     path("alerts/<uuid:alert_id>/acknowledge/", acts.acknowledge, name="alert-acknowledge"),
     path("alerts/<uuid:alert_id>/dispose/", acts.dispose, name="alert-dispose"),
     path("symptoms/<uuid:symptom_id>/review/", acts.symptom_review, name="symptom-review"),
+    path("models/", predictors.models_page, name="models"),
+    path("models/<uuid:version_id>/", predictors.model_page, name="model"),
+    path("models/<uuid:version_id>/approve/", predictors.approve_page, name="model-approve"),
+    path("models/<uuid:version_id>/release/", predictors.release_page, name="model-release"),
     path("second-reviews/", reviews.second_reviews, name="second-reviews"),
     path("second-reviews/<uuid:review_id>/", reviews.second_review, name="second-review"),
     path("second-reviews/<uuid:review_id>/verdict/", reviews.second_verdict, name="second-review-verdict"),

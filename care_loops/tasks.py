@@ -14,12 +14,14 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery import shared_task
+from celery.schedules import crontab
 from django.utils import timezone
 
+from audit.domain import Job
 from governance.services import Acting, acting_job
 
 from . import services
-from .services import break_glass, exports, reviews
+from .services import break_glass, exports, reviews, signed_rows
 
 
 def _as(name: str) -> Acting:
@@ -107,6 +109,13 @@ def end_break_glass() -> int:
     return break_glass.end_lapsed(by=_as("end-break-glass"), now=timezone.now())
 
 
+@shared_task
+def check_signatures() -> bool:
+    """Go over every signed row and record what came of it. Returns whether each still says what was signed."""
+    by = Job("check-signatures", str(uuid4()))
+    return not signed_rows.check_signatures_and_record(by=by, now=timezone.now()).found
+
+
 def _every(seconds: float, task: Any) -> dict[str, Any]:
     return {"task": task.name, "schedule": seconds, "options": {"expires": seconds}}
 
@@ -121,4 +130,9 @@ SCHEDULE = {
     "remind": _every(REMIND, remind),
     "end-break-glass": _every(EXPIRE, end_break_glass),
     "draw-reviews": _every(DRAW, draw_reviews),
+    "check-signatures": {
+        "task": check_signatures.name,
+        "schedule": crontab(hour="2", minute="47"),  # after the record has verified itself
+        "options": {"queue": "report", "expires": 3600.0},
+    },
 }

@@ -20,6 +20,7 @@ from audit.selectors import WitnessStanding, record_state, witness_state
 from audit.services import drift
 from audit.services.self_check import last_check
 from audit.witness_policy import PolicyInvalid
+from governance.services.signed_rows import last_signatures_checked
 
 Row = tuple[str, str, str, list[tuple[str, float]]]
 """A metric: name, type, help, and its samples as (labels, value)."""
@@ -91,6 +92,7 @@ def _rows(now: datetime) -> list[Row]:
         ("clinaiops_audit_unsigned_entries", "Entries beyond the last checkpoint.", record.entries - record.signed),
         ("clinaiops_audit_guards_changed", "Guards that differ from what was installed.", len(drift.last_seen())),
         *_self_check(now),
+        *_signatures(),
     ]
     rows: list[Row] = [(name, "gauge", told, [("", float(value))]) for name, told, value in found]
     return [*rows, ("clinaiops_witness_state", "gauge", "How the witnesses stand; one of these is 1.", states)]
@@ -106,6 +108,13 @@ def _self_check(now: datetime) -> list[tuple[str, str, float]]:
         ("clinaiops_audit_verified", "Whether the record's last verification of itself held.", checked.verified),
         ("clinaiops_audit_verified_seconds", "Age of that verification.", age),
     ]
+
+
+def _signatures() -> list[tuple[str, str, float]]:
+    """How many signed rows were not what was signed, when they were last gone over; nothing before the first time."""
+    checked = last_signatures_checked()
+    told = "Signed rows that are not what was signed."
+    return [("clinaiops_signatures_void", told, checked.found)] if checked is not None else []
 
 
 def _witnesses() -> tuple[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -32,6 +32,11 @@ def for_people(accounts: Iterable[str]) -> dict[str, str]:
         if printed and _KEY.fullmatch(key) and room > 0:
             said[NAMED + key] = printed
     return said
+
+
+def in_one_spelling(said: Mapping[str, str]) -> dict[str, str]:
+    """Words of people as the manifest may spell them: names that were stored before they were normalised too."""
+    return {name: unicodedata.normalize("NFC", text) for name, text in said.items()}
 
 
 def _names(accounts: list[str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ from audit.selectors import next_version
 from audit.services import export_reading as reading
 from audit.services import keys
 from audit.services.archives import Entries, SegmentRefused
-from audit.services.export_words import NAMED, for_people
+from audit.services.export_words import NAMED, for_people, in_one_spelling
 from audit.services.recording import append
 
 
@@ -237,7 +237,7 @@ class _Export:
         return Manifest(
             origin=keys.origin(),
             kind="period" if choice.detached and self.selection.kind == "everything" else self.selection.kind,
-            filter=tuple(sorted({**dict(self.selection.filter), **for_people(self.accounts)}.items())),
+            filter=tuple(sorted(in_one_spelling({**dict(self.selection.filter), **for_people(self.accounts)}).items())),
             made_at=entries.stamp(self.now),
             made_by=_made_by(self.by),
             size=head.size,

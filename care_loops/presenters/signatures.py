@@ -56,7 +56,7 @@ def signature_shown(signature: Signature, content: Mapping[str, Any] | None = No
 def decision_in_words(content: Mapping[str, Any], patient: Patient) -> list[tuple[str, str]]:
     """The record of a decision that waits for its signature, for its signer: whom, what, why; from the record alone."""
     proposed, prescribed = (change_shown(json.loads(content[name])) for name in ("proposed", "prescribed"))
-    lines = [("Patient", patient.shown_name)]
+    lines = [("Patient", patient.shown_name), ("Record", str(content["patient"]))]
     if proposed is not None:
         lines.append(("Proposed", f"{proposed.sentence}."))
     if prescribed is not None:

@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from unicodedata import normalize
 from uuid import UUID
 
 from audit.bundles.selecting import Report, Selection
@@ -128,7 +129,7 @@ def grant(request: ExportRequest, *, by: Acting, now: datetime) -> Granted:
         role=role,
         patient=patient,
         purpose=request.purpose or PURPOSE[role],
-        recipient=request.recipient.strip() or by.standing.name,
+        recipient=normalize("NFC", request.recipient.strip() or by.standing.name),
         readable=readable_subjects(by, patient, now=now),
     )
 

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
+from uuid import UUID
 
-from ..domain.evidence import Evidence
-from ..domain.loops import Origin
-from ..freeze import thaw
-from ..models import Decision
+from governance.services.signed_rows import ON_SIGNING, SignedRow, signature_of
+
+from ..danger import LimitName
+from ..domain.evidence import Evidence, Outcome
+from ..domain.loops import DecisionKind, LoopState, Origin
+from ..freeze import freeze, thaw
+from ..models import AlertLimits, Boundary, BreakGlass, Decision, Step, Target
+
+ACT_OF: dict[str, str] = {
+    DecisionKind.APPROVE: "recommendation.approved",
+    DecisionKind.MODIFY: "recommendation.modified",
+    DecisionKind.REJECT: "recommendation.rejected",
+}
+PAGE = 200
 
 
 def content_of_decision(decision: Decision) -> dict[str, Any]:
@@ -28,3 +41,163 @@ def content_of_decision(decision: Decision) -> dict[str, Any]:
     if loop.origin == Origin.ORDER:
         content["as_of"] = thaw(loop.evidence, Evidence).as_of.isoformat()
     return content
+
+
+def signed_decisions() -> Iterator[SignedRow]:
+    """Every decision and order."""
+    rows = Decision.objects.select_related("loop").order_by("decided_at", "pk")
+    for row in rows.iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="order" if row.loop.origin == Origin.ORDER else "decision",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.decided_by_id,
+            types=(ACT_OF.get(row.kind, ""),),
+            object_type="recommendation",
+            object_id=str(row.loop_id),
+            object_version=row.seen_version + 1,
+            content=partial(content_of_decision, row),
+        )
+
+
+def signed_recalls() -> Iterator[SignedRow]:
+    """Every change that was taken back. What its clinician wrote in words stands in no row."""
+    rows = Step.objects.filter(state=LoopState.RECALLED.value).select_related("loop", "decision")
+    for row in rows.order_by("pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="recall",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=UUID(row.actor_id) if row.actor_kind == "user" else None,
+            types=("recommendation.recalled",),
+            object_type="recommendation",
+            object_id=str(row.loop_id),
+            object_version=row.seq,
+            content=partial(_recall, row),
+            elsewhere=("free_text",),
+        )
+
+
+def _recall(row: Step) -> dict[str, Any]:
+    loop, decision = row.loop, row.decision
+    return {
+        "recommendation": str(loop.pk),
+        "version": row.seq - 1,
+        "patient": str(loop.patient_id),
+        "evidence_sha256": loop.evidence_digest,
+        "prescribed": decision.final_change if decision else freeze(thaw(loop.outcome, Outcome).change),
+        "reason": row.reason_code,
+    }
+
+
+def signed_targets() -> Iterator[SignedRow]:
+    """Every target."""
+    for row in Target.objects.order_by("signed_at", "pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="target",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.signed_by_id,
+            types=("target.signed",),
+            object_type="target",
+            object_id=str(row.pk),
+            object_version=1,
+            content={
+                "target": str(row.pk),
+                "patient": str(row.patient_id),
+                "systolic_below": format(row.systolic_below, "f"),
+                "diastolic_below": format(row.diastolic_below, "f"),
+                "unit": "mm[Hg]",
+            },
+        )
+
+
+def signed_boundaries() -> Iterator[SignedRow]:
+    """Every boundary with its drugs. One that began with its signature says so, as it did when it was signed."""
+    rows = Boundary.objects.prefetch_related("drugs").order_by("signed_at", "pk")
+    for row in rows.iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="boundary",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.signed_by_id,
+            types=("boundary.signed",),
+            object_type="boundary",
+            object_id=str(row.patient_id),
+            object_version=row.version,
+            content={
+                "boundary": str(row.pk),
+                "patient": str(row.patient_id),
+                "version": row.version,
+                "target": str(row.target_id),
+                "max_steps": row.max_steps,
+                "min_interval_days": row.min_interval_days,
+                "starts_at": ON_SIGNING if row.starts_at == row.signed_at else row.starts_at.isoformat(),
+                "expires_at": row.expires_at.isoformat(),
+                "review_everything": row.review_everything,
+                "drugs": [
+                    {
+                        "ingredient": drug.ingredient,
+                        "max_daily_dose_mg": format(drug.max_daily_dose_mg, "f"),
+                        "allow_up": drug.allow_up,
+                    }
+                    for drug in row.drugs.all()
+                ],
+            },
+        )
+
+
+def signed_openings() -> Iterator[SignedRow]:
+    """Every record opened by break-glass."""
+    for row in BreakGlass.objects.order_by("opened_at", "pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="break-glass",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.opened_by_id,
+            types=("access.break_glass",),
+            object_type="break_glass",
+            object_id=str(row.pk),
+            object_version=1,
+            content=partial(_opening, row),
+            elsewhere=("allows",),
+        )
+
+
+def _opening(row: BreakGlass) -> dict[str, Any]:
+    return {
+        "opening": str(row.pk),
+        "patient": str(row.patient_id),
+        "reason_code": row.reason_code,
+        "text": row.text,
+        "minutes": int((row.until - row.opened_at).total_seconds() // 60),
+    }
+
+
+def signed_alert_limits() -> Iterator[SignedRow]:
+    """Every version of a patient's alert limits. Under which danger table they were signed stands in no row."""
+    for row in AlertLimits.objects.order_by("signed_at", "pk").iterator(chunk_size=PAGE):
+        kept = {name.value: getattr(row, name.value) for name in LimitName}
+        yield SignedRow(
+            kind="alert limits",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.signed_by_id,
+            types=("alert_limits.signed",),
+            object_type="alert_limits",
+            object_id=str(row.patient_id),
+            object_version=row.version,
+            content={
+                "alert_limits": str(row.pk),
+                "patient": str(row.patient_id),
+                "version": row.version,
+                "limits": {name: format(value, "f") for name, value in kept.items() if value is not None},
+            },
+            elsewhere=("danger_table",),
+        )

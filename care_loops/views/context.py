@@ -28,6 +28,7 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("people", "People", Permission.CONFIRM_PEOPLE),
     ("break-glass", "Break-glass", Permission.BREAK_GLASS),
     ("break-glass", "Break-glass", Permission.REVIEW_BREAK_GLASS),
+    ("models", "Models", Permission.APPROVE_MODEL),
     ("record", "Record", Permission.VERIFY_RECORD),
     ("record-exports", "Exports", Permission.EXPORT_AUDIT),
     ("second-reviews", "Second reviews", Permission.SECOND_REVIEW),

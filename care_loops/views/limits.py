@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from uuid import UUID
 
 from django.http import HttpResponse
@@ -19,6 +21,8 @@ from ..presenters import words
 from ..presenters.limits import limits_shown
 from ..presenters.orders import order_choices
 from ..presenters.patient import patient_shown
+from ..presenters.signatures import decision_in_words
+from ..presenters.signing import Content, Lines, alert_limits_in_words, boundary_in_words, target_in_words
 from ..selectors.access import patient_for
 from ..selectors.danger import alert_limits_history
 from ..selectors.regimen import regimen_now
@@ -35,6 +39,11 @@ def _signer(request: StaffRequest) -> dict[str, str]:
         "signer": standing.name,
         "signer_roles": " and ".join(words.role(role) for role in sorted(standing.roles)),
     }
+
+
+def _of(lines: Callable[[Content, Patient], Lines], patient: Patient, content: Content) -> Lines:
+    """What is to be signed for this patient, in words."""
+    return lines(content, patient)
 
 
 def _back(patient: Patient) -> str:
@@ -54,7 +63,12 @@ def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         sign_target(patient.pk, systolic_below=systolic, diastolic_below=diastolic, by=request.acting, now=request.now)
         return _back(patient)
 
-    answer = submitted(request, form, work, said="The target is signed.") if request.method == "POST" else None
+    asked = partial(_of, target_in_words, patient)
+    answer = (
+        submitted(request, form, work, said="The target is signed.", in_words=asked)
+        if request.method == "POST"
+        else None
+    )
     shown = patient_shown(summary_of(patient, now=request.now), now=request.now)
     return answer or render(
         request,
@@ -76,7 +90,12 @@ def alert_limits_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         sign_alert_limits(patient.pk, form.limits(), by=request.acting, now=request.now)
         return _back(patient)
 
-    answer = submitted(request, form, work, said="The limits are signed.") if request.method == "POST" else None
+    asked = partial(_of, alert_limits_in_words, patient)
+    answer = (
+        submitted(request, form, work, said="The limits are signed.", in_words=asked)
+        if request.method == "POST"
+        else None
+    )
     shown = limits_shown(alert_limits_history(patient), zone=patient.zone, now=request.now)
     return answer or render(
         request,
@@ -101,7 +120,12 @@ def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         sign_boundary(patient.pk, new, by=request.acting, now=request.now)
         return _back(patient)
 
-    answer = submitted(request, form, work, said="The boundary is signed.") if request.method == "POST" else None
+    asked = partial(_of, boundary_in_words, patient)
+    answer = (
+        submitted(request, form, work, said="The boundary is signed.", in_words=asked)
+        if request.method == "POST"
+        else None
+    )
     return answer or render(
         request,
         "care_loops/boundary.html",
@@ -123,7 +147,12 @@ def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         loop = write_order(patient.pk, form.order(), by=request.acting, now=request.now)
         return reverse("recommendation", args=[loop.pk])
 
-    answer = submitted(request, form, work, said="The order is signed.") if request.method == "POST" else None
+    asked = partial(_of, decision_in_words, patient)
+    answer = (
+        submitted(request, form, work, said="The order is signed.", in_words=asked)
+        if request.method == "POST"
+        else None
+    )
     return answer or render(
         request,
         "care_loops/order.html",

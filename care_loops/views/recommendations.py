@@ -20,6 +20,7 @@ from ..policies import AlreadyDecided, Changed, Expired, NotNow
 from ..presenters import words
 from ..presenters.recommendation import RecommendationShown, news_shown, recommendation_shown
 from ..presenters.signatures import decision_in_words
+from ..presenters.signing import recall_in_words
 from ..selectors.access import loop_for
 from ..selectors.news import news_since
 from ..services import decide, recall, record_access
@@ -118,5 +119,8 @@ def recall_page(request: StaffRequest, loop_id: UUID) -> HttpResponse:
         )
         return reverse("recommendation", args=[loop.pk])
 
-    answer = submitted(request, form, work, said="The change is recalled; the patient is told.")
+    def in_words(content: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return recall_in_words(content, loop.patient)
+
+    answer = submitted(request, form, work, said="The change is recalled; the patient is told.", in_words=in_words)
     return answer or _show(request, loop, status=422, recall_form=form)

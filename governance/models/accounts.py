@@ -9,6 +9,7 @@ Rules
 from __future__ import annotations
 
 import uuid
+from unicodedata import normalize
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import validate_email
@@ -41,7 +42,7 @@ class User(AbstractUser):
     @property
     def printed_name(self) -> str:
         """The name that stands under a signature (21 CFR 11.50)."""
-        return self.get_full_name() or self.username
+        return normalize("NFC", self.get_full_name() or self.username)  # as the record spells
 
 
 class RoleHeld(models.Model):

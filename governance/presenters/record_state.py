@@ -12,6 +12,7 @@ from audit.services.proving import growth, witnesses_seen
 from audit.services.self_check import SelfCheck, last_check
 from audit.witness_policy import PolicyInvalid
 
+from ..services.signed_rows import last_signatures_checked
 from .drawings import growth_svg
 from .record import ago, stamp
 
@@ -79,6 +80,7 @@ def state_shown(*, now: datetime) -> StateShown:
     check, guards = last_check(), drift.last_seen()
     alarms = (
         *_check_alarm(check, now),
+        *_signatures_alarm(),
         *(Alarm(f"A guard of the record was changed: {line}.") for line in guards),
         *((Alarm(said),) if wrong else ()),
     )
@@ -137,6 +139,16 @@ def _check_alarm(check: SelfCheck | None, now: datetime) -> tuple[Alarm, ...]:
     if check.late(now):
         return (Alarm(f"The record has not verified itself since {stamp(check.at)}.", check.entry_id),)
     return ()
+
+
+def _signatures_alarm() -> tuple[Alarm, ...]:
+    """Signed rows that were not what was signed when they were last gone over, at night."""
+    checked = last_signatures_checked()
+    if checked is None or not checked.found:
+        return ()
+    rows = "1 signed row is" if checked.found == 1 else f"{checked.found} signed rows are"
+    said = f"{rows} not what was signed ({stamp(checked.at)}): see `manage.py check_signatures`."
+    return (Alarm(said, checked.entry_id),)
 
 
 def _sentence(record: RecordState, covered: int, alarms: tuple[Alarm, ...]) -> str:

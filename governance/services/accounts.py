@@ -19,6 +19,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
+from unicodedata import normalize
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -247,7 +248,8 @@ def _locked(user_id: uuid.UUID) -> User:
 
 
 def _create(new: NewAccount, *, email: str = "") -> User:
-    user = User(username=new.username, first_name=new.given_name, last_name=new.family_name, email=email or new.email)
+    given, family = normalize("NFC", new.given_name), normalize("NFC", new.family_name)  # as the record spells
+    user = User(username=new.username, first_name=given, last_name=family, email=email or new.email)
     try:
         user.clean_fields(exclude=["password"])
         validate_password(new.password, user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -27,6 +28,17 @@ def version_named(text: str) -> ModelVersion | None:
     name, _, version = text.rpartition("@")
     named = Q(name=name, version=version) if name else Q(digest=text)
     return ModelVersion.objects.filter(named).order_by("pk").first()
+
+
+def version_of(version_id: UUID) -> ModelVersion | None:
+    """One version, or None."""
+    return ModelVersion.objects.select_related("registered_by").filter(pk=version_id).first()
+
+
+def all_versions() -> list[ModelVersion]:
+    """Every registered version: those that serve first, then the newest."""
+    rows = ModelVersion.objects.select_related("registered_by").prefetch_related("approvals")
+    return list(rows.order_by("-active", "pathway", "-registered_at", "pk"))
 
 
 def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:

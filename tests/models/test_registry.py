@@ -10,7 +10,7 @@ from governance.services import acting_device, acting_job
 from models.cards import REQUIRED, IncompleteCard
 from models.registry.models import ModelApproval, ModelVersion
 from models.registry.selectors import serving
-from models.registry.services import NotApproved, activate, approve, register
+from models.registry.services import ApprovedAlready, NotApproved, activate, approve, register
 from tests.governance.people import acting, founded, now, staff
 
 pytestmark = pytest.mark.django_db
@@ -55,9 +55,13 @@ def test_the_author_an_outsider_a_job_and_a_device_approve_nothing(people):
 
 def test_one_person_approves_once(people):
     version = registered(people)
-    approve(version, by=people["one"], now=now())
-    with pytest.raises(DatabaseError, match="approval_once"), transaction.atomic():
+    given = approve(version, by=people["one"], now=now())
+    with pytest.raises(ApprovedAlready):
         approve(version, by=people["one"], now=now())
+    other = approve(version, by=people["two"], now=now())
+    given.pk, given.signature_id = None, other.signature_id  # a second row of the same person, by another way
+    with pytest.raises(DatabaseError, match="not signed over this very record"), transaction.atomic():
+        given.save(force_insert=True)
 
 
 @pytest.mark.parametrize("missing", REQUIRED)

@@ -29,12 +29,19 @@ from models.cards import check_card
 
 from ..models import Example, ModelApproval, ModelRelease, ModelVersion, ResearchWord
 from ..selectors import APPROVERS_NEEDED
+from .signed_rows import content_of_version
 
 
 class NotApproved(Refusal):
     """The version lacks approvals by people other than its author."""
 
     code = "model_not_approved"
+
+
+class ApprovedAlready(Refusal):
+    """This person has approved this version."""
+
+    code = "approved_already"
 
 
 class EvidenceStale(Refusal):
@@ -60,15 +67,7 @@ def _event(
 def _act(kind: str, version: ModelVersion) -> tuple[Act, dict[str, Any]]:
     """What is signed about a version: its digest and its card's, and which of its entries this will be."""
     thing = ObjectRef(type="model", id=str(version.pk), version=_next(version))
-    content = {
-        "model": str(version.pk),
-        "name": version.name,
-        "version": version.version,
-        "pathway": version.pathway,
-        "digest": version.digest,
-        "card_sha256": hashlib.sha256(version.card.encode()).hexdigest(),
-    }
-    return Act(kind, thing), content
+    return Act(kind, thing), dict(content_of_version(version))
 
 
 def _who_answers(by: Acting) -> Acting:
@@ -77,7 +76,7 @@ def _who_answers(by: Acting) -> Acting:
 
 
 def _check_staff(by: Acting) -> None:
-    """Registering and switching on are acts of staff; what makes a model serve is the two approvals."""
+    """Registering is an act of staff; what makes a model serve is its approvals and its release."""
     if not by.standing.roles & STAFF_ROLES:
         raise NotAllowed("Only staff can do this.", missing="role")
 
@@ -111,6 +110,8 @@ def approve(model_version: ModelVersion, *, by: Acting, now: datetime) -> ModelA
         raise NotAllowed("Who registered a model cannot approve it.", missing="second_person")
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
+        if locked.approvals.filter(approver=approver).exists():
+            raise ApprovedAlready("You have approved this version.")
         act, content = _act("model.approved", locked)
         signature, esign = sign(content, act=act, meaning="approves this model", by=by, now=now)
         appended = append(_event("model.approved", locked, number=_next(locked), by=by, now=now, esign=esign))
@@ -129,12 +130,13 @@ def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
     """Let the version serve its pathway. Refuses without two approvals of its digest, while evidence is stale, and
     while it, its pathway or everything is suspended (FAL-03).
     """
-    _check_staff(by)
+    by = _who_answers(by)
     if not releases_may_go_on():  # by the database's clock, as the record is
         raise EvidenceStale("The record's witnesses have not confirmed it for 15 minutes. No model is released now.")
     with transaction.atomic():
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
-        approvals = locked.approvals.filter(digest=locked.digest).count()
+        others = locked.approvals.filter(digest=locked.digest).exclude(approver_id=locked.registered_by_id)
+        approvals = others.values("approver").distinct().count()
         if approvals < APPROVERS_NEEDED:
             raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
         if locked.active:

@@ -1,0 +1,150 @@
+"""This app's signed rows in the form in which they were signed: motions, approvals, policies, ends of suspensions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from audit.services.searching import stored_entry
+
+from ..models import Approval, Motion, PolicyVersion, SuspensionEnd, SuspensionEndAsked
+from ..selectors.policies import ON_APPROVAL
+from .signed_rows import ON_SIGNING, PAGE, SignedRow, signature_of
+
+
+def signed_motions() -> Iterator[SignedRow]:
+    """Everything that was put forward, and every approval of it."""
+    for row in Motion.objects.order_by("asked_at", "pk").iterator(chunk_size=PAGE):
+        yield _of_motion("motion", str(row.pk), row, content=partial(_document, row))
+    for given in Approval.objects.select_related("motion").order_by("approved_at", "pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="approval of a motion",
+            row=str(given.pk),
+            signature=signature_of(given.signature_id),
+            entry=given.entry,
+            signer=given.approver_id,
+            types=("approval.given",),
+            object_type="motion",
+            object_id=str(given.motion_id),
+            object_version=None,
+            content=partial(_approval, given),
+        )
+
+
+def _document(motion: Motion) -> dict[str, Any]:
+    return motion.document
+
+
+def _approval(given: Approval) -> dict[str, Any]:
+    return {
+        "motion": str(given.motion_id),
+        "digest": given.digest,
+        "role": given.role,
+        "put": given.motion.document,
+    }
+
+
+def _of_motion(
+    kind: str, row: str, motion: Motion, *, content: Callable[[], dict[str, Any]], carried: UUID | None = None
+) -> SignedRow:
+    return SignedRow(
+        kind=kind,
+        row=row,
+        signature=signature_of(carried or motion.signature_id),
+        entry=motion.entry,
+        signer=motion.author_id,
+        types=("approval.requested",),
+        object_type="motion",
+        object_id=str(motion.pk),
+        object_version=1,
+        content=content,
+        carried=carried is not None,
+    )
+
+
+def signed_policies() -> Iterator[SignedRow]:
+    """Every version of every policy: what its motion was signed over, or, before there were motions, what it was."""
+    for row in PolicyVersion.objects.select_related("motion").order_by("pk").iterator(chunk_size=PAGE):
+        name = f"{row.kind}:{row.subject}@{row.version}"
+        if row.motion is None:
+            yield _without_motion(row, name)
+            continue
+        yield _of_motion(
+            "policy", name, row.motion, content=partial(_as_put, row, row.motion), carried=row.signature_id
+        )
+
+
+def _as_put(row: PolicyVersion, motion: Motion) -> dict[str, Any]:
+    """What its motion says, with what this version says in its place."""
+    said = motion.document
+    put = said["content"] | {"kind": row.kind, "subject": row.subject, "version": row.version}
+    put |= {"body": json.loads(row.body), "effective_from": _since(row, str(said["content"]["effective_from"]))}
+    return said | {"author": str(row.author_id), "reason": row.reason, "content": put}
+
+
+def _since(row: PolicyVersion, put: str) -> str:
+    """From when it holds, as it was put forward; what was put when the row begins at another moment."""
+    stored = stored_entry(row.entry)
+    if stored is None or stored.entry is None:
+        return put
+    activated = datetime.fromisoformat(stored.entry["occurred_at"])
+    wanted = activated if put == ON_APPROVAL else max(activated, datetime.fromisoformat(put))
+    return put if row.effective_from == wanted else row.effective_from.isoformat()
+
+
+def _without_motion(row: PolicyVersion, name: str) -> SignedRow:
+    policy, signature = f"{row.kind}:{row.subject}", signature_of(row.signature_id)
+    at_once = signature is not None and row.effective_from == signature.signed_at
+    return SignedRow(
+        kind="policy",
+        row=name,
+        signature=signature,
+        entry=row.entry,
+        signer=row.author_id,
+        types=("policy.activated",),
+        object_type="policy",
+        object_id=policy,
+        object_version=row.version,
+        content=lambda: {
+            "policy": policy,
+            "version": row.version,
+            "body": json.loads(row.body),
+            "reason": row.reason,
+            "effective_from": ON_SIGNING if at_once else row.effective_from.isoformat(),
+        },
+    )
+
+
+def signed_suspension_ends() -> Iterator[SignedRow]:
+    """Everybody who asked, and everybody who decided, that a suspension ends."""
+    for asked in SuspensionEndAsked.objects.select_related("suspension").order_by("asked_at", "pk"):
+        yield _end("suspension end asked", "suspension.end_asked", asked, row=str(asked.pk), signer=asked.asked_by_id)
+    for end in SuspensionEnd.objects.select_related("suspension").order_by("ended_at", "pk"):
+        yield _end("suspension end", "suspension.lifted", end, row=str(end.pk), signer=end.ended_by_id)
+
+
+def _end(kind: str, act: str, end: SuspensionEnd | SuspensionEndAsked, *, row: str, signer: UUID) -> SignedRow:
+    suspension = end.suspension
+    return SignedRow(
+        kind=kind,
+        row=row,
+        signature=signature_of(end.signature_id),
+        entry=end.entry,
+        signer=signer,
+        types=(act,),
+        object_type="suspension",
+        object_id=str(suspension.pk),
+        object_version=None,
+        content={
+            "suspension": str(suspension.pk),
+            "scope": suspension.scope,
+            "name": suspension.name,
+            "cause": suspension.cause,
+            "began_at": suspension.began_at.isoformat(),
+            "why_it_ends": end.reason,
+        },
+    )
