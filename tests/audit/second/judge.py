@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.x509 import Certificate
+
 from . import shapes
 from .bundle import Bundle, Entry, opened
 from .notes import COSIGNS, SIGNS, Forged, Head, Key, Malformed, Note, Policy, head, note, policy, seconds_of
 from .payloads import Payloads
 from .signed import Signatures
 from .spelling import from_b64
+from .stamps import NoToken, microsecond, roots
 from .trees import Table, Unknown
 from .verdict import Failure, Findings, Judgment, Unusable
 
@@ -37,10 +40,17 @@ def judge(
     *,
     receipts: Sequence[bytes] = (),
     seen: Sequence[bytes] = (),
+    tsa: bytes | None = None,
+    online: bytes | None = None,
 ) -> Judgment:
-    """The verdict over a bundle, with everything that was found wrong."""
+    """The verdict over a bundle, with everything that was found wrong.
+
+    `tsa`: the auditor's roots as PEM; `online`: what a witness answered that was asked for its newest head.
+    """
     try:
-        return _Judge(bundle, policy(policy_file)).verdict(receipts, seen)
+        judge = _Judge(bundle, policy(policy_file))
+        judge.trusted = None if tsa is None else roots(tsa)
+        return judge.verdict(receipts, seen, online)
     except Unusable as unusable:
         return Judgment(2, unusable.kind)
 
@@ -62,19 +72,22 @@ class _Judge:
         self.table = Table()
         self.checkpoints: list[Checkpoint] = []
         self.tiled = 0
+        self.trusted: list[Certificate] | None = None
 
-    def verdict(self, receipts: Sequence[bytes], seen: Sequence[bytes]) -> Judgment:
+    def verdict(self, receipts: Sequence[bytes], seen: Sequence[bytes], online: bytes | None = None) -> Judgment:
         self.manifest_note()
         if self.findings.found and self.findings.found[-1].kind == "manifest-signature":
             return Judgment(1, "manifest-signature", None, frozenset({("manifest-signature", None)}))
         given = [found for file in receipts for found in self.receipts(file)]
-        heads = [self.seen_head(file) for file in seen]
+        heads = [self.seen_head(file)[0] for file in seen]
+        heads += self.online_head(online)
         self.counts()
         self.heads()
         self.tiles()
         self.roots(heads)
         self.objects()
         self.times()
+        self.stamps()
         self.log_keys()
         payloads = Payloads(self.bundle, self.findings)
         payloads.check()
@@ -195,7 +208,8 @@ class _Judge:
         except Unknown:
             return
 
-    def seen_head(self, data: bytes) -> Head:
+    def seen_head(self, data: bytes) -> tuple[Head, int]:
+        """The head, and the latest second at which a witness cosigned it."""
         try:
             signed = note(data)
             says = head(signed.text)
@@ -207,7 +221,38 @@ class _Judge:
             raise Unusable("seen-form") from wrong
         if says.origin != self.origin or not any(key.type == SIGNS for key, _ in by):
             raise Unusable("seen-signature")
-        return says
+        return says, max((seconds_of(signature) for key, signature in by if key.type == COSIGNS), default=0)
+
+    def online_head(self, data: bytes | None) -> list[Head]:
+        """The head to compare with: a longer one only if it was there when the bundle was made."""
+        if data is None:
+            return []
+        if len(data) > 1_000_000:
+            raise Unusable("online")
+        says, second = self.seen_head(data)
+        grown = says.size > self.manifest["size"] and second * SECOND > self.made_at() - SLACK
+        return [] if grown else [says]
+
+    def made_at(self) -> int:
+        """When the bundle was made, in microseconds."""
+        return shapes.microseconds(self.manifest["made_at"])
+
+    # --- V15: timestamp tokens
+
+    def stamps(self) -> None:
+        for line in self.bundle.checkpoints if self.trusted is not None else []:
+            one = next((each for each in self.checkpoints if each.head.size == line["size"]), None)
+            if "timestamp" not in line or one is None:
+                continue
+            try:
+                at = microsecond(line["timestamp"], one.note.text, self.trusted or [])
+            except NoToken:
+                self.findings.head(line["size"], 21, "token")
+                continue
+            below = [entry for entry in self.bundle.entries if entry.position < line["size"]]
+            latest = max(below, key=lambda entry: (entry.at, entry.position), default=None)
+            if latest is not None and latest.at > at + SLACK:
+                self.findings.head(line["size"], 21, "token-time", latest.position)
 
     # --- V8, V9: objects and times
 
