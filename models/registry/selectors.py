@@ -30,20 +30,8 @@ def version_named(text: str) -> ModelVersion | None:
     return ModelVersion.objects.filter(named).order_by("pk").first()
 
 
-def version_of(version_id: UUID) -> ModelVersion | None:
-    """One version, or None."""
-    return ModelVersion.objects.select_related("registered_by").filter(pk=version_id).first()
-
-
-def all_versions() -> list[ModelVersion]:
-    """Every registered version: those that serve first, then the newest."""
-    rows = ModelVersion.objects.select_related("registered_by").prefetch_related("approvals")
-    return list(rows.order_by("-active", "pathway", "-registered_at", "pk"))
-
-
-def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:
 def research_words() -> dict[str, bool]:
-    """The newest word on research of everybody who said one since, by subject."""
+    """The newest word on research of everybody who said one, by subject."""
     rows = ResearchWord.objects.order_by("at", "pk").values_list("subject", "given")
     return dict(rows)
 
@@ -59,15 +47,16 @@ def all_versions() -> list[ModelVersion]:
     return list(rows.order_by("-active", "pathway", "-registered_at", "pk"))
 
 
+def labelled_examples(pathway: str) -> Iterator[dict[str, Any]]:
     """Every example of a pathway as it arrived, oldest first: label, evidence, decision, what came of it."""
-    for row in Example.objects.filter(pathway=pathway).order_by("arrived_at", "pk").iterator(chunk_size=200):
     words = research_words()
+    for row in Example.objects.filter(pathway=pathway).order_by("arrived_at", "pk").iterator(chunk_size=200):
         yield {
             "id": str(row.pk),
             "label": row.label,
             "subject": row.subject,
             "arrived_at": row.arrived_at.isoformat(),
             "evidence_sha256": row.evidence_digest,
-            "research_consent": words.get(row.subject, row.research_consent),
+            "research_consent": row.research_consent and words.get(row.subject, True),
             **json.loads(row.body),
         }
