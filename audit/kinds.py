@@ -150,6 +150,7 @@ def _log() -> Iterator[Kind]:
     yield from _kinds("segment", "sealed", "reason_code", "change", "payload", payload=("archive", "start", "stop"))
     yield from _kinds("segment", "detached", "payload", payload=("archive", "start", "stop"))
     yield from _kinds("export", "asked made", "payload")
+    yield from _kinds("dataset", "reidentified", "subject", "reason_code", "payload", payload=("pseudonym", "reason"))
     yield from _kinds("export", "disclosed", "subject", "payload")
     yield from _kinds("export", "handed_out", "payload")
 

@@ -2,7 +2,8 @@
 
 Rules (RFC 6238, RFC 4226; SECURITY 2.3 A12)
  * A code counts in its own step and in no other. That it counts once is for whoever recognises (`recognising`).
- * A generator's secret is kept encrypted under a key of this site, bound to its row: elsewhere it opens nothing.
+ * A generator's secret is sealed under the data key of its owner, bound to its row: elsewhere it opens nothing, and
+   without the site keys a copy of the tables shows no code.
  * A recovery code is kept as an HMAC under a key of this site: a copy of the tables cannot be searched for it.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import os
 import secrets
 import struct
 from datetime import datetime
@@ -23,10 +23,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
+from audit.services import personal
+
 from ..domain import BadInput, Fault
 from ..policies import step_of
 
 DIGITS = 6
+TABLE = "governance_credential"
+SEALED = "sealed:"  # what stands before a secret that is sealed; before that, none did
 
 
 class CodeNotTaken(BadInput):
@@ -56,15 +60,28 @@ def right_code(secret: str, code: str, *, now: datetime) -> int | None:
     return step if hmac.compare_digest(said.encode(), code_at(secret, step).encode()) else None
 
 
-def hide_secret(secret: str, *, key: str) -> str:
-    """The secret as it is kept for the credential `key`."""
-    nonce = os.urandom(12)
-    sealed = AESGCM(_site_key(b"clinaiops/totp/v1")).encrypt(nonce, secret.encode(), key.encode())
-    return base64.urlsafe_b64encode(nonce + sealed).decode()
+def hide_secret(secret: str, *, key: str, owner: str) -> str:
+    """The secret as it is kept for the credential `key`: sealed under the data key of its owner."""
+    sealed = personal.seal(owner, table=TABLE, row_id=key, values={"secret": secret})["secret"] or b""
+    return SEALED + base64.urlsafe_b64encode(sealed).decode()
 
 
 def show_secret(hidden: str, *, key: str) -> str:
-    """The secret again. A row that was copied or a site key that was changed is a fault."""
+    """The secret again. A row that was copied, or whose owner's key is gone, is a fault."""
+    if not hidden.startswith(SEALED):
+        return _shown_as_before(hidden, key=key)
+    row = personal.SealedRow(TABLE, key, {"secret": base64.urlsafe_b64decode(hidden.removeprefix(SEALED))})
+    try:
+        (opened,) = personal.open_many([row])
+    except personal.FieldUnsound as err:
+        raise Fault("A code generator's secret cannot be read: it was kept for another row.") from err
+    if opened is None or opened["secret"] is None:
+        raise Fault("A code generator's secret cannot be read: the key of its owner was destroyed.")
+    return opened["secret"]
+
+
+def _shown_as_before(hidden: str, *, key: str) -> str:
+    """One that was enrolled before secrets were sealed: under a key derived of SECRET_KEY, until it is replaced."""
     raw = base64.urlsafe_b64decode(hidden)
     try:
         return AESGCM(_site_key(b"clinaiops/totp/v1")).decrypt(raw[:12], raw[12:], key.encode()).decode()

@@ -96,7 +96,7 @@ def enrol_code(secret: str, code: str, *, by: Acting, now: datetime) -> Credenti
         raise CodeNotTaken("This is not the code of this moment.", field="code")
     owner = by.person()
     row = Credential(user=owner, method=Method.TOTP.value, name="Code from an app", enrolled_at=now)
-    row.secret = hide_secret(secret, key=str(row.pk))
+    row.secret = hide_secret(secret, key=str(row.pk), owner=str(owner.pk))
     with transaction.atomic():
         for before in live(owner, Method.TOTP):
             _revoke(before, reason="replaced", by=by, now=now)

@@ -10,9 +10,10 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, connection, transaction
 
-from audit.models import Outbox
+from audit.entries import pseudonym
+from audit.models import Entry, Outbox
 from audit.selectors import payload_of
-from audit.services import sequence_until_empty
+from audit.services import keys, sequence_until_empty
 from care_loops import tasks
 from care_loops.consent_texts import text_now, texts
 from care_loops.domain.evidence import Evidence
@@ -28,9 +29,10 @@ from care_loops.services import DecisionInput, Sample, decide, deliver, merge_pa
 from care_loops.services.consents import TextChanged, give_consent
 from care_loops.services.events import note
 from care_loops.services.respond import tell_proposed
-from governance.domain import NotAllowed, NotFound, Refusal
+from governance.domain import NotAllowed, NotFound, Refusal, Role
 from models.registry.models import Example
 from models.registry.selectors import labelled_examples
+from models.registry.services.datasets import who_is
 from tests.factories import NOW, Hospital, job
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
@@ -305,12 +307,42 @@ def test_the_next_dataset_lacks_whoever_withdrew_from_research(hospital):
 
 
 def test_a_merged_record_takes_the_word_of_the_whole_person(hospital):
-    hospital.loop_at(LoopState.REJECTED)
-    example = Example.objects.get()
-    kept = hospital.patient()
+    patient, kept = hospital.patient(), hospital.patient()
+    says(hospital, patient, "research", given=True, at=NOW - timedelta(days=2))
+    hospital.weeks(patient, *[(150, 92)] * 5)
+    loop = hospital.close(patient)
+    chosen = DecisionInput(DecisionKind.REJECT, "patient_preference", "", loop.version)
+    decide(loop.pk, chosen, by=hospital.acting("clinician"), now=NOW)
     says(hospital, kept, "research", given=False)
-    merge_patients(example.subject, kept.pk, reason="the same person", by=hospital.acting("admin"), now=later())
+    assert [row["research_consent"] for row in labelled_examples("hypertension")] == [True]
+    merge_patients(patient.pk, kept.pk, reason="the same person", by=hospital.acting("admin"), now=later())
     assert [row["research_consent"] for row in labelled_examples("hypertension")] == [False]
+
+
+def test_a_dataset_names_nobody_and_who_may_ask_leaves_an_entry(hospital):
+    """No identifier of the house stands in it; the same person is the same; resolving one is recorded about them."""
+    hospital.join("auditor", Role.AUDITOR, now=NOW)
+    loop = hospital.loop_at(LoopState.REJECTED)
+    out = StringIO()
+    call_command("export_examples", "--for-care", stdout=out)
+    clinician, example = hospital.people["clinician"], Example.objects.get()
+    known = [str(each) for each in (loop.pk, loop.patient_id, clinician.pk, example.pk)]
+    assert str(loop.patient_id) == example.subject
+    assert not [each for each in known if each in out.getvalue()]
+    said = json.loads(out.getvalue())["subject"]
+    assert said != pseudonym(str(loop.patient_id), tenant_key=keys.tenant_key())
+    by = hospital.acting("auditor")
+    with pytest.raises(NotAllowed):
+        who_is("hypertension", said, reason="a finding", by=hospital.acting("clinician"), now=NOW)
+    with pytest.raises(Refusal):
+        who_is("hypertension", said, reason=" ", by=by, now=NOW)
+    with pytest.raises(NotFound):
+        who_is("hypertension", "0" * 32, reason="a finding", by=by, now=NOW)
+    assert who_is("hypertension", said, reason="a finding", by=by, now=NOW) == str(loop.patient_id)
+    sequence_until_empty()
+    entry = Entry.objects.get(type="dataset.reidentified")
+    assert payload_of(entry.entry_id) == {"pseudonym": said, "reason": "a finding"}
+    assert Entry.objects.filter(type="export.made").count() == 1
 
 
 def test_what_devices_measure_besides_is_not_stored_once_withdrawn(hospital):

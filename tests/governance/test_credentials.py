@@ -180,6 +180,23 @@ def test_a_secret_is_not_in_the_table_and_does_not_open_from_another_row(clinici
         show_secret(row.secret, key=str(clinician.pk))
 
 
+def test_a_secret_does_not_open_by_the_secret_key_alone_and_one_of_before_still_does(clinician, settings):
+    """Whoever has the tables and SECRET_KEY has no codes: they need the site's sealing keys."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    from governance.services import codes
+
+    secret, at = draw_secret(), now()
+    row = enrol_code(secret, code_at(secret, step_of(at)), by=acting(clinician, at), now=at)
+    settings.SECRET_KEY = "another"
+    assert codes.show_secret(row.secret, key=str(row.pk)) == secret
+    settings.SECRET_KEY = "the one of before"
+    derived = codes._derived(settings.SECRET_KEY, b"clinaiops/totp/v1")
+    nonce = b"0" * 12
+    old = codes.base64.urlsafe_b64encode(nonce + AESGCM(derived).encrypt(nonce, secret.encode(), b"row"))
+    assert codes.show_secret(old.decode(), key="row") == secret
+
+
 def test_recovery_codes_open_once_each_and_a_new_sheet_voids_the_old(clinician):
     key_of(clinician)
     by = acting(clinician, now())

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
 
-from models.registry.selectors import labelled_examples
+from models.registry.services.datasets import export_dataset
 
 
 class Command(BaseCommand):
@@ -15,7 +16,8 @@ class Command(BaseCommand):
 
     help = (
         "Print what clinicians decided and what came of it, with the evidence it was decided on, as NDJSON. Those of "
-        "people who did not consent to research are left out; --for-care keeps them, for the review of care alone."
+        "people who did not consent to research, or withdrew, are left out; people stand under pseudonyms; --for-care "
+        "keeps them all, for the review of care alone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,6 +27,6 @@ class Command(BaseCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         """One line for each example."""
-        for example in labelled_examples(options["pathway"]):
-            if example["research_consent"] or options["for_care"]:
-                self.stdout.write(json.dumps(example, sort_keys=True))
+        found = export_dataset(options["pathway"], for_care=options["for_care"], now=timezone.now())
+        for example in found:
+            self.stdout.write(json.dumps(example, sort_keys=True))
