@@ -3,6 +3,7 @@
 Rules
  * A new version supersedes; nothing is edited. A boundary starts now or later, never in the past (N1).
  * Alert limits only narrow the site's: alarm earlier, never later (HTN-06). Left out, the site's number holds.
+ * Above the site's threshold a pharmacist approves it first (`boundary_quorum`).
  * At most three steps and six months (CLINICAL 1.9 row 1); never beyond a drug's guideline maximum (1.6).
  * A drug can be named only when it is in the formulary. What is signed is what the rows say, to the letter; a boundary
    that starts at once starts with its signature, so that nothing holds before it was signed.
@@ -20,15 +21,17 @@ from uuid import UUID
 from django.db import transaction
 
 from audit.domain import ObjectRef
-from governance.domain import BadInput, Permission
+from governance.domain import BadInput, Permission, Refusal
+from governance.models import Motion
 from governance.services import Act, Acting, sign
 
 from ..danger import LimitName, crossed, loosened, site_limit
 from ..domain.units import MmHg
-from ..models import AlertLimits, Boundary, BoundaryDrug, Target
+from ..models import AlertLimits, Boundary, BoundaryDrug, Patient, Target
 from ..pathways.hypertension.tables_danger import danger_table
 from ..pathways.hypertension.tables_therapy import formulary
 from ..selectors.access import patient_for, role_for
+from ..selectors.thresholds import above, targets_allowed
 from .again import look_again
 from .events import note, text
 from .whose import locked_record
@@ -36,6 +39,12 @@ from .whose import locked_record
 MAX_STEPS = 3  # CLINICAL 1.9 row 1
 ON_SIGNING = "on_signing"  # it holds from its signature on, not from when it was shown (N1)
 LONGEST = timedelta(days=180)  # six months, CLINICAL 1.9 row 1
+
+
+class PharmacistNeeded(Refusal):
+    """The boundary is above the threshold: it is put forward, and a pharmacist approves it, before it is signed."""
+
+    code = "quorum_needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +72,7 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
     """Sign the home pressure this patient should stay under."""
     if systolic_below <= diastolic_below:
         raise BadInput("Systolic must lie above diastolic.", field="systolic_below")
+    check_target_allowed(systolic_below, now=now)
     with transaction.atomic():
         patient = patient_for(by, patient_id, Permission.SIGN_TARGET, now=now)
         acted = by.under(role_for(by, patient, Permission.SIGN_TARGET, now=now))
@@ -96,6 +106,15 @@ def sign_target(patient_id: UUID, *, systolic_below: MmHg, diastolic_below: MmHg
             signature=signature,
             entry=entry.entry_id,
         )
+
+
+def check_target_allowed(systolic_below: MmHg, *, now: datetime) -> None:
+    """Refuse a target outside what the site's policy lets be signed."""
+    lowest, highest = targets_allowed(now=now)
+    if lowest is not None and systolic_below.value < lowest:
+        raise BadInput(f"The site's policy lets no target be signed below {lowest} mmHg.", field="systolic_below")
+    if highest is not None and systolic_below.value > highest:
+        raise BadInput(f"The site's policy lets no target be signed above {highest} mmHg.", field="systolic_below")
 
 
 def sign_alert_limits(
@@ -167,7 +186,9 @@ def sign_boundary(patient_id: UUID, new: NewBoundary, *, by: Acting, now: dateti
         if newest_target is None:
             raise BadInput("Sign a target first: a boundary is signed for one.", field="target")
         record = {"boundary": str(boundary_id), "patient": str(patient.pk), "version": version}
-        record |= {"target": str(newest_target.pk)} | _as_shown(new, at_once=at_once)
+        shown = as_shown(new, at_once=at_once)
+        _check_quorum(patient, new, shown, now=now)
+        record |= {"target": str(newest_target.pk)} | shown
         act = _act("boundary.signed", ("boundary", patient.pk, version), patient.pk)
         signature, esign = sign(record, act=act, meaning="orders titration within", by=acted, now=now)
         entry = note(
@@ -239,7 +260,23 @@ def _act(kind: str, of: tuple[str, UUID, int], patient_id: UUID) -> Act:
     return Act(kind, ObjectRef(type=of[0], id=str(of[1]), version=of[2]), subject=str(patient_id))
 
 
-def _as_shown(new: NewBoundary, *, at_once: bool) -> dict[str, Any]:
+def rising(new: NewBoundary) -> tuple[tuple[str, Decimal], ...]:
+    """What the boundary lets rise, and to which dose (mg a day)."""
+    return tuple((drug.ingredient, drug.max_daily_dose_mg) for drug in new.drugs if drug.allow_up)
+
+
+def _check_quorum(patient: Patient, new: NewBoundary, shown: Mapping[str, Any], *, now: datetime) -> None:
+    """Above the threshold only what a pharmacist has approved, used up in this very act (`boundary_quorum`)."""
+    rows = above(patient, rising(new), now=now)
+    if not rows:
+        return
+    used = Motion.objects.filter(subject=f"boundary:{patient.pk}", ended="carried_out", ended_at=now).first()
+    if used is None or used.content["boundary"] != shown:
+        raise PharmacistNeeded("This boundary is above the threshold: a pharmacist approves it first.", rows=list(rows))
+
+
+def as_shown(new: NewBoundary, *, at_once: bool) -> dict[str, Any]:
+    """The boundary as its prescriber signs it."""
     return {
         "max_steps": new.max_steps,
         "min_interval_days": new.min_interval_days,

@@ -29,6 +29,7 @@ from models.cards import check_card
 
 from ..models import Example, ModelApproval, ModelRelease, ModelVersion, ResearchWord
 from ..selectors import APPROVERS_NEEDED
+from .approving import missing_approvals
 from .signed_rows import content_of_version
 
 
@@ -137,8 +138,10 @@ def activate(model_version: ModelVersion, *, by: Acting, now: datetime) -> None:
         locked = ModelVersion.objects.select_for_update().get(pk=model_version.pk)
         others = locked.approvals.filter(digest=locked.digest).exclude(approver_id=locked.registered_by_id)
         approvals = others.values("approver").distinct().count()
-        if approvals < APPROVERS_NEEDED:
-            raise NotApproved("Two people other than its author must approve a model first.", approvals=approvals)
+        missing = [{"roles": sorted(seat.roles), "count": seat.count} for seat in missing_approvals(locked, now=now)]
+        if missing or approvals < APPROVERS_NEEDED:
+            said = "Two people other than its author, or as many as the site asks for, must approve a model first."
+            raise NotApproved(said, approvals=approvals, missing=missing)
         if locked.active:
             return
         check_goes_on(stopping(about(pathway=locked.pathway, model=(locked.name, locked.version))))
