@@ -11,8 +11,8 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from governance.domain import BadInput, NotAllowed, Permission, Role
-from governance.views.door import once, own_page
+from governance.domain import Permission
+from governance.views.door import once, own_page, require
 
 from ..consent_texts import text_now
 from ..forms.clinic import OnceForm
@@ -34,8 +34,7 @@ class ConsentForm(OnceForm):
 
 
 def _mine(request: StaffRequest, permission: Permission) -> Patient:
-    if Role.PATIENT not in request.acting.standing.roles:
-        raise NotAllowed("This is for patients, about their own record.", missing="role")
+    require(request, Permission.GIVE_CONSENT)
     return patient_for(
         request.acting, record_of_person(request.acting, None, now=request.now), permission, now=request.now
     )
@@ -47,16 +46,15 @@ def my_consents(request: StaffRequest) -> HttpResponse:
     """Every text with where it stands; say yes or no to one."""
     patient = _mine(request, Permission.GIVE_CONSENT if request.method == "POST" else Permission.READ_RECORD)
     if request.method == "POST":
-        return _say(request, patient)
+        form = ConsentForm(request.POST)
+        if form.is_valid():
+            return _say(request, patient, form)
     record_access(patient.pk, what="consents", by=request.acting, now=request.now)
     shown = {"rows": consents_shown(consents_of(patient)), "form": ConsentForm()}
-    return render(request, "care_loops/my_consents.html", shown)
+    return render(request, "care_loops/my_consents.html", shown, status=422 if request.method == "POST" else 200)
 
 
-def _say(request: StaffRequest, patient: Patient) -> HttpResponse:
-    form = ConsentForm(request.POST)
-    if not form.is_valid():
-        raise BadInput("This form cannot be read. Open the page again.", field=min(form.errors))
+def _say(request: StaffRequest, patient: Patient, form: ConsentForm) -> HttpResponse:
     said = form.cleaned_data
 
     def work() -> str:

@@ -227,6 +227,8 @@ def _objects_of_the_site(cast: Cast) -> None:
         cast.objects |= {("any_record", side): cast.patients[side].pk, ("own_opening", side): uuid4()}
         by, patient = hospital.acting("admin"), cast.patients[side].pk
         cast.objects["invitation", side] = invite_to_record(patient, Role.CARER, email="c@e.org", by=by, now=now).token
+        hospital.consents(cast.patients[side], "research")
+        cast.objects["consent_entry", side] = cast.patients[side].consents.latest("pk").entry
     quiet = {"mode": "simulation", "patient_directed": False, "stopped": True, "daily_patient_quota": 5}
     author = hospital.acting("another_admin")
     asked_for = propose_policy("operating_mode", "hypertension", body=quiet, reason="test", by=author, now=now)

@@ -56,7 +56,7 @@ class Kind(Enum):
 
 
 KINDS: Mapping[str, Kind] = {
-    **dict.fromkeys(("patient", "loop", "alert", "symptom", "reading", "review"), Kind.RECORD),
+    **dict.fromkeys(("patient", "loop", "alert", "symptom", "reading", "review", "consent_entry"), Kind.RECORD),
     **dict.fromkeys(
         ("user", "waiting_credential", "asked_role", "entry", "opening", "shift", "motion", "policy_kind"), Kind.SITE
     ),
@@ -161,6 +161,8 @@ SECURITY = (
     own("security-end-others", post=ANY),
     own("security-password", post=ANY),
     own("me", get=ANY),
+    own("my-consents", get=P.GIVE_CONSENT, post=P.GIVE_CONSENT),
+    own("my-consent-receipt", of="consent_entry", get=P.GIVE_CONSENT),
 )
 PEOPLE = (
     page("people", get=CHANGES_PEOPLE),
@@ -265,6 +267,7 @@ PROGRAMS = (
     device("device-batches", post=ANY),
     nobody("device-enrol", post=ANY),
     nobody("/api/v1/<path:rest>", of="rest", get=ANY, post=ANY),
+    phone("api-me-consent-receipt", of="consent_entry", get=P.READ_RECORD),
     anybody("schema", get=ANY, few=True),
     anybody("api-docs", get=ANY, few=True),
 )
