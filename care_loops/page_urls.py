@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from django.urls import path
 
-from .views import acts, glass, limits, lists, patients, people, predictors, recommendations, record, reviews, what_if
+from .views import (
+    acts,
+    autonomy,
+    glass,
+    incidents,
+    limits,
+    lists,
+    patients,
+    people,
+    predictors,
+    recommendations,
+    record,
+    reviews,
+    what_if,
+)
 
 urlpatterns = [
     path("", lists.start, name="start"),
@@ -32,6 +46,16 @@ urlpatterns = [
     path("models/<uuid:version_id>/", predictors.model_page, name="model"),
     path("models/<uuid:version_id>/approve/", predictors.approve_page, name="model-approve"),
     path("models/<uuid:version_id>/release/", predictors.release_page, name="model-release"),
+    path("incidents/", incidents.incidents, name="incidents"),
+    path("incidents/new/", incidents.new_incident, name="incident-new"),
+    path("incidents/<uuid:incident_id>/", incidents.incident, name="incident"),
+    path("incidents/<uuid:incident_id>/step/", incidents.incident_step, name="incident-step"),
+    path("incidents/<uuid:incident_id>/export/", incidents.incident_export, name="incident-export"),
+    path("adverse-events/", incidents.adverse_events, name="adverse-events"),
+    path("patients/<uuid:patient_id>/adverse-event/", incidents.new_adverse_event, name="adverse-event-new"),
+    path("oversight/autonomy/", autonomy.ladders, name="autonomy"),
+    path("oversight/autonomy/<uuid:version_id>/ask/", autonomy.ask, name="autonomy-ask"),
+    path("oversight/autonomy/gates/<uuid:gate_id>/sign/", autonomy.sign, name="autonomy-sign"),
     path("second-reviews/", reviews.second_reviews, name="second-reviews"),
     path("second-reviews/<uuid:review_id>/", reviews.second_review, name="second-review"),
     path("second-reviews/<uuid:review_id>/verdict/", reviews.second_verdict, name="second-review-verdict"),

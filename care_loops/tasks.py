@@ -21,7 +21,7 @@ from audit.domain import Job
 from governance.services import Acting, acting_job
 
 from . import services
-from .services import break_glass, exports, reviews, signed_rows
+from .services import autonomy, break_glass, exports, reviews, signed_rows
 
 
 def _as(name: str) -> Acting:
@@ -116,6 +116,12 @@ def check_signatures() -> bool:
     return not signed_rows.check_signatures_and_record(by=by, now=timezone.now()).found
 
 
+@shared_task
+def lower_autonomy() -> int:
+    """Lower every ladder whose rules speak. Returns how many were lowered."""
+    return autonomy.lower_by_rules(by=_as("lower-autonomy"), now=timezone.now())
+
+
 def _every(seconds: float, task: Any) -> dict[str, Any]:
     return {"task": task.name, "schedule": seconds, "options": {"expires": seconds}}
 
@@ -135,4 +141,5 @@ SCHEDULE = {
         "schedule": crontab(hour="2", minute="47"),  # after the record has verified itself
         "options": {"queue": "report", "expires": 3600.0},
     },
+    "lower-autonomy": _every(WINDOWS, lower_autonomy),
 }

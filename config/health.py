@@ -20,7 +20,10 @@ from audit.selectors import WitnessStanding, record_state, witness_state
 from audit.services import drift
 from audit.services.self_check import last_check
 from audit.witness_policy import PolicyInvalid
+from governance.selectors.findings import overdue_findings
+from governance.selectors.suspensions import standing
 from governance.services.signed_rows import last_signatures_checked
+from governance.suspension import Cause
 
 Row = tuple[str, str, str, list[tuple[str, float]]]
 """A metric: name, type, help, and its samples as (labels, value)."""
@@ -93,6 +96,7 @@ def _rows(now: datetime) -> list[Row]:
         ("clinaiops_audit_guards_changed", "Guards that differ from what was installed.", len(drift.last_seen())),
         *_self_check(now),
         *_signatures(),
+        *_stopped(now),
     ]
     rows: list[Row] = [(name, "gauge", told, [("", float(value))]) for name, told, value in found]
     return [*rows, ("clinaiops_witness_state", "gauge", "How the witnesses stand; one of these is 1.", states)]
@@ -115,6 +119,17 @@ def _signatures() -> list[tuple[str, str, float]]:
     checked = last_signatures_checked()
     told = "Signed rows that are not what was signed."
     return [("clinaiops_signatures_void", told, checked.found)] if checked is not None else []
+
+
+def _stopped(now: datetime) -> list[tuple[str, str, float]]:
+    """What is suspended, and which findings are late."""
+    found = standing()
+    thrown = any(one.cause is Cause.KILL_SWITCH for one in found)
+    return [
+        ("clinaiops_suspensions", "Suspensions that stand.", len(found)),
+        ("clinaiops_kill_switch", "Whether a kill switch is thrown.", thrown),
+        ("clinaiops_findings_overdue", "Findings whose corrective action is late.", overdue_findings(now=now)),
+    ]
 
 
 def _witnesses() -> tuple[str, Any]:

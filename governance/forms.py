@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from itertools import groupby
+from uuid import uuid4
 
 from django import forms
 
@@ -17,6 +18,11 @@ from audit.kinds import REGISTRY
 from audit.services.searching import Wanted
 from audit.words import kind, of, opened
 
+from .findings import SUBJECTS, Severity
+from .presenters.oversight import SCOPES as SUBJECT_WORDS
+from .suspension import Scope
+
+SCOPE_WORDS = {scope: SUBJECT_WORDS[scope.value] for scope in Scope}
 _PSEUDONYM = re.compile(r"[0-9a-f]{64}")
 _FAMILY = {"log": "The record itself", "key": "Keys of the record", "care_team": "Care team"}
 _UTC = {"type": "datetime-local", "step": "1"}
@@ -103,3 +109,64 @@ class SearchForm(forms.Form):
             until=said["until"],
             outcome=said["outcome"],
         )
+
+
+class KeyedForm(forms.Form):
+    """A form that acts once however often it is sent. `key` is drawn when the page is shown."""
+
+    key = forms.CharField(widget=forms.HiddenInput, min_length=8, max_length=64)
+
+    def __init__(self, *args: object, **more: object) -> None:
+        super().__init__(*args, **more)  # type: ignore[arg-type]  # as the library takes them
+        self.fields["key"].initial = uuid4().hex
+
+
+class SwitchForm(KeyedForm):
+    """What is stopped at once, and why."""
+
+    scope = forms.ChoiceField(label="What is stopped", choices=[(s.value, SCOPE_WORDS[s]) for s in Scope])
+    name = forms.CharField(
+        label="Its name",
+        required=False,
+        max_length=160,
+        help_text="Of a pathway, model (name or name@version), boundary, device type or group. Everything has no name.",
+    )
+    reason = forms.CharField(label="Why", max_length=1000, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class WhyForm(KeyedForm):
+    """A reason."""
+
+    reason = forms.CharField(label="Why", max_length=1000, widget=forms.Textarea(attrs={"rows": 2}))
+
+
+class FindingForm(KeyedForm):
+    """What was found, about what, how grave, and what shows it."""
+
+    title = forms.CharField(label="What is not as it should be", max_length=200, help_text="Name no patient here.")
+    cause = forms.SlugField(
+        label="Cause, as a code", max_length=60, help_text="The same code again is the same finding."
+    )
+    subject = forms.ChoiceField(label="About", choices=[(s, SUBJECT_WORDS[s]) for s in SUBJECTS])
+    name = forms.CharField(label="Its name", required=False, max_length=160)
+    severity = forms.ChoiceField(label="How grave", choices=[(s.value, s.value) for s in Severity])
+    evidence_kind = forms.ChoiceField(
+        label="What shows it", choices=[(k, k) for k in ("entry", "recommendation", "model", "device", "document")]
+    )
+    evidence = forms.CharField(label="Which one", max_length=160, help_text="Its identifier.")
+    text = forms.CharField(label="In words", required=False, max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class OwnForm(KeyedForm):
+    """Who corrects it, and by when."""
+
+    owner = forms.CharField(label="Owner, by user name", max_length=150)
+    due_at = forms.DateTimeField(
+        label="Due (UTC)", required=False, widget=forms.DateTimeInput(attrs={"type": "datetime-local"})
+    )
+
+
+class SaidForm(KeyedForm):
+    """A text."""
+
+    said = forms.CharField(label="In words", max_length=4000, widget=forms.Textarea(attrs={"rows": 3}))

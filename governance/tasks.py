@@ -13,10 +13,10 @@ from django.utils import timezone
 from audit.domain import Job
 from audit.services import flush_denials
 from audit.services.retention import apply
-from audit.services.self_check import verify_and_record
 
 from .services import acting_job
 from .services.notices import send_due
+from .services.self_checks import check_record
 
 
 @shared_task
@@ -34,7 +34,7 @@ def apply_retention() -> int:
 @shared_task
 def verify_record() -> bool:
     """Recompute the whole record and record what came of it. Returns whether everything held."""
-    return verify_and_record(by=Job("verify-record", str(uuid4())), now=timezone.now()).verified
+    return check_record(by=acting_job("verify-record", str(uuid4())), now=timezone.now())
 
 
 @shared_task

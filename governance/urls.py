@@ -10,7 +10,7 @@ from allauth.account import views as library
 from django.urls import path
 from django.views.decorators.http import require_http_methods, require_safe
 
-from .views import channels, cover, people, policies, record, second_factor, security, signing
+from .views import channels, cover, oversight, people, policies, record, second_factor, security, signing
 
 FORM = ["GET", "HEAD", "POST"]
 
@@ -58,6 +58,12 @@ urlpatterns = [
     path("reach/add/", cover.reach_add, name="reach-add"),
     path("reach/<uuid:contact_id>/confirm/", cover.reach_confirm, name="reach-confirm"),
     path("reach/<uuid:contact_id>/end/", cover.reach_end, name="reach-end"),
+    path("oversight/", oversight.stopped, name="oversight"),
+    path("oversight/suspensions/<uuid:suspension_id>/end/", oversight.ends, name="suspension-end"),
+    path("findings/", oversight.findings, name="findings"),
+    path("findings/new/", oversight.new_finding, name="finding-new"),
+    path("findings/<uuid:finding_id>/", oversight.finding, name="finding"),
+    path("findings/<uuid:finding_id>/<slug:act>/", oversight.finding_act, name="finding-act"),
     path("audit/", record.state, name="record"),
     path("audit/search/", record.search, name="record-search"),
     path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),

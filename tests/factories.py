@@ -45,12 +45,15 @@ from care_loops.services import (
     sign_target,
     take_in,
 )
+from care_loops.services.autonomy import let_it_go_as_far
 from care_loops.services.predictors import put_to_work, register_protocols
+from governance.autonomy import Level
 from governance.domain import Role
 from governance.models import User
 from governance.services import Acting, acting_device, acting_job, acting_person
 from governance.services.accounts import NewAccount, accept_invitation, found_site, invite
 from governance.services.roles import answer_role, ask_for_role
+from models.registry.models import ModelVersion
 from tests.policies import put_in_force
 from tests.signing_in import signing
 
@@ -84,6 +87,13 @@ class Hospital:
         versions = register_protocols(by=self.acting("engineer", now=long_ago), now=long_ago)
         approvers = [self.acting(name, now=long_ago) for name in ("clinician", "pharmacist")]
         put_to_work(versions[0], approvers=approvers, by=self.acting("clinician", now=long_ago), now=long_ago)
+        self.earns(Level.WITHIN_BOUNDARY, version=versions[0], now=self.now - timedelta(days=90))
+
+    def earns(self, level: Level, *, version: ModelVersion | None = None, now: datetime | None = None) -> None:
+        """A clinician and a pharmacist sign how far the model that serves may go, for every cohort and action."""
+        at = now or self.now
+        signers = self.acting("clinician", now=at), self.acting("pharmacist", now=at)
+        let_it_go_as_far(version or ModelVersion.objects.get(active=True), level, signers=signers, now=at)
 
     def join(self, name: str, role: Role, *, now: datetime) -> User:
         """Invite somebody to a staff role, who accepts."""

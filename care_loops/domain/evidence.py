@@ -83,6 +83,15 @@ class ChosenPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class LevelOf:
+    """How far the model may go with one kind of change in this person's cohort, and the rules that lowered it."""
+
+    action: str
+    level: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """One patient at `as_of`. Readings are those the windows and the danger window need, oldest first.
 
@@ -115,6 +124,7 @@ class Evidence:
     policies: tuple[ChosenPolicy, ...] = ()  # absent where frozen before any could be put forward
     cohorts: tuple[str, ...] = ()  # absent where frozen before cohorts were told apart
     stopped: tuple[StoppedBy, ...] = ()  # absent where frozen before anything could be suspended
+    autonomy: tuple[LevelOf, ...] = ()  # absent where frozen before levels were earned; then `cohorts` is too
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Withheld(StrEnum):
     NO_TARGET = "no_signed_target"
     REGIMEN_NOT_FULLY_KNOWN = "regimen_not_fully_known"
     NOT_ENOUGH_READINGS = "not_enough_readings"
+    OBSERVED = "model_observes_only"
     NO_APPROVED_MODEL = "no_approved_model"
     MODEL_DOWN = "model_down"
     OUT_OF_DISTRIBUTION = "out_of_distribution"

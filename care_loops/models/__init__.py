@@ -8,6 +8,7 @@ Rules
 
 from __future__ import annotations
 
+from .adverse import AdverseEvent
 from .alerts import Alert, AlertEvent
 from .devices import KnownDevice
 from .glass import BreakGlass, BreakGlassRead, BreakGlassReview
@@ -20,6 +21,7 @@ from .reviews import ReviewDraw, ReviewSeed, SecondReading, SecondReview, Second
 from .visits import Reminder, Visit, VisitPlan
 
 __all__ = [
+    "AdverseEvent",
     "Alert",
     "AlertEvent",
     "AlertLimits",

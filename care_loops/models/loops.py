@@ -44,6 +44,7 @@ class Loop(models.Model):
     model_name = models.CharField(max_length=80, blank=True)
     model_version = models.CharField(max_length=40, blank=True)
     model_digest = models.CharField(max_length=64, blank=True)
+    cohort = models.CharField(max_length=60, blank=True, default="")  # empty where opened before there were any
     boundary = models.ForeignKey(Boundary, null=True, on_delete=models.PROTECT, related_name="+")
     state = models.CharField(max_length=20, choices=[(s.value, s.value) for s in LoopState])
     version = models.PositiveIntegerField()

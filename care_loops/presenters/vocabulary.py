@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..break_glass import EndedHow, ReviewOutcome
 from ..danger import LimitName
+from ..domain.adverse import AdverseKind
 from ..domain.alerts import AlertKind, Ask, Scope
 from ..domain.changes import ChangeKind
 from ..domain.loops import DecisionKind, LoopState
@@ -53,6 +54,7 @@ WITHHELD: Mapping[Withheld, str] = {
     Withheld.NO_TARGET: "no target is signed for this patient",
     Withheld.REGIMEN_NOT_FULLY_KNOWN: "the current medication is not fully known",
     Withheld.NOT_ENOUGH_READINGS: "there are not enough usable readings",
+    Withheld.OBSERVED: "the model only observes here: nobody has signed that it may propose",
     Withheld.NO_APPROVED_MODEL: "no approved model serves this pathway",
     Withheld.MODEL_DOWN: "the model did not answer",
     Withheld.OUT_OF_DISTRIBUTION: "this patient is unlike those the model knows",
@@ -278,4 +280,19 @@ REASONS: Mapping[str, str] = {
 NOTES: Mapping[str, str] = {
     "take_in_the_evening": "take it in the evening instead of the morning",
     "take_in_the_morning": "take it in the morning instead of the evening",
+}
+ADVERSE: Mapping[AdverseKind, str] = {
+    AdverseKind.HYPOTENSION: "Low pressure with symptoms",
+    AdverseKind.SYNCOPE: "Fainting",
+    AdverseKind.FALL: "Fall",
+    AdverseKind.HYPERKALAEMIA: "High potassium",
+    AdverseKind.HYPONATRAEMIA: "Low sodium",
+    AdverseKind.KIDNEY_INJURY: "Acute kidney injury",
+    AdverseKind.ANGIO_OEDEMA: "Angio-oedema",
+    AdverseKind.BRADYCARDIA: "Slow heart rate",
+    AdverseKind.STROKE: "Stroke",
+    AdverseKind.HEART_ATTACK: "Heart attack",
+    AdverseKind.HEART_FAILURE: "Heart failure",
+    AdverseKind.DEATH: "Death",
+    AdverseKind.OTHER: "Something else",
 }

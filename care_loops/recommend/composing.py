@@ -194,7 +194,8 @@ def _limited(seen: Seen, found: Outcome, prediction: Prediction) -> Outcome:
         return replace(found, withheld=_why_no_candidate(seen), detail=found.barred)
     tier = tier_of(change, seen=seen, said=said, prediction=prediction)
     if tier.tier is Tier.WITHHELD:
-        return replace(found, withheld=Withheld.DANGER_LOCK, detail=tier.reasons)
+        observed = "autonomy_observe" in tier.reasons
+        return replace(found, withheld=Withheld.OBSERVED if observed else Withheld.DANGER_LOCK, detail=tier.reasons)
     return replace(found, withheld=None, change=change, tier=tier.tier.value, tier_reasons=tier.reasons, detail=())
 
 

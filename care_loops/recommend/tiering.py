@@ -4,6 +4,7 @@ Rules
  * The table knows nothing of patients; this module translates. What is not known is handed over as not known.
  * A reduction or a stop is never withheld by an emergency: it goes to a clinician (N3).
  * A bar on what is patient-facing that is no emergency is a caution.
+ * The level the model has earned for this cohort and action makes the tier stricter, and never milder.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from governance.autonomy import Level, limited
 from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, TierFacts, Tiering, assign
 
 from ..danger import when_taken
@@ -26,16 +28,27 @@ from .looking import PathwayAges, Seen
 
 
 def tier_of(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction: Prediction) -> Tiering:
-    """The tier of a change under the table in force, the boundary and the mode of the evidence."""
+    """The tier of a change under the table in force, the boundary, the mode, and what the model has earned."""
     evidence = seen.evidence
     mode = evidence.mode
     pathway = PathwayMode(OperatingMode(mode.mode), mode.patient_directed) if mode else PathwayMode(OperatingMode.OFF)
-    return assign(
+    found = assign(
         tier_facts(change, seen=seen, said=said, prediction=prediction),
         boundary_facts(change, evidence),
         seen.rules.tiers,
         pathway,
     )
+    level = level_of(change, evidence)
+    tier = limited(found.tier, level)
+    return found if tier is found.tier else Tiering(tier, (*found.reasons, f"autonomy_{level.value}"))
+
+
+def level_of(change: Change, evidence: Evidence) -> Level:
+    """How far the model may go with this change for this person; not limited where frozen before levels were earned."""
+    if not evidence.cohorts:
+        return Level.WITHIN_BOUNDARY
+    known = {one.action: Level(one.level) for one in evidence.autonomy}
+    return known.get(change.kind.value, Level.OBSERVE)
 
 
 def tier_facts(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction: Prediction) -> TierFacts:

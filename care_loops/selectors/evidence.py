@@ -25,6 +25,7 @@ from ..models import Alert, Boundary, Loop, Patient, Step
 from ..pathways.hypertension.tables_cohorts import cohorts_of
 from ..pathways.hypertension.tables_drugs import formulary
 from . import record, regimen
+from .autonomy import levels_now
 from .danger import alert_limits
 from .suspended import stopping_evidence
 
@@ -81,6 +82,7 @@ def assemble(
             alert_limits=alert_limits(patient, now=now),
             policies=chosen_policies(pathway, now=now),
             cohorts=cohorts_of(facts.age_years),
+            autonomy=levels_now(version, cohorts_of(facts.age_years), now=now) if version else (),
         )
     )
 

@@ -28,8 +28,8 @@ from ..domain.record import Sex
 from ..models import CarerLink, CareTeamMember, Merge, Patient, sealed_identity
 from ..policies import NobodyResponsible
 from .again import look_again
-from .events import note
 from .consents import tell_research
+from .events import note
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from governance.autonomy import Level
+from governance.selectors.autonomy import Cell, earned
+
 from ..danger import bars, scopes
 from ..domain.alerts import Scope
 from ..domain.changes import Change
@@ -92,6 +95,7 @@ def _check_covered(loop: Loop, *, now: datetime) -> None:
         and not mode.stopped
         and agrees(loop.patient, "automated_advice", now=now)
         and not agrees(loop.patient, "human_only_care", now=now)
+        and (not loop.cohort or earned(Cell(loop.model_digest, loop.cohort, loop.change_kind)) is Level.WITHIN_BOUNDARY)
     )
     if not covered:
         raise NotNow("This no longer stands. Ask a person before you change anything.", state=loop.state)

@@ -100,6 +100,7 @@ def new_loop(
         model_name=model.name if model else "",
         model_version=model.version if model else "",
         model_digest=model.digest if model else "",
+        cohort=evidence.cohorts[0] if evidence.cohorts else "",
         state="",
         version=0,
     )

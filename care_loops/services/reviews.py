@@ -20,10 +20,13 @@ from django.db import IntegrityError, transaction
 
 from audit.domain import Purpose
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Refusal
+from governance.findings import About, Severity
 from governance.services import Acting
+from governance.services.findings import Seen, raise_finding
+from governance.suspension import Scope
 
 from ..domain.loops import DecisionKind
-from ..models import Alert, Decision, ReviewDraw, ReviewSeed, SecondReading, SecondReview, SecondVerdict
+from ..models import Alert, Decision, Loop, ReviewDraw, ReviewSeed, SecondReading, SecondReview, SecondVerdict
 from ..models.reviews import VERDICTS
 from ..pathways.hypertension.tables_review import sampling_rules
 from ..sampling import Considered, Mark, SamplingRules, considered, drawn, population_digest
@@ -207,6 +210,8 @@ def conclude(
         if SecondVerdict.objects.filter(reading=reading).exists():
             raise AlreadyRead("This review is concluded.")
         key, loop = uuid4(), review.decision.loop
+        if verdict == "concern":
+            _found(loop, reason_code, by=by, now=now)
         said = {"loop": str(loop.pk), "verdict": verdict, "reason_code": reason_code, "free_text": free_text}
         role = role_for(by, loop.patient, Permission.SECOND_REVIEW, now=now)
         entry = note(
@@ -228,6 +233,21 @@ def conclude(
             said_at=now,
             entry=entry.entry_id,
         )
+
+
+def _found(loop: Loop, reason_code: str, *, by: Acting, now: datetime) -> None:
+    """A concern is a finding about the model that proposed, or about how we work where none did."""
+    model = f"{loop.model_name}@{loop.model_version}" if loop.model_name else ""
+    seen = Seen(
+        cause=f"review_{reason_code}",
+        subject=(Scope.MODEL if model else About.PROCESS).value,
+        name=model,
+        severity=Severity.MAJOR,
+        title=f"A second reader is concerned: {reason_code.replace('_', ' ')}",
+        evidence_kind="recommendation",
+        evidence=str(loop.pk),
+    )
+    raise_finding(seen, by=by, now=now)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from governance.domain import NotAllowed, Permission, Role
 from governance.permissions import TABLE
+from governance.presenters.oversight import CAUSES, thing
 from governance.selectors import site_mode
+from governance.selectors.suspensions import standing
 from governance.services import Acting, acting_person
 
 from ..presenters import words
@@ -32,6 +34,7 @@ _NAV: tuple[tuple[str, str, Permission], ...] = (
     ("record", "Record", Permission.VERIFY_RECORD),
     ("record-exports", "Exports", Permission.EXPORT_AUDIT),
     ("second-reviews", "Second reviews", Permission.SECOND_REVIEW),
+    ("oversight", "Oversight", Permission.SEE_OVERSIGHT),
 )
 
 
@@ -50,6 +53,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "nav": _nav(request, acting) if acting else [],
             "glass": _glass(request, acting) if acting else [],
             "glass_overdue": _overdue(acting) if acting else 0,
+            "stopped": _stopped() if acting else [],
         }
     }
 
@@ -75,6 +79,14 @@ def _overdue(acting: Acting) -> int:
     if not any((Permission.REVIEW_BREAK_GLASS, role) in TABLE for role in acting.standing.roles):
         return 0
     return overdue(now=timezone.now())
+
+
+def _stopped() -> list[str]:
+    """What is suspended now, a line each; what cannot be read is said."""
+    try:
+        return [f"{thing(one.scope.value, one.name)} ({CAUSES[one.cause]})" for one in standing()]
+    except DatabaseError:
+        return ["What is stopped cannot be read."]
 
 
 def _acting(request: HttpRequest) -> Acting | None:

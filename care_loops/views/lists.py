@@ -31,6 +31,12 @@ _START: tuple[tuple[Role, str], ...] = (
     (Role.DATA_SCIENTIST, "/models/"),
     (Role.DEVOPS_ENGINEER, "/fleet/"),
     (Role.ADMINISTRATOR, "/quarantine/"),
+    (Role.ML_ENGINEER, "/oversight/autonomy/"),
+    (Role.DATA_SCIENTIST, "/oversight/autonomy/"),
+    (Role.RESPONSIBLE_AI_LEAD, "/oversight/"),
+    (Role.SECURITY_PRIVACY_ENGINEER, "/oversight/"),
+    (Role.PROJECT_MANAGER, "/findings/"),
+    (Role.DEVOPS_ENGINEER, "/oversight/"),
 )
 
 

@@ -7,6 +7,7 @@ Rules
 from __future__ import annotations
 
 from .accounts import Invitation, RoleAsked, RoleHeld, User
+from .autonomy import AutonomyGate, AutonomyStep, GateSignature, ModelMeasurement
 from .credentials import (
     Credential,
     CredentialConfirmed,
@@ -18,6 +19,7 @@ from .credentials import (
     TokenUnder,
     WayBack,
 )
+from .findings import Finding, FindingEvent, FindingOccurrence, Incident, IncidentEvent
 from .notices import ContactPoint, Notice, NoticeTry, OnCallShift, ShiftCover
 from .oversight import Suspension, SuspensionEnd, SuspensionEndAsked
 from .quorum import Approval, Motion
@@ -25,13 +27,22 @@ from .signing import PolicyVersion, Signature, SignatureEvidence, SigningChallen
 
 __all__ = [
     "Approval",
+    "AutonomyGate",
+    "AutonomyStep",
     "ContactPoint",
     "Credential",
     "CredentialConfirmed",
     "CredentialRevoked",
     "CredentialUse",
     "FailedAttempt",
+    "Finding",
+    "FindingEvent",
+    "FindingOccurrence",
+    "GateSignature",
+    "Incident",
+    "IncidentEvent",
     "Invitation",
+    "ModelMeasurement",
     "Motion",
     "Notice",
     "NoticeTry",

@@ -25,7 +25,7 @@ _CODE = {
         *("candidates.py", "contraindications.py", "drugs.py", "guardrails.py", "lab_rules.py", "plausibility.py"),
         "protocol.py",
     ),
-    "governance": ("tiers.py", "tier_policy.py"),
+    "governance": ("tiers.py", "tier_policy.py", "autonomy.py"),
 }
 _READING_TABLES = ("averaging_rules", "plausibility", "sentinels", "danger", "danger_windows")
 

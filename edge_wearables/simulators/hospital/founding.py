@@ -14,7 +14,9 @@ from care_loops.domain.loops import LoopState
 from care_loops.models import Loop
 from care_loops.presenters.phone import proposal
 from care_loops.selectors.phone import holds_on
+from care_loops.services.autonomy import let_it_go_as_far
 from care_loops.services.predictors import put_to_work, register_protocols
+from governance.autonomy import Level
 from governance.domain import Method, Refusal, Role
 from governance.models import PolicyVersion, RoleHeld, User
 from governance.policies import step_of
@@ -182,6 +184,7 @@ def _predictor(site: Site, *, now: datetime) -> None:
     versions = register_protocols(by=site.acting(site.one(Role.ML_ENGINEER), now=now), now=now)
     approvers = [site.acting(name, now=now) for name in (site.clinicians[0], site.one(Role.PHARMACIST))]
     put_to_work(versions[0], approvers=approvers, by=approvers[0], now=now)
+    let_it_go_as_far(versions[0], Level.WITHIN_BOUNDARY, signers=(approvers[0], approvers[1]), now=now)
 
 
 MOST_NAMED = 6
