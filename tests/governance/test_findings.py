@@ -238,7 +238,8 @@ def test_no_finding_is_closed_past_the_service(house):
 @pytest.mark.django_db
 def test_the_database_holds_the_same_ways():
     for function, moves in (("governance_finding_moves", MOVES), ("governance_incident_moves", INCIDENT_MOVES)):
-        ((source,),) = sql_of(function)
+        ((body,),) = sql_of(function)
+        source = body.partition("NOT IN (")[2].partition(") OR")[0]
         for before, afters in moves.items():
             for after in type(before):
                 assert (f"('{before.value}', '{after.value}')" in source) == (after in afters), (before, after)
