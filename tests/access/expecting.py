@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from itertools import product
@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.core.cache import cache
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
 from django.test.client import ClientHandler
 
@@ -183,8 +183,16 @@ def send(cast: Cast, asked: Asked) -> Any:
     return knock(cast, who, asked.method, where, row.sends)
 
 
-def knock(cast: Cast, who: Who, method: str, where: str, sends: Mapping[str, object]) -> Any:
-    """One request by this person, whose effects are taken back."""
+def knock(
+    cast: Cast,
+    who: Who,
+    method: str,
+    where: str,
+    sends: Mapping[str, object],
+    *,
+    look: Callable[[], None] | None = None,
+) -> Any:
+    """One request by this person, whose effects are taken back; before that, `look` may see them."""
     cache.clear()
     client = cast.clients.get(who.name) or Client()
     client.handler = HANDLER  # it looks for static files once, not once for each browser
@@ -200,6 +208,8 @@ def knock(cast: Cast, who: Who, method: str, where: str, sends: Mapping[str, obj
     atomic._from_testcase = True  # as Django's own tests do: what is durable may stand inside
     with atomic:
         answer = client.generic(method, where, body, kind, headers=headers)
+        if look is not None and not connection.needs_rollback:
+            look()
         transaction.set_rollback(True)
     client.cookies = cookies
     return answer

@@ -13,7 +13,9 @@ from rest_framework.response import Response
 from care_loops.api.base import Door, PhoneDoor
 from care_loops.models import Loop, Patient
 from care_loops.presenters import clinic as show
+from care_loops.services import give_consent
 from config.urls import urlpatterns as of_the_house
+from governance.services import acting_person
 from governance.views.door import StaffRequest, page
 
 
@@ -57,7 +59,30 @@ class TodayOfAnyScope(PhoneDoor):
         return Response({"patient": str(self.record().pk)})
 
 
+class AnybodysHistory(PhoneDoor):
+    """A phone's door that believes whose record it is told."""
+
+    def get(self, _request: Request) -> Response:
+        """The name of whoever is asked for."""
+        found = Patient.objects.filter(pk=self.asked.get("patient")).first()
+        return Response({"name": found.shown_name if found else ""})
+
+
+class AnybodysConsents(PhoneDoor):
+    """A phone's door that writes into the record it is told."""
+
+    def post(self, _request: Request) -> Response:
+        """Withdraw consent to research for whoever is asked for, past the check."""
+        patient = Patient.objects.filter(pk=self.asked.get("patient")).first()
+        if patient is not None:
+            by = acting_person(patient.account, now=self.now)
+            give_consent(patient.pk, "research", given=False, by=by, now=self.now)
+        return Response({})
+
+
 urlpatterns = [
+    path("api/v1/me/history", AnybodysHistory.as_view(), name="api-me-history"),
+    path("api/v1/me/consents", AnybodysConsents.as_view(), name="api-me-consents"),
     path("planted/<uuid:patient_id>/", patient_of_any_team, name="planted"),
     path("patients/<uuid:patient_id>/", patient_of_any_team, name="patient"),
     path("alerts/", alerts_for_everybody, name="alerts"),

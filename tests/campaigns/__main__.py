@@ -30,6 +30,7 @@ from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
 from tests.campaigns.killed import kill  # noqa: E402
 from tests.campaigns.million import million  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
+from tests.campaigns.swapping import object_ids  # noqa: E402
 from tests.campaigns.tampering import tamper  # noqa: E402
 from tests.real_database import create_copy, drop_copy, using_database  # noqa: E402
 
@@ -45,6 +46,7 @@ def _concurrent(n: int, seed: int, database: str) -> Figure:
 CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "concurrent": (10_000, _concurrent),
     "double_submit": (10_000, lambda n, seed, _db: double_submit(-(-n // WORKERS), seed=seed)),
+    "object_ids": (10_000, lambda n, seed, _db: object_ids(n, seed=seed)),
     "crash_points": (10, lambda n, seed, _db: crash_points(n, seed=seed)),
     "kill": (1_000, lambda n, seed, _db: kill(n, seed=seed)),
     "tamper": (10_000, lambda n, seed, _db: tamper(n, seed=seed)),
