@@ -2,6 +2,7 @@
 
 Rules
  * The same source enrols the same patient once.
+ * In a care team is who may do something for its patient by their role: a clinician or a pharmacist (N10).
  * A care team has at most one responsible clinician at a time, and who is responsible does not go without naming the
    next one; nothing is deleted when a person leaves.
  * A merge is an entry: rows stay where they were written, and reading goes through both records.
@@ -21,7 +22,7 @@ from audit.domain import Purpose
 from audit.selectors import next_version
 from governance.domain import BadInput, NotFound, Permission, Relation, Role
 from governance.models import RoleHeld, User
-from governance.permissions import check
+from governance.permissions import TABLE, check
 from governance.services import Acting
 
 from ..domain.record import Sex
@@ -30,6 +31,9 @@ from ..policies import NobodyResponsible
 from .again import look_again
 from .consents import tell_research
 from .events import note
+
+#: Roles that the table of permissions lets act for the patients of their care teams.
+IN_A_TEAM = frozenset(role.value for (_, role), relations in TABLE.items() if Relation.CARE_TEAM in relations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,11 @@ def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Ac
         member = team.filter(user_id=user_id).first()
         if member is not None:
             return member
+        roles = set(RoleHeld.objects.filter(user_id=user_id, until__isnull=True).values_list("role", flat=True))
+        if roles.isdisjoint(IN_A_TEAM):
+            raise BadInput("Only a clinician or a pharmacist can be in a care team.", field="member")
+        if responsible and Role.CLINICIAN.value not in roles:
+            raise BadInput("Only a clinician can be responsible for a patient.", field="responsible")
         if responsible and team.filter(responsible=True).exists():
             raise BadInput("Somebody else is responsible for this patient: hand over first.", field="responsible")
         entry = note(

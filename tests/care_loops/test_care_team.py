@@ -44,3 +44,18 @@ def test_who_is_not_responsible_goes_as_they_please(hospital):  # noqa: F811
     leave_care_team(patient.pk, other, by=admin, now=NOW)
     leave_care_team(patient.pk, other, by=admin, now=NOW)  # a second time changes nothing
     assert hospital.people["other_clinician"].username not in team(patient)
+
+
+@pytest.mark.parametrize("name", ["engineer", "admin"])
+def test_nobody_without_a_clinical_role_is_in_a_care_team(hospital, name):  # noqa: F811
+    patient, admin = hospital.patient(), hospital.acting("admin")
+    before = team(patient)
+    with pytest.raises(BadInput, match="clinician or a pharmacist"):
+        join_care_team(patient.pk, hospital.people[name].pk, responsible=False, by=admin, now=NOW)
+    assert team(patient) == before
+
+
+def test_only_a_clinician_is_responsible_from_the_first_day(hospital):  # noqa: F811
+    patient, admin = hospital.patient(), hospital.acting("admin")
+    with pytest.raises(BadInput, match="Only a clinician can be responsible"):
+        join_care_team(patient.pk, hospital.people["pharmacist"].pk, responsible=True, by=admin, now=NOW)
