@@ -63,7 +63,10 @@ urlpatterns = [
     path("findings/", oversight.findings, name="findings"),
     path("findings/new/", oversight.new_finding, name="finding-new"),
     path("findings/<uuid:finding_id>/", oversight.finding, name="finding"),
-    path("findings/<uuid:finding_id>/<slug:act>/", oversight.finding_act, name="finding-act"),
+    *(
+        path(f"findings/<uuid:finding_id>/{act}/", oversight.finding_act, {"act": act}, name=f"finding-{act}")
+        for act in oversight.TITLES
+    ),
     path("audit/", record.state, name="record"),
     path("audit/search/", record.search, name="record-search"),
     path("audit/entries/<uuid:entry_id>/", record.entry, name="record-entry"),

@@ -189,13 +189,13 @@ def _next(request: StaffRequest, state: FindingState) -> list[dict[str, str]]:
     works, closes = may(request, Permission.WORK_FINDING), may(request, Permission.CLOSE_FINDING)
     found: list[dict[str, str]] = []
     if works and state in (FindingState.OPEN, FindingState.REOPENED, FindingState.OWNED):
-        found.append({"act": "own", "words": "Give it to somebody"})
+        found.append({"page": "finding-own", "words": "Give it to somebody"})
     if works and state is FindingState.OWNED:
-        found.append({"act": "action", "words": "Record what was done"})
+        found.append({"page": "finding-action", "words": "Record what was done"})
     if closes and state in (FindingState.ACTION_RECORDED, FindingState.CHECKED):
-        found += [{"act": "back", "words": "Hand it back"}, {"act": "close", "words": "Close it"}]
+        found += [{"page": "finding-back", "words": "Hand it back"}, {"page": "finding-close", "words": "Close it"}]
     if closes and state is FindingState.ACTION_RECORDED:
-        found.append({"act": "check", "words": "Say that it is checked"})
+        found.append({"page": "finding-check", "words": "Say that it is checked"})
     return found
 
 
@@ -212,8 +212,6 @@ TITLES = {
 @page
 def finding_act(request: StaffRequest, finding_id: UUID, act: str) -> HttpResponse:
     """One step of a finding."""
-    if act not in TITLES:
-        raise NotFound("There is no such step.")
     require(request, Permission.WORK_FINDING if act in ("own", "action") else Permission.CLOSE_FINDING)
     form = OwnForm(request.POST or None) if act == "own" else SaidForm(request.POST or None)
 

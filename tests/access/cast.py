@@ -25,21 +25,28 @@ from care_loops.domain.record import SymptomKind
 from care_loops.models import Alert, BloodPressure, Loop, Patient, SecondReview, Symptom
 from care_loops.selectors.exports import ExportRequest
 from care_loops.services import DecisionInput, NewSymptom, decide, deliver, record_symptom
+from care_loops.services.autonomy import ask_level
 from care_loops.services.break_glass import break_glass
 from care_loops.services.exports import ask_for_export
 from care_loops.services.joining import invite_to_record, join_by_invitation
 from care_loops.services.reviews import draw_reviews, set_seed
+from governance.autonomy import Level
 from governance.channels import Channel
 from governance.cover import Rung
 from governance.domain import Amr, Presence, Role
+from governance.findings import Severity
+from governance.incidents import IncidentClass
 from governance.models import Credential, SignedIn, User
 from governance.services import acting_person
 from governance.services.accounts import leave, revoke_role
 from governance.services.contacts import add_contact
+from governance.services.findings import Seen, raise_finding
+from governance.services.incidents import Happened, report_incident
 from governance.services.policies import propose_policy
 from governance.services.roles import ask_for_role
 from governance.services.rota import add_shift
 from governance.services.signing import Act, Asked, begin_assertion
+from governance.services.suspensions import throw_switch
 from governance.services.tokens import (
     PATIENT_SCOPE,
     STAFF_SCOPE,
@@ -48,6 +55,8 @@ from governance.services.tokens import (
     phone_client,
 )
 from governance.services.ways_back import open_way_back
+from governance.suspension import Ref, Scope
+from models.registry.models import ModelVersion
 from tests.edge_wearables.entrance import a_sender, pressure
 from tests.factories import PASSWORD, Hospital, account, job
 from tests.signing_in import key_of, signed_in, signing
@@ -229,6 +238,7 @@ def _objects_of_the_site(cast: Cast) -> None:
         cast.objects["invitation", side] = invite_to_record(patient, Role.CARER, email="c@e.org", by=by, now=now).token
         hospital.consents(cast.patients[side], "research")
         cast.objects["consent_entry", side] = cast.patients[side].consents.latest("pk").entry
+    _overseen(cast)
     quiet = {"mode": "simulation", "patient_directed": False, "stopped": True, "daily_patient_quota": 5}
     author = hospital.acting("another_admin")
     asked_for = propose_policy("operating_mode", "hypertension", body=quiet, reason="test", by=author, now=now)
@@ -297,3 +307,20 @@ def _export(cast: Cast, user: User, who: Who | None = None) -> object:
         side = who.side if who else "theirs"
         request = ExportRequest(report=Report.DECISION_HISTORY, patient=cast.patients[side].pk)
     return ask_for_export(request, by=acting_person(user, now=cast.hospital.now), now=cast.hospital.now)
+
+
+def _overseen(cast: Cast) -> None:
+    """A suspension that stops nobody, a finding, an incident, a gate with one signature, the model that serves."""
+    by, now = cast.hospital.acting("clinician"), cast.hospital.now
+    seen = Seen("test", "process", "", Severity.MINOR, "a test", "document", "d-1")
+    what = Happened("a test", "process", "", now, now, now, IncidentClass.NO_REPORT)
+    version = ModelVersion.objects.get(active=True)
+    gate = ask_level(version.pk, Level.SUGGEST, cohorts=["age_under_65"], actions=["stop"], by=by, now=now)
+    made = {
+        "suspension": throw_switch(Ref(Scope.COHORT, "nobody"), reason="a test", by=by, now=now).pk,
+        "finding": raise_finding(seen, by=by, now=now).pk,
+        "incident": report_incident(what, by=by, now=now).pk,
+        "gate": gate.pk,
+        "version": version.pk,
+    }
+    cast.objects |= {(kind, side): key for kind, key in made.items() for side in SIDES}

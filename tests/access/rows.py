@@ -62,6 +62,7 @@ KINDS: Mapping[str, Kind] = {
     ),
     **dict.fromkeys(("own_credential", "session", "challenge", "export", "own_opening", "contact"), Kind.PERSON),
     **dict.fromkeys(("invitation", "way_back", "rest", "any_record", "any_shift"), Kind.OPEN),
+    **dict.fromkeys(("suspension", "finding", "incident", "gate", "version"), Kind.SITE),
     "admin": Kind.SITE,
 }
 
@@ -231,6 +232,28 @@ COVER = (
     own("reach-end", of="contact", post=ANY),
     nobody("sms-receipt", post=ANY),  # by the gateway's signature alone
 )
+OVERSIGHT = (
+    page("oversight", get=P.SEE_OVERSIGHT, post=P.THROW_SWITCH),
+    page("suspension-end", of="suspension", get=P.END_SUSPENSION, post=P.END_SUSPENSION, within=(403,)),
+    page("findings", get=P.SEE_OVERSIGHT),
+    page("finding-new", get=P.RAISE_FINDING, post=P.RAISE_FINDING, shown_on="findings"),
+    page("finding", of="finding", get=P.SEE_OVERSIGHT),
+    page("finding-own", of="finding", get=P.WORK_FINDING, post=P.WORK_FINDING, shown_on="finding"),
+    page("finding-action", of="finding", get=P.WORK_FINDING, post=P.WORK_FINDING, within=(403,)),
+    page("finding-back", of="finding", get=P.CLOSE_FINDING, post=P.CLOSE_FINDING),
+    page("finding-check", of="finding", get=P.CLOSE_FINDING, post=P.CLOSE_FINDING, within=(403,)),
+    page("finding-close", of="finding", get=P.CLOSE_FINDING, post=P.CLOSE_FINDING, within=(403,)),
+    page("incidents", get=P.SEE_OVERSIGHT),
+    page("incident-new", get=P.REPORT_INCIDENT, post=P.REPORT_INCIDENT, shown_on="incidents"),
+    page("incident", of="incident", get=P.SEE_OVERSIGHT),
+    page("incident-step", of="incident", get=P.WORK_INCIDENT, post=P.WORK_INCIDENT, shown_on="incident"),
+    page("incident-export", of="incident", get=P.EXPORT_AUDIT),
+    page("adverse-events", get=P.SEE_OVERSIGHT),
+    page("adverse-event-new", of="patient", get=P.REPORT_ADVERSE_EVENT, post=P.REPORT_ADVERSE_EVENT),
+    page("autonomy", get=P.SEE_OVERSIGHT),
+    page("autonomy-ask", of="version", get=P.RAISE_AUTONOMY, post=P.RAISE_AUTONOMY, shown_on="autonomy"),
+    page("autonomy-sign", of="gate", get=P.RAISE_AUTONOMY, post=P.RAISE_AUTONOMY, within=(403,)),
+)
 RECORD = (
     page("record", get=P.VERIFY_RECORD),
     page("record-search", get=P.SEARCH_RECORD),
@@ -276,5 +299,5 @@ OAUTH = (
     anybody("oauth2_provider:token", post=ANY, ok=(400, 401)),
     anybody("oauth2_provider:revoke-token", post=ANY, ok=(400, 401)),
 )
-ALL = (HOUSE, SIGNING_IN, SECURITY, PEOPLE, CARE, GLASS, POLICIES, COVER, RECORD, PROGRAMS, OAUTH)
+ALL = (HOUSE, SIGNING_IN, SECURITY, PEOPLE, CARE, GLASS, POLICIES, COVER, OVERSIGHT, RECORD, PROGRAMS, OAUTH)
 ROWS: Mapping[str, Row] = {row.name: row for group in ALL for row in group}

@@ -121,7 +121,7 @@ def test_a_finding_goes_its_way_on_the_pages(people, signed_in):
     finding = Finding.objects.get()
 
     def step(client, act, **said):
-        at = reverse("finding-act", args=[finding.pk, act])
+        at = reverse(f"finding-{act}", args=[finding.pk])
         assert client.get(at).status_code == 200
         return client.post(at, {"key": key()} | said).status_code
 
@@ -135,7 +135,6 @@ def test_a_finding_goes_its_way_on_the_pages(people, signed_in):
     assert step(auditor, "close", said="x") == 403
     assert step(officer, "close", said="looked at it too") == 303
     assert b"closed" in auditor.get(reverse("finding", args=[finding.pk])).content
-    assert auditor.get(reverse("finding-act", args=[finding.pk, "nonsense"])).status_code == 404
     assert auditor.get(reverse("finding", args=[uuid4()])).status_code == 404
 
 
