@@ -41,12 +41,11 @@ def assemble(
     `without` is the recommendation that is looked at again: it does not use up the quota and the steps it stands on.
     """
     beside = Q() if without is None else ~Q(pk=without.pk)
-    zone = ZoneInfo(patient.zone)
     lines = regimen.lines(patient, now=now)
     taken = regimen.regimen_of(lines)
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
-    today = now.astimezone(zone).date()
+    today = now.astimezone(ZoneInfo(patient.zone)).date()
     version, facts = serving(pathway), record.facts(patient, now=now)
     policy = policy_in_force("tier_policy", pathway, now=now)
     return stopping_evidence(

@@ -4,6 +4,7 @@ Rules (decision 73)
  * What is put is signed by its author; each approval is signed by who gives it, over the very same words.
  * Whoever owns an act hands in its content as it stands now, at each approval and when it is carried out: a policy, a
    reading, a rule or an edit that changes it makes the motion void, and nothing given before counts.
+ * What is put forward about a patient (`patient` in its content) is entered about them, and sealed with their key.
  * One motion is open for a subject. A motion ends once: carried out, withdrawn, refused, void or expired, by an entry.
 
 How an act uses it: `propose`, then `approve` by others; `standing` says what is missing and who may give it; inside the
@@ -79,9 +80,9 @@ def propose(
     if not reason.strip():
         raise BadInput("Say why.", field="reason")
     rule = rules_in_force(now=now).rule(act, of)
-    motion_id = by.drawn("motion")
+    row = Motion(id=by.drawn("motion"), act=act.value, of=of, subject=subject, author=author, asked_at=now)
     said = {
-        "motion": str(motion_id),
+        "motion": str(row.pk),
         "act": act.value,
         "of": of,
         "subject": subject,
@@ -90,23 +91,14 @@ def propose(
         "content": dict(content),
         "rule": described(rule),
     }
-    row = Motion(
-        id=motion_id,
-        act=act.value,
-        of=of,
-        subject=subject,
-        said=canonical.dumps(said).decode(),
-        digest=digest_of(said),
-        author=author,
-        asked_at=now,
-        expires_at=now + rule.lives,
-    )
+    row.said, row.digest, row.expires_at = canonical.dumps(said).decode(), digest_of(said), now + rule.lives
     try:
         with transaction.atomic():
             _end_what_is_over(subject, by=by, now=now)
-            thing = ObjectRef(type="motion", id=str(motion_id), version=1)
-            row.signature, esign = sign(said, act=Act("approval.requested", thing), meaning=PUTS, by=by, now=now)
-            row.entry = _enter("approval.requested", thing, {"said": said}, esign=esign, by=by, now=now)
+            thing = ObjectRef(type="motion", id=str(row.pk), version=1)
+            act_of = Act("approval.requested", thing, subject=_about(row))
+            row.signature, esign = sign(said, act=act_of, meaning=PUTS, by=by, now=now)
+            row.entry = _enter("approval.requested", row, thing, {"said": said}, esign=esign, by=by, now=now)
             row.save(force_insert=True)
     except IntegrityError as err:
         if "motion_one_open" not in str(err):
@@ -138,8 +130,9 @@ def approve(
         key = str(row.pk)
         thing = ObjectRef(type="motion", id=key, version=next_version("motion", key))
         shown = {"motion": key, "digest": row.digest, "role": under.value, "put": row.document}
-        signature, esign = sign(shown, act=Act("approval.given", thing), meaning=APPROVES, by=acted, now=now)
-        entry = _enter("approval.given", thing, shown, esign=esign, by=acted, now=now)
+        act = Act("approval.given", thing, subject=_about(row))
+        signature, esign = sign(shown, act=act, meaning=APPROVES, by=acted, now=now)
+        entry = _enter("approval.given", row, thing, shown, esign=esign, by=acted, now=now)
         return Approval.objects.create(
             motion=row,
             subject=row.subject,
@@ -247,19 +240,31 @@ def _end(row: Motion, how: MotionStatus, *, reason: str, by: Acting, now: dateti
     row.save(update_fields=["ended", "ended_at", "ended_by", "ended_reason"])
     thing = ObjectRef(type="motion", id=key, version=next_version("motion", key))
     said = {"subject": row.subject, "digest": row.digest, "reason": reason}
-    event = _event(KIND[how], thing, said, by=by, now=now)
-    append(event)
+    append(_event(KIND[how], row, thing, said, by=by, now=now))
     return row
 
 
+def _about(row: Motion) -> str | None:
+    """The patient whom a motion is about, where it is about one."""
+    patient = row.content.get("patient")
+    return str(patient) if patient else None
+
+
 def _enter(
-    kind: str, thing: ObjectRef, said: Mapping[str, Any], *, esign: Esign, by: Acting, now: datetime
+    kind: str, row: Motion, thing: ObjectRef, said: Mapping[str, Any], *, esign: Esign, by: Acting, now: datetime
 ) -> uuid.UUID:
-    return append(_event(kind, thing, said, esign=esign, by=by, now=now)).entry_id
+    return append(_event(kind, row, thing, said, esign=esign, by=by, now=now)).entry_id
 
 
 def _event(
-    kind: str, thing: ObjectRef, said: Mapping[str, Any], *, esign: Esign | None = None, by: Acting, now: datetime
+    kind: str,
+    row: Motion,
+    thing: ObjectRef,
+    said: Mapping[str, Any],
+    *,
+    esign: Esign | None = None,
+    by: Acting,
+    now: datetime,
 ) -> Event:
     return Event(
         type=kind,
@@ -267,6 +272,7 @@ def _event(
         actor=by.actor,
         on_behalf_of=by.on_behalf_of,
         object=thing,
+        subject=_about(row),
         purpose=Purpose.OPERATIONS,
         esign=esign,
         payload=dict(said),

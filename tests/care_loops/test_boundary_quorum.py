@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from audit.entries import pseudonym
+from audit.models import Pending
+from audit.services import keys
 from care_loops.domain.units import MmHg
 from care_loops.models import Boundary
 from care_loops.selectors.thresholds import thresholds
@@ -86,6 +90,14 @@ def test_a_pharmacist_approves_and_then_its_prescriber_signs_once(hospital, pati
     other = replace(order((LISINOPRIL, "40"), (AMLODIPINE, "10")), starts_at=LATER)
     with pytest.raises(PharmacistNeeded):
         sign_boundary(patient.pk, other, by=hospital.acting("clinician", now=LATER), now=LATER)
+
+
+def test_what_is_put_forward_about_a_patient_is_entered_about_them(hospital, patient):  # noqa: F811
+    motion = put(hospital, patient)
+    given = approve_boundary(motion.pk, by=hospital.acting("pharmacist"), now=NOW)
+    for entry in (motion.entry, given.entry, given.signature.entry):
+        leaf = json.loads(bytes(Pending.objects.get(entry_id=entry).leaf).decode().split("\n")[2])
+        assert leaf["subject"] == pseudonym(str(patient.pk), tenant_key=keys.tenant_key())
 
 
 def test_a_reading_that_changes_a_danger_rule_makes_the_approval_void(hospital, patient):  # noqa: F811
