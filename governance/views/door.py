@@ -24,6 +24,7 @@ from audit.services import BodyDiffers, StillRunning, StoredResponse, idempotent
 
 from ..domain import STAFF_ROLES, BadInput, NotAllowed, Permission, Refusal
 from ..permissions import TABLE
+from ..policies import check_factors
 from ..services import acting_person
 from ..services.signing import SignatureNeeded
 from .presence import presence_of
@@ -65,7 +66,7 @@ def page(view: Callable[Concatenate[StaffRequest, P], HttpResponse]) -> Callable
     """A page for staff, who have shown two factors."""
 
     def door(request: StaffRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-        request.acting = acting_person(request.user, now=request.now, presence=presence_of(request))
+        check_factors(request.acting.standing.roles, presence_of(request).amr)  # the roles were read a moment ago
         if not request.acting.standing.roles & STAFF_ROLES:
             raise NotAllowed("These pages are for staff. Your own record is in your app.", missing="role")
         return view(request, *args, **kwargs)
