@@ -141,6 +141,7 @@ def built() -> Cast:
     _objects_of_the_site(cast)
     sequence_until_empty()
     publish()
+    cast.objects |= {("version", side): ModelVersion.objects.order_by("pk").first().pk for side in SIDES}
     cast.objects |= {("entry", side): Entry.objects.order_by("position").last().entry_id for side in SIDES}
     return cast
 

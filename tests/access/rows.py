@@ -64,6 +64,7 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("invitation", "way_back", "rest", "any_record", "any_shift"), Kind.OPEN),
     **dict.fromkeys(("suspension", "finding", "incident", "gate", "version"), Kind.SITE),
     "admin": Kind.SITE,
+    "version": Kind.SITE,
 }
 
 
@@ -199,6 +200,10 @@ CARE = (
     page("alert-dispose", of="alert", post=P.DISPOSE_ALERT, shown_on="patient"),
     page("symptom-review", of="symptom", post=P.REVIEW_SYMPTOM, shown_on="patient"),
     page("reading-correct", of="reading", post=P.CORRECT_RECORD, shown_on="patient"),
+    page("models", get=P.APPROVE_MODEL),
+    page("model", of="version", get=P.APPROVE_MODEL),
+    page("model-approve", of="version", post=P.APPROVE_MODEL, shown_on="model", ok=(409,)),
+    page("model-release", of="version", post=P.APPROVE_MODEL, ok=(409,)),
     page("second-reviews", get=(P.SECOND_REVIEW, P.VERIFY_RECORD)),
     page("second-review", of="review", get=P.SECOND_REVIEW, post=P.SECOND_REVIEW, shown_on="second-reviews"),
     page("second-review-verdict", of="review", post=P.SECOND_REVIEW),
