@@ -41,8 +41,7 @@ def assemble(
     `without` is the recommendation that is looked at again: it does not use up the quota and the steps it stands on.
     """
     beside = Q() if without is None else ~Q(pk=without.pk)
-    lines = regimen.lines(patient, now=now)
-    taken = regimen.regimen_of(lines)
+    taken = regimen.regimen_of(lines := regimen.lines(patient, now=now))
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
     today = now.astimezone(ZoneInfo(patient.zone)).date()
