@@ -57,12 +57,7 @@ def break_glass(patient_id: UUID, *, reason_code: str, text: str, by: Acting, no
     """Open this record for reading, in this session, until its time is over. Raises `SignatureNeeded` without one."""
     acted = by.under(check(Permission.BREAK_GLASS, by.standing, SITE))
     session, said = session_of(by), text.strip()
-    if not session:
-        raise NotAllowed("A record is opened so where you are signed in, and nowhere else.", missing="session")
-    if reason_code not in dict(glass_rules().reasons):
-        raise BadInput("Choose the reason from the list.", field="reason_code")
-    if not said:
-        raise BadInput("Say in your own words why.", field="text")
+    _check_said(session, reason_code, said)
     with transaction.atomic():
         patient = _locked(patient_id)
         if relations_to(by, patient, now=now):
@@ -106,6 +101,15 @@ def break_glass(patient_id: UUID, *, reason_code: str, text: str, by: Acting, no
         )
         alarm(opening, by=acted, now=now)
     return opening
+
+
+def _check_said(session: str, reason_code: str, said: str) -> None:
+    if not session:
+        raise NotAllowed("A record is opened so where you are signed in, and nowhere else.", missing="session")
+    if reason_code not in dict(glass_rules().reasons):
+        raise BadInput("Choose the reason from the list.", field="reason_code")
+    if not said:
+        raise BadInput("Say in your own words why.", field="text")
 
 
 def _locked(patient_id: UUID) -> Patient:

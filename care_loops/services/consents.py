@@ -22,7 +22,7 @@ from governance.domain import BadInput, Permission, Refusal
 from governance.services import Acting, acting_job
 from models.registry.services import note_research
 
-from ..consent_texts import text_now
+from ..consent_texts import ConsentText, text_now
 from ..domain.loops import LoopState, Origin
 from ..models import Consent, Loop, Patient
 from ..selectors.access import patient_for, role_for
@@ -51,11 +51,7 @@ def give_consent(
 
     `version` is that of the text they were shown; None where nothing was (an import, a simulation): the row says so.
     """
-    if scope not in Consent.SCOPES:
-        raise BadInput(f"There is no consent called {scope!r}.", field="scope", known=list(Consent.SCOPES))
-    text = text_now(scope) if version is not None else None
-    if text is not None and given and text.version != version:
-        raise TextChanged("The text has changed since it was shown to you. Read it again.", version=text.version)
+    text = _shown(scope, version, given=given)
     with transaction.atomic():
         patient = patient_for(by, patient_id, Permission.GIVE_CONSENT, now=now)
         by = by.under(role_for(by, patient, Permission.GIVE_CONSENT, now=now))
@@ -89,6 +85,16 @@ def give_consent(
         if scope == "research":
             tell_research(patient, entry=entry.entry_id, now=now)
         return said
+
+
+def _shown(scope: str, version: str | None, *, given: bool) -> ConsentText | None:
+    """The text that was shown; None where none was. A yes is to the text of now."""
+    if scope not in Consent.SCOPES:
+        raise BadInput(f"There is no consent called {scope!r}.", field="scope", known=list(Consent.SCOPES))
+    text = text_now(scope) if version is not None else None
+    if text is not None and given and text.version != version:
+        raise TextChanged("The text has changed since it was shown to you. Read it again.", version=text.version)
+    return text
 
 
 def _stop_automation(patient: Patient, reason: str, *, by: Acting, now: datetime) -> None:
