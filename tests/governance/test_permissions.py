@@ -49,6 +49,9 @@ second_review        |     t     |     .      |    .    |   .   |       .       
 see_quarantine       |     s     |     .      |    .    |   .   |       s       | data_engineer
 export_audit         |     t     |     .      |    .    |   .   |       .       | auditor compliance_officer
 export_access_report |     .     |     .      |    o    |   .   |       .       | auditor compliance_officer
+manage_cover | . | . | . | . | s |
+stand_in | s | . | . | . | . |
+see_cover | s | . | . | . | s | auditor compliance_officer
 see_oversight | s | s | . | . | s | auditor compliance_officer data_engineer data_scientist devops_engineer ml_engineer project_manager responsible_ai_lead security_privacy_engineer
 throw_switch | s | s | . | . | s | compliance_officer devops_engineer responsible_ai_lead security_privacy_engineer
 end_suspension | s | . | . | . | . | compliance_officer responsible_ai_lead
@@ -123,7 +126,12 @@ def test_a_relation_of_one_role_does_not_lend_itself_to_another():
 
 
 def test_a_refusal_names_what_is_missing():
-    for roles, missing in ((frozenset(), "role"), ({Role.PATIENT}, "role"), ({Role.CLINICIAN}, "relation")):
+    for roles, missing, said in (
+        (frozenset(), "role", "You are not signed in with any role."),
+        ({Role.PATIENT}, "role", "Your role does not allow: decide."),
+        ({Role.CLINICIAN}, "relation", "You are not in this patient's care team."),
+    ):
         with pytest.raises(NotAllowed) as refusal:
             check(Permission.DECIDE, Standing(person_id="p", roles=frozenset(roles)), frozenset())
         assert (refusal.value.extra["missing"], refusal.value.status) == (missing, 403)
+        assert refusal.value.detail == said
