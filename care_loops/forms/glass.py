@@ -20,7 +20,10 @@ class GlassForm(OnceForm):
     )
     reason_code = forms.ChoiceField(label="Why", choices=[])
     text = forms.CharField(
-        label="In your own words", max_length=2000, widget=forms.Textarea({"rows": 3}), help_text="It stands in the record, and in what the patient can ask for."
+        label="In your own words",
+        max_length=2000,
+        widget=forms.Textarea({"rows": 3}),
+        help_text="It stands in the record, and in what the patient can ask for.",
     )
 
     def __init__(self, *args: object) -> None:
