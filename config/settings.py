@@ -237,7 +237,7 @@ X_FRAME_OPTIONS = "DENY"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5 * 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-# -- how people are reached (operations.md): unset is absent. One machine on its own writes into a file instead. --------
+# -- how people are reached (operations.md): unset is absent; one machine on its own writes into a file -------------
 
 CHANNEL_EMAIL_URL = os.environ.get("CHANNEL_EMAIL_URL", "")  # smtp://user:password@host:587/?from=ward@site.example
 CHANNEL_SMS_URL = os.environ.get("CHANNEL_SMS_URL", "")

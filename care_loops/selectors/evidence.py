@@ -19,7 +19,7 @@ from ..domain.changes import Change, ModelRef
 from ..domain.evidence import ChosenPolicy, Evidence, ModeInForce, OpenAlert, Outcome
 from ..domain.loops import LoopState, Origin
 from ..domain.provenance import TableRef
-from ..domain.record import SaidNo
+from ..domain.record import Adherence, Regimen, SaidNo
 from ..freeze import thaw
 from ..models import Alert, Boundary, Loop, Patient, Step
 from ..pathways.hypertension.tables_cohorts import cohorts_of
@@ -44,7 +44,6 @@ def assemble(
     taken = regimen.regimen_of(lines := regimen.lines(patient, now=now))
     changes = tuple(c for c in regimen.past_changes(lines) if formulary().lowers_pressure(c.ingredient))
     boundary = record.boundary_row(patient, now=now)
-    today = now.astimezone(ZoneInfo(patient.zone)).date()
     version, facts = serving(pathway), record.facts(patient, now=now)
     policy = policy_in_force("tier_policy", pathway, now=now)
     return stopping_evidence(
@@ -63,13 +62,7 @@ def assemble(
             boundary_steps_used=steps_used(boundary, beside=beside),
             labs=record.labs(patient, now=now),
             symptoms=record.symptoms(patient, since=now - timedelta(days=14), now=now),
-            adherence=record.adherence(
-                patient,
-                (d.ingredient for d in taken.drugs),
-                starts_on=today - timedelta(days=7),
-                ends_on=today,
-                now=now,
-            ),
+            adherence=_taken_lately(patient, taken, now=now),
             said_no=said_no(patient, pathway=pathway, since=now - LOOKS_BACK, now=now),
             alerts=open_alerts(patient, now=now),
             mode=mode_in_force(pathway, now=now, beside=beside),
@@ -83,6 +76,13 @@ def assemble(
             autonomy=levels_now(version, cohorts_of(facts.age_years), now=now) if version else (),
         )
     )
+
+
+def _taken_lately(patient: Patient, regimen_now: Regimen, *, now: datetime) -> Adherence:
+    """What was taken of each drug in the last seven local days."""
+    today = now.astimezone(ZoneInfo(patient.zone)).date()
+    drugs = (drug.ingredient for drug in regimen_now.drugs)
+    return record.adherence(patient, drugs, starts_on=today - timedelta(days=7), ends_on=today, now=now)
 
 
 def chosen_policies(pathway: str, *, now: datetime) -> tuple[ChosenPolicy, ...]:

@@ -65,14 +65,8 @@ def break_glass(patient_id: UUID, *, reason_code: str, text: str, by: Acting, no
         _end_lapsed(patient, by=acted, now=now)
         opening_id = by.drawn("opening")
         lasts = glass_rules().lasts
-        record = {
-            "opening": str(opening_id),
-            "patient": str(patient.pk),
-            "reason_code": reason_code,
-            "text": said,
-            "minutes": int(lasts.total_seconds() // 60),
-            "allows": sorted(permission.value for permission in (Permission.READ_RECORD,)),
-        }
+        record = {"opening": str(opening_id), "patient": str(patient.pk), "reason_code": reason_code, "text": said}
+        record |= {"minutes": int(lasts.total_seconds() // 60), "allows": [Permission.READ_RECORD.value]}
         act = Act("access.break_glass", ObjectRef(type="break_glass", id=str(opening_id), version=1), str(patient.pk))
         signature, esign = sign(record, act=act, meaning="opens this record in an emergency", by=acted, now=now)
         entry = note(
