@@ -78,7 +78,7 @@ def assemble(
     )
 
 
-def _taken_lately(patient: Patient, regimen_now: Regimen, *, now: datetime) -> Adherence:
+def _taken_lately(patient: Patient, regimen_now: Regimen, *, now: datetime) -> Adherence | None:
     """What was taken of each drug in the last seven local days."""
     today = now.astimezone(ZoneInfo(patient.zone)).date()
     drugs = (drug.ingredient for drug in regimen_now.drugs)
