@@ -319,7 +319,7 @@ def take_in_samples(
 ) -> int:
     """Store wearable samples and run the danger rules on heart rates among them; those already known change nothing.
 
-    Returns how many are new.
+    Returns how many are new. Nothing is stored of a person who withdrew from it.
     """
     with transaction.atomic():
         patient = locked_record(patient_id)
