@@ -12,7 +12,6 @@ Rules (N10, SECURITY 1.4)
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
@@ -66,13 +65,14 @@ def break_glass(patient_id: UUID, *, reason_code: str, text: str, by: Acting, no
         _end_lapsed(patient, by=acted, now=now)
         opening_id = by.drawn("opening")
         lasts = glass_rules().lasts
-        record: dict[str, Any] = {
+        record = {
             "opening": str(opening_id),
             "patient": str(patient.pk),
             "reason_code": reason_code,
             "text": said,
+            "minutes": int(lasts.total_seconds() // 60),
+            "allows": [Permission.READ_RECORD.value],
         }
-        record |= {"minutes": int(lasts.total_seconds() // 60), "allows": [Permission.READ_RECORD.value]}
         act = Act("access.break_glass", ObjectRef(type="break_glass", id=str(opening_id), version=1), str(patient.pk))
         signature, esign = sign(record, act=act, meaning="opens this record in an emergency", by=acted, now=now)
         entry = note(
