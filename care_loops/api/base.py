@@ -22,7 +22,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from governance.api.bearer import BearerToken
-from governance.domain import NotAllowed, NotFound, Permission, Role
+from governance.domain import STAFF_ROLES, NotAllowed, NotFound, Permission, Role
 from governance.problems import CONTENT_TYPE
 from governance.services import Acting, acting_person
 from governance.services.tokens import PATIENT_SCOPE, STAFF_SCOPE
@@ -74,6 +74,8 @@ class Door(APIView):
         check_scope(token, self.scope)
         client = token.application.client_id if token is not None and token.application else None
         self.acting = acting_person(request.user, now=self.now, client=client, presence=presence_of(request))
+        if self.scope == STAFF_SCOPE and not self.acting.standing.roles & STAFF_ROLES:
+            raise NotAllowed("This is for staff. Your own record is under /me.", missing="role")
         self.asked = read_query(self.query, request.query_params, now=self.now)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

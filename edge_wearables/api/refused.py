@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,8 +14,8 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from care_loops.api.base import check_scope
-from governance.domain import BadInput
-from governance.services import acting_person
+from governance.domain import STAFF_ROLES, BadInput, NotAllowed
+from governance.services import Acting, acting_person
 from governance.services.tokens import STAFF_SCOPE
 from governance.views.presence import presence_of
 
@@ -27,10 +28,17 @@ PAGE = 100
 class RefusedDoor(APIView):
     """For people with SEE_QUARANTINE, by session or a token of staff; each look is recorded."""
 
+    now: datetime
+    acting: Acting
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Who it is, and whether the token fits this door."""
         super().initial(request, *args, **kwargs)
         check_scope(request.auth, STAFF_SCOPE)
+        self.now = timezone.now()
+        self.acting = acting_person(request.user, now=self.now, presence=presence_of(request))
+        if not self.acting.standing.roles & STAFF_ROLES:
+            raise NotAllowed("This is for staff.", missing="role")
 
     @extend_schema(
         operation_id="devices_refused",
@@ -43,9 +51,8 @@ class RefusedDoor(APIView):
     )
     def get(self, request: Request) -> Response:
         """Newest first, a page of a hundred."""
-        now = timezone.now()
-        by = acting_person(request.user, now=now, presence=presence_of(request))
-        rows, more = look_at_refused(by=by, now=now, device_id=_device(request), page=_page(request), size=PAGE)
+        device, page = _device(request), _page(request)
+        rows, more = look_at_refused(by=self.acting, now=self.now, device_id=device, page=page, size=PAGE)
         return Response({"refused": [refused_reading(row) for row in rows], "more": more})
 
 

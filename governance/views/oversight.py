@@ -20,7 +20,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ..domain import BadInput, NotFound, Permission
 from ..findings import FindingState, Severity
 from ..forms import FindingForm, OwnForm, SaidForm, SwitchForm, WhyForm
-from ..models import Finding
+from ..models import Finding, Suspension
 from ..presenters.oversight import CAUSES, SEVERITIES, STATES, finding_line, oversight_tabs, thing
 from ..presenters.record import stamp
 from ..selectors import account_named
@@ -39,7 +39,7 @@ POSTS = ["GET", "HEAD", "POST"]
 @page
 def stopped(request: StaffRequest) -> HttpResponse:
     """What is suspended, and the kill switch."""
-    require(request, Permission.SEE_OVERSIGHT)
+    require(request, Permission.THROW_SWITCH if request.method == "POST" else Permission.SEE_OVERSIGHT)
     form = SwitchForm(request.POST or None)
 
     def work() -> str:
@@ -82,6 +82,8 @@ def stopped(request: StaffRequest) -> HttpResponse:
 def ends(request: StaffRequest, suspension_id: UUID) -> HttpResponse:
     """Ask that a suspension ends, or end it: signed, by another person."""
     require(request, Permission.END_SUSPENSION)
+    if not Suspension.objects.filter(pk=suspension_id).exists():
+        raise NotFound("There is no such suspension.")
     asks = (request.POST or request.GET).get("ask") == "1"
     form = WhyForm(request.POST or None)
 
@@ -213,6 +215,8 @@ TITLES = {
 def finding_act(request: StaffRequest, finding_id: UUID, act: str) -> HttpResponse:
     """One step of a finding."""
     require(request, Permission.WORK_FINDING if act in ("own", "action") else Permission.CLOSE_FINDING)
+    if not Finding.objects.filter(pk=finding_id).exists():
+        raise NotFound("There is no such finding.")
     form = OwnForm(request.POST or None) if act == "own" else SaidForm(request.POST or None)
 
     def work() -> str:

@@ -235,10 +235,10 @@ def _objects_of_the_site(cast: Cast) -> None:
         cast.objects["export", side] = uuid4()
         cast.objects |= {("admin", side): 1, ("rest", side): "nothing/here"}
         cast.objects |= {("any_record", side): cast.patients[side].pk, ("own_opening", side): uuid4()}
-        by, patient = hospital.acting("admin"), cast.patients[side].pk
-        cast.objects["invitation", side] = invite_to_record(patient, Role.CARER, email="c@e.org", by=by, now=now).token
         hospital.consents(cast.patients[side], "research")
         cast.objects["consent_entry", side] = cast.patients[side].consents.latest("pk").entry
+        by, patient = hospital.acting("admin"), cast.patients[side].pk
+        cast.objects["invitation", side] = invite_to_record(patient, Role.CARER, email="c@e.org", by=by, now=now).token
     _overseen(cast)
     quiet = {"mode": "simulation", "patient_directed": False, "stopped": True, "daily_patient_quota": 5}
     author = hospital.acting("another_admin")

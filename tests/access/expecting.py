@@ -135,6 +135,8 @@ def _program(asked: Asked) -> Cell | None:
         return Cell.UNKNOWN
     if _too_small(row, who):
         return Cell.NOT_ALLOWED
+    if row.gate is Gate.API and (who.role is None or who.role in PHONE_ROLES):
+        return Cell.NOT_ALLOWED
     if row.gate is Gate.PHONE and asked.whose == "malformed":
         return Cell.UNREADABLE
     if asked.method not in row.needs:
@@ -158,6 +160,9 @@ def _permitted(asked: Asked) -> Cell:
         return Cell.NOT_ALLOWED
     if not row.of or KINDS[row.of] is Kind.OPEN:
         return Cell.LET_IN
+    of_site = any(Relation.SITE in TABLE.get((need, who.role), TEAM - TEAM) for need in needs)  # type: ignore[arg-type]
+    if KINDS[row.of] is Kind.SITE and needs and not of_site:
+        return Cell.NOT_ALLOWED
     if asked.whose == "missing":
         return Cell.NOTHING
     mine = asked.whose == "own" and (KINDS[row.of] is Kind.PERSON or _tied(needs, who.role))

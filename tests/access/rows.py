@@ -202,7 +202,7 @@ CARE = (
     page("reading-correct", of="reading", post=P.CORRECT_RECORD, shown_on="patient"),
     page("models", get=P.APPROVE_MODEL),
     page("model", of="version", get=P.APPROVE_MODEL),
-    page("model-approve", of="version", post=P.APPROVE_MODEL, shown_on="model", ok=(409,)),
+    page("model-approve", of="version", post=P.APPROVE_MODEL, shown_on="model", ok=(409,), within=(403,)),
     page("model-release", of="version", post=P.APPROVE_MODEL, ok=(409,)),
     page("second-reviews", get=(P.SECOND_REVIEW, P.VERIFY_RECORD)),
     page("second-review", of="review", get=P.SECOND_REVIEW, post=P.SECOND_REVIEW, shown_on="second-reviews"),
@@ -272,7 +272,7 @@ RECORD = (
 )
 PROGRAMS = (
     api("api-worklist", get=P.SEE_WORKLIST),
-    api("api-recommendation", of="loop", get=P.DECIDE),
+    api("api-recommendation", of="loop", get=P.READ_RECORD),
     api("api-decide", of="loop", post=P.DECIDE),
     api("api-orders", of="patient", post=P.WRITE_ORDER),
     api("api-alert-limits", of="patient", post=P.SIGN_ALERT_LIMITS),
@@ -291,11 +291,11 @@ PROGRAMS = (
     phone("api-me-symptoms", post=P.REPORT_SYMPTOM),
     phone("api-me-intakes", get=P.READ_RECORD, post=P.LOG_INTAKE),
     phone("api-me-consents", get=P.READ_RECORD, post=P.GIVE_CONSENT),
+    phone("api-me-consent-receipt", of="consent_entry", get=P.READ_RECORD),
     api("device-refused", get=P.SEE_QUARANTINE),
     device("device-batches", post=ANY),
     nobody("device-enrol", post=ANY),
     nobody("/api/v1/<path:rest>", of="rest", get=ANY, post=ANY),
-    phone("api-me-consent-receipt", of="consent_entry", get=P.READ_RECORD),
     anybody("schema", get=ANY, few=True),
     anybody("api-docs", get=ANY, few=True),
 )
