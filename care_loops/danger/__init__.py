@@ -9,7 +9,7 @@ The rules
    come as now.
  * One reading in the crisis range locks and is urgent; a repeat or a symptom makes it critical. It is unverified until
    repeated. A value that contradicts itself, or was disturbed by movement, does not lock: it bars, and asks to repeat
-   now.
+   now. What is held back confirms no other reading.
  * A cuffless value bars and asks for a cuff reading; it neither pages nor locks, unless the person also feels ill.
  * Findings of one kind about one event are one finding, the gravest.
 """
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from .assess import assess, assess_average, assess_record, counted_as
 from .bars import bars, scopes
-from .evidence import Context, Event, when_taken
+from .evidence import Context, Event, contradicts_itself, is_cuffless, is_disturbed, when_taken
 from .personal import LimitName, as_rows, crossed, loosened, narrowed, site_limit
 from .pressure import pulse_beyond
 from .reference import reference_rows
@@ -51,9 +51,12 @@ __all__ = [
     "assess_average",
     "assess_record",
     "bars",
+    "contradicts_itself",
     "counted_as",
     "crossed",
     "escalation",
+    "is_cuffless",
+    "is_disturbed",
     "loosened",
     "narrowed",
     "pulse_beyond",

@@ -120,12 +120,25 @@ def is_cuffless(reading: Reading) -> bool:
     return reading.method is Method.CUFFLESS
 
 
-def is_weak(reading: Reading) -> bool:
+def is_weak(reading: Reading, table: DangerTable) -> bool:
     """Contradicts itself, or was disturbed by movement or exertion."""
-    return reading.quarantined in _CONTRADICTORY or at_work(reading)
+    return contradicts_itself(reading, table) or is_disturbed(reading)
 
 
-def at_work(reading: Reading) -> bool:
+def contradicts_itself(reading: Reading, table: DangerTable) -> bool:
+    """Its numbers cannot both be right, under whichever name it was held back: a wrong clock hides no swapped pair."""
+    values = values_of(reading, table)
+    systolic, diastolic = values.get(Component.SYSTOLIC), values.get(Component.DIASTOLIC)
+    swapped = systolic is not None and diastolic is not None and systolic <= diastolic
+    return swapped or reading.quarantined in _CONTRADICTORY
+
+
+def is_held_back(reading: Reading, table: DangerTable) -> bool:
+    """Quarantined by any name, or contradicts itself: it speaks for itself, and confirms no other."""
+    return reading.quarantined is not None or contradicts_itself(reading, table)
+
+
+def is_disturbed(reading: Reading) -> bool:
     """Taken in movement or after exercise."""
     return any(flag in reading.flags for flag in _DISTURBED)
 

@@ -2,7 +2,9 @@
 
 Rules
  * Per component: one that is absent or a sentinel does not silence the other.
- * A repeat is another cuff reading at least the repeat gap away; at least one of the two must be sound.
+ * A repeat is another cuff reading at least the repeat gap away; at least one of the two must be undisturbed. What is
+   held back (implausible, swapped, a sentinel, a time to come) neither confirms another nor is confirmed by it; it is
+   passed over in a row of readings. Alone it says all that the table says of one reading (N4).
  * A late reading can complete a pair from either side.
 """
 
@@ -14,7 +16,18 @@ from decimal import Decimal
 
 from ..domain.readings import Position, Reading
 from ..domain.record import SymptomReport
-from .evidence import Context, Hit, applies, at_work, is_cuffless, is_void, is_weak, values_of, when_taken
+from .evidence import (
+    Context,
+    Hit,
+    applies,
+    is_cuffless,
+    is_disturbed,
+    is_held_back,
+    is_void,
+    is_weak,
+    values_of,
+    when_taken,
+)
 from .table import Component, DangerRule, DangerTable, When
 
 
@@ -26,7 +39,8 @@ def reading_hits(reading: Reading, context: Context, table: DangerTable, receive
     at = when_taken(reading, received_at)
     for rule in table.of(When.READING):
         if rule.rule in matched:
-            yield _hit(rule, reading, at, single=True)
+            weak = is_weak(reading, table)
+            yield Hit(rule, (reading.reading_id,), at, single=True, cuffless=is_cuffless(reading), weak=weak)
     for symptom in context.symptoms:
         yield from with_symptom(reading, symptom, context, table, received_at, matched=matched)
     yield from _repeats(reading, matched, context, table, received_at)
@@ -69,20 +83,17 @@ def with_symptom(
                 rule,
                 (reading.reading_id, symptom.symptom_id),
                 max(taken, told),
+                single=is_held_back(reading, table),  # what is felt makes it graver, and no truer
                 cuffless=is_cuffless(reading),
-                weak=is_weak(reading),
+                weak=is_weak(reading, table),
             )
 
 
 def _meets(rule: DangerRule, reading: Reading, values: Mapping[Component, Decimal]) -> bool:
-    if rule.at_rest and at_work(reading):
+    if rule.at_rest and is_disturbed(reading):
         return False
     tests = [rule.boundary] if rule.guard is None else [rule.boundary, rule.guard]
     return all(t.holds(values.get(Component(str(t.component)))) for t in tests)
-
-
-def _hit(rule: DangerRule, reading: Reading, at: datetime, *, single: bool) -> Hit:
-    return Hit(rule, (reading.reading_id,), at, single=single, cuffless=is_cuffless(reading), weak=is_weak(reading))
 
 
 # Two readings
@@ -91,16 +102,16 @@ def _hit(rule: DangerRule, reading: Reading, at: datetime, *, single: bool) -> H
 def _repeats(
     reading: Reading, matched: frozenset[str], context: Context, table: DangerTable, received_at: datetime
 ) -> Iterator[Hit]:
-    """Two readings in a danger range (C3, C4, C7). Cuffless values neither repeat nor are repeated."""
+    """Two readings in a danger range (C3, C4, C7). What is cuffless or held back neither repeats nor is repeated."""
     rules = [r for r in table.of(When.READING_REPEATED) if matched & set(r.of) and applies(r, context)]
-    if not rules or is_cuffless(reading):
+    if not rules or is_cuffless(reading) or is_held_back(reading, table):
         return
     others = _cuff_readings_apart(reading, context.readings, table)
     neighbours = _neighbours(reading, others)
     for rule in rules:
         for other in neighbours if rule.consecutive else others:
             near = abs(other.taken_at - reading.taken_at) <= timedelta(days=rule.within_days)
-            sound = not (is_weak(other) and is_weak(reading))
+            sound = not (is_weak(other, table) and is_weak(reading, table))
             if near and sound and matching(other, context, table) & set(rule.of):
                 at = max(when_taken(reading, received_at), when_taken(other, received_at))
                 yield Hit(rule, (other.reading_id, reading.reading_id), at)
@@ -114,6 +125,7 @@ def _cuff_readings_apart(reading: Reading, others: Sequence[Reading], table: Dan
         if other.reading_id != reading.reading_id
         and not is_void(other)
         and not is_cuffless(other)
+        and not is_held_back(other, table)
         and abs(other.taken_at - reading.taken_at) >= gap
     ]
 
@@ -134,7 +146,7 @@ def orthostatic(reading: Reading, context: Context, table: DangerTable, received
         pair = (resting.reading_id, standing.reading_id)
         at = max(when_taken(resting, received_at), when_taken(standing, received_at))
         fallen = [r for r in table.of(When.ORTHOSTATIC) if applies(r, context) and _falls(r, resting, standing, table)]
-        doubtful = is_weak(resting) or is_weak(standing)
+        doubtful = is_weak(resting, table) or is_weak(standing, table)
         unworn = is_cuffless(resting) or is_cuffless(standing)
         for rule in fallen:
             yield Hit(rule, pair, at, cuffless=unworn, weak=doubtful)

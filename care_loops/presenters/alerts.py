@@ -25,10 +25,12 @@ class AlertShown:
     name: str
     found: str
     measured: str
+    clock: str
     since: str
     times: str
     unverified: bool
     locks: bool
+    lock: str
     stops: tuple[str, ...]
     asks: tuple[str, ...]
     rules: str
@@ -41,7 +43,7 @@ def alert_shown(
     alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime, own: Sequence[AlertLimits] = ()
 ) -> AlertShown:
     """An open alert in the patient's own time. `own`: every version of the patient's own alert limits."""
-    acknowledged = ""
+    at, acknowledged = _dated(alert, evidence), ""
     if alert.acknowledged_at is not None and alert.acknowledged_by is not None:
         acknowledged = f"{alert.acknowledged_by.printed_name}, {times.clock(alert.acknowledged_at, zone)}"
     return AlertShown(
@@ -50,11 +52,13 @@ def alert_shown(
         severity=words.severity(alert.severity),
         name=words.alert_kind(alert.kind),
         found=evidence_words(evidence),
-        measured=f"{times.clock(alert.measured_at, zone)} ({times.ago(alert.measured_at, now=now)})",
+        measured=f"{timed(evidence)} {times.clock(at, zone)} ({times.ago(at, now=now)})",
+        clock=f"{timed(evidence)} {times.ago(at, now=now)}",
         since=times.ago(alert.raised_at, now=now),
         times=times.plural(alert.occurrences, "finding"),
         unverified=alert.unverified,
         locks=alert.locks,
+        lock=_lock(alert, evidence),
         stops=tuple(words.scope(bar) for bar in alert.bars),
         asks=tuple(words.ask(ask) for ask in sorted(alert.asks, key=_ask_order)),
         rules=", ".join(alert.rules),
@@ -62,6 +66,30 @@ def alert_shown(
         acknowledged=acknowledged,
         escalates=_escalates(alert, now=now),
     )
+
+
+def _dated(alert: Alert, evidence: AlertEvidence | None) -> datetime:
+    return evidence.received_at if evidence and evidence.received_at else alert.measured_at
+
+
+def timed(evidence: AlertEvidence | None) -> str:
+    """What the time of an alert is: of measuring, or, where the device's clock cannot be believed, of receipt."""
+    return "clock uncertain, received" if evidence is not None and evidence.received_at is not None else "measured"
+
+
+def _lock(alert: Alert, evidence: AlertEvidence | None) -> str:
+    """Why an alert holds the danger lock, or why it does not though it stops something."""
+    if alert.locks:
+        return "Danger lock: it ends when a clinician closes this alert, never by time."
+    if not alert.bars:
+        return ""
+    if evidence is not None and evidence.doubt is not None:
+        why = words.doubt(evidence.doubt)
+    elif alert.same_day and not alert.pages:
+        why = "it was measured more than a day before it reached us, or its rule asks for a clinician's look today"
+    else:
+        why = "its rule asks for a clinician's look and sets no lock"
+    return f"No danger lock: {why}. Closing it does not free what a reading of the last 14 days stops."
 
 
 def _escalates(alert: Alert, *, now: datetime) -> str:

@@ -13,6 +13,7 @@ from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import Implausible, Insufficient, Method, NotUsed
 from ..domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, SymptomKind
 from ..domain.refusals import Withheld
+from ..selectors.alert_evidence import Doubt
 
 STATES: Mapping[LoopState, str] = {
     LoopState.PROPOSED: "Proposed",
@@ -106,6 +107,11 @@ IMPLAUSIBLE: Mapping[Implausible, str] = {
     Implausible.FUTURE: "measured in the future, or by a clock that was wrong",
     Implausible.EQUIVOCAL: "same identifier as another reading, other content",
     Implausible.NOT_EXACT: "sent as more or less than a number, not as a number",
+}
+DOUBTS: Mapping[Doubt, str] = {
+    Doubt.CONTRADICTS_ITSELF: "the numbers contradict each other (held back), so a repeat must confirm them",
+    Doubt.DISTURBED: "it was taken in movement or after exercise, so a repeat must confirm it",
+    Doubt.CUFFLESS: "it was measured without a cuff, so a cuff reading must confirm it",
 }
 KINDS: Mapping[ChangeKind, str] = {
     ChangeKind.STAY: "No change",

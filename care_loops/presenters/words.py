@@ -20,6 +20,7 @@ from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import Flag, Implausible, Insufficient, Method, NotUsed, Position, Setting
 from ..domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, Sex, SymptomKind
 from ..domain.refusals import Withheld
+from ..selectors.alert_evidence import Doubt
 from .vocabulary import (
     ALERTS,
     ASKS,
@@ -27,6 +28,7 @@ from .vocabulary import (
     CLASSES,
     CONDITIONS,
     DECISIONS,
+    DOUBTS,
     IMPLAUSIBLE,
     INSUFFICIENT,
     KINDS,
@@ -84,6 +86,11 @@ def insufficient(value: Insufficient | str) -> str:
 def implausible(value: Implausible | str) -> str:
     """Why a reading is held back."""
     return _or_opened(IMPLAUSIBLE, Implausible(value))
+
+
+def doubt(value: Doubt | str) -> str:
+    """Why a pressure in a danger range sets no lock."""
+    return _or_opened(DOUBTS, Doubt(value))
 
 
 def change_kind(value: ChangeKind | str) -> str:

@@ -154,7 +154,7 @@ def _line(item: WorkItem, *, now: datetime) -> LineShown:
 
 def _alert_line(item: WorkItem, alert: Alert, *, now: datetime) -> LineShown:
     shown = alert_shown(alert, item.evidence, zone=item.patient.zone, now=now)
-    detail = [f"measured {times.ago(alert.measured_at, now=now)}"]
+    detail = [shown.clock]
     detail += ["not yet confirmed"] if shown.unverified else []
     detail += [f"acknowledged by {shown.acknowledged}"] if shown.acknowledged else []
     chip = "Same day" if item.risk is Risk.TODAY else shown.severity

@@ -3,6 +3,7 @@
 Rules
  * The rules look at the evidence as it arrived, before plausibility; this module only gathers, asks and raises.
  * The patient's own alert limits hold from the moment they are signed (HTN-06).
+ * An alert is dated by the clock as far as that can be believed: never after its evidence reached us.
  * `now` is when they look: the clock of receipt for live evidence, the reading's own time in a replay.
 """
 
@@ -15,7 +16,7 @@ from uuid import UUID
 
 from governance.services import Acting
 
-from ..danger import Context, assess, assess_average, assess_record, pulse_beyond
+from ..danger import Context, assess, assess_average, assess_record, pulse_beyond, when_taken
 from ..domain.alerts import AlertKind, Finding
 from ..domain.readings import Average, Flag
 from ..domain.record import Lab, LabKind, SymptomKind, SymptomReport
@@ -47,8 +48,10 @@ def danger_of_readings(
     context = danger_context(patient, now=now, table=table)
     seen = []
     for row in rows:
-        found = assess(reading_of(row), context, received_at=now, table=table)
-        seen.append(_raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=received_at))
+        reading = reading_of(row)
+        found = assess(reading, context, received_at=now, table=table)
+        measured_at = when_taken(reading, received_at)
+        seen.append(_raise(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at))
     return tuple(seen)
 
 

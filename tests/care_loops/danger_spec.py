@@ -76,7 +76,17 @@ bp 180/80 @-337h ; bp 180/80                       | crisis urgent page lock PUA
 bp 180/80 @-2d ; bp 200/90 cuffless @-1d ; bp 180/80 | crisis critical page lock PUA day: contact_care_team symptom_questionnaire repeat_now
 bp 180/80 @-2d void ; bp 180/80                    | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 cuffless @-5m ; bp 180/80                | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
-bp 130/185 held:systolic_not_above_diastolic @-5m ; bp 180/80 | crisis critical page lock PUA day: contact_care_team symptom_questionnaire target_organ_tests repeat_now
+bp 130/185 held:systolic_not_above_diastolic @-5m ; bp 180/80 | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 80/120 held:future @+16h ; bp 190/82 held:future @+16h | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 80/120 held:systolic_not_above_diastolic @+2m ; bp 190/82 held:future @+16h | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 190/82 held:future @+960m ; bp 190/85 held:future @+965m | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 300/100 held:systolic_out_of_range @-5m ; bp 180/80 | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 180/2047 held:device_sentinel @-5m ; bp 180/80  | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 180/80 held:equivocal @-5m ; bp 180/80          | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 180/80 held:not_exact @-5m ; bp 180/80          | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 180/80 @-5m ; bp 180/80 held:not_exact          | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 180/80 @-3d ; bp 130/80 held:future @-2d ; bp 180/80 | crisis critical page lock PUA day: contact_care_team symptom_questionnaire repeat_now
+bp 100/55 @-3d ; bp 80/120 held:future             | crisis urgent page PUA unverified: repeat_now symptom_questionnaire & low urgent page PUA unverified: repeat_now symptom_questionnaire consider_reduction
 bp 130/185 held:systolic_not_above_diastolic @-5m ; bp 130/185 held:systolic_not_above_diastolic | crisis urgent page PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 ; bp 180/80 @-5m                         | crisis critical page lock PUA day: contact_care_team symptom_questionnaire target_organ_tests repeat_now
 bp 88/60 @-14d ; bp 120/80 @-1d ; bp 88/60         | low critical page lock PUA day: contact_care_team consider_reduction repeat_now symptom_questionnaire
@@ -105,12 +115,16 @@ bp 120/130 held:systolic_not_above_diastolic       | crisis urgent page PUA unve
 bp 185/180 held:pulse_pressure_too_small           | crisis urgent page PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 held:equivocal                           | crisis urgent page PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 held:future                              | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
+bp 80/120 held:future @+16h                        | crisis urgent page PUA unverified: repeat_now symptom_questionnaire & low urgent page PUA unverified: repeat_now symptom_questionnaire consider_reduction
+bp 80/120 held:systolic_not_above_diastolic        | crisis urgent page PUA unverified: repeat_now symptom_questionnaire & low urgent page PUA unverified: repeat_now symptom_questionnaire consider_reduction
+bp 190/82 held:future @+16h                        | crisis urgent page lock PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 motion                                   | crisis urgent page PUA unverified: repeat_now symptom_questionnaire
 bp 180/80 exertion                                 | crisis urgent page PUA unverified: repeat_now symptom_questionnaire
 bp 120/11 held:diastolic_out_of_range              | low_diastolic card PU unverified: repeat_now
 bp 180/80 cuffless                                 | crisis card PUA day unverified: cuff_reading symptom_questionnaire
 bp 85/60 cuffless                                  | low card PUA day unverified: cuff_reading symptom_questionnaire consider_reduction
 symptom chest_pain ; bp 180/80 cuffless            | crisis critical page lock PUA day unverified: cuff_reading call_emergency contact_care_team symptom_questionnaire
+symptom chest_pain ; bp 180/80 held:future         | crisis critical page lock PUA unverified: call_emergency contact_care_team repeat_now symptom_questionnaire
 symptom chest_pain ; bp 120/130 held:systolic_not_above_diastolic | crisis critical page lock PUA unverified: repeat_now call_emergency contact_care_team symptom_questionnaire
 """
 

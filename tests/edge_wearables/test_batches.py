@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from audit.models import Pending
 from care_loops.models import Alert, BloodPressure
+from care_loops.presenters.alerts import alert_shown
+from care_loops.selectors.alert_evidence import newest_evidence
 from edge_wearables.models import Batch, BootMark, Received, RefusedReading
 from edge_wearables.services import assign_device, revoke_device
 from tests.edge_wearables.entrance import (
@@ -229,6 +231,34 @@ def test_a_dangerous_reading_from_the_future_still_raises_an_alert():
     sender = a_sender()
     sender.taken(pressure(1, systolic=204, diastolic=118, ago=-60 * 24 * 30))
     assert Alert.objects.filter(patient=sender.patient, kind="crisis").exists()
+
+
+def test_what_is_held_back_confirms_no_crisis_and_is_dated_by_its_receipt():
+    sender = a_sender()
+    ahead = -60 * 16
+    sender.taken(pressure(1, systolic=190, diastolic=82, ago=ahead), pressure(2, systolic=80, diastolic=120, ago=ahead))
+    sender.taken(pressure(3, systolic=191, diastolic=84, ago=ahead - 5))
+    crisis, low = (Alert.objects.get(patient=sender.patient, kind=kind) for kind in ("crisis", "low"))
+    assert (crisis.severity, crisis.pages, crisis.locks, crisis.unverified) == ("urgent", True, True, True)
+    assert (low.severity, low.pages, low.locks, low.unverified) == ("urgent", True, False, True)
+    assert set(crisis.rules) == {"C1.systolic", "C1.diastolic"}
+    assert crisis.measured_at <= timezone.now()
+    found = newest_evidence(Alert.objects.filter(patient=sender.patient).prefetch_related("events"))
+    for alert, lock in ((crisis, "Danger lock: it ends when"), (low, "No danger lock: the numbers contradict")):
+        shown = alert_shown(alert, found[alert.pk], zone="Europe/Berlin", now=timezone.now())
+        assert shown.measured.startswith("clock uncertain, received ")
+        assert "in 16 hours" not in f"{shown.measured} {shown.clock}"
+        assert shown.lock.startswith(lock)
+
+
+def test_a_second_sound_reading_still_confirms_a_crisis():
+    sender = a_sender()
+    sender.taken(pressure(1, systolic=190, diastolic=82, ago=20), pressure(2, systolic=188, diastolic=84, ago=10))
+    crisis = Alert.objects.get(patient=sender.patient, kind="crisis")
+    assert (crisis.severity, crisis.unverified) == ("critical", False)
+    found = newest_evidence(Alert.objects.filter(patient=sender.patient).prefetch_related("events"))
+    shown = alert_shown(crisis, found[crisis.pk], zone="Europe/Berlin", now=timezone.now())
+    assert shown.measured.startswith("measured ")
 
 
 def test_a_dangerous_reading_of_a_clock_set_back_to_the_factory_date_still_raises_an_alert():
