@@ -5,6 +5,8 @@ The rules
  * Ctrl-C and SIGTERM stop all of them: asked first, and killed after ten seconds. If the supervisor itself is killed,
    the kernel stops its children (Linux).
  * The embedded database and broker are looked after too, and stay when the house ends: they are everybody's.
+ * Nothing is served where a demonstration is being played, or was begun and not ended: its weeks are simulated, and
+   the clock here would act on them.
  * The web server's threads are bounded, so that connections to the database are: one per thread.
 """
 
@@ -20,10 +22,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from config import evidence
 from config.embedded import ensure_broker, ensure_database, home
 from config.embedded.home import ROOT, CannotStart
+
+if TYPE_CHECKING:
+    from edge_wearables.simulators.hospital.alone import Serving
 
 THREADS = 8
 STOP_SECONDS = 10.0
@@ -33,6 +39,7 @@ LONGEST_PAUSE = 30.0
 PR_SET_PDEATHSIG = 1
 COMMANDS = ("run_sequencer", "run_publisher", "run_relay")
 LOG_SHORTER = 3
+PLAY_UNFINISHED = 1
 
 
 @dataclass
@@ -104,6 +111,10 @@ def main(arguments: list[str]) -> int:
     logs = home().logs
     logs.mkdir(parents=True, exist_ok=True)
     programs = _programs(asked.host, asked.port)
+    held = _serving()
+    if unfinished := held.refusal():
+        print(unfinished, file=sys.stderr)
+        return PLAY_UNFINISHED
     try:
         beside = evidence.programs()
     except CannotStart as reason:
@@ -117,9 +128,15 @@ def main(arguments: list[str]) -> int:
         _stop(children)
         return LOG_SHORTER
     children += [Child(name, command, logs / f"{name}.log") for name, command in programs.items()]
-    return _supervise(
-        children, greeting=f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops."
-    )
+    greeting = f"Serving on http://{asked.host}:{asked.port}/ (logs in {logs}); Ctrl-C stops."
+    return _supervise(children, held, greeting=greeting)
+
+
+def _serving() -> "Serving":
+    """What a served house holds of its database; Django is set up."""
+    from edge_wearables.simulators.hospital.alone import Serving
+
+    return Serving()
 
 
 def _programs(host: str, port: int) -> dict[str, list[str]]:
@@ -146,22 +163,26 @@ def _commands() -> list[str]:
     return [name for name in COMMANDS if name in get_commands()]
 
 
-def _supervise(children: list[Child], *, greeting: str) -> int:
+def _supervise(children: list[Child], held: "Serving", *, greeting: str) -> int:
     told: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda received, _: told.append(received))
     print(greeting, flush=True)
-    looked = time.monotonic()
-    while not told:
+    looked, refused = time.monotonic(), None
+    while not told and refused is None:
         for child in children:
             child.tend(time.monotonic())
         if time.monotonic() - looked > LOOK_SECONDS:
             _tend_services()
+            refused = held.refusal()
             looked = time.monotonic()
         time.sleep(0.2)
     _stop(children)
+    held.release()
+    if refused is not None:
+        print(refused, file=sys.stderr)
     print("Stopped.", flush=True)
-    return 0
+    return 0 if refused is None else PLAY_UNFINISHED
 
 
 def _stop(children: list[Child]) -> None:

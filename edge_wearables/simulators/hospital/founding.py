@@ -99,6 +99,12 @@ def is_over() -> bool:
     return PolicyVersion.objects.filter(reason=PLAYED).exists()
 
 
+def is_unfinished() -> bool:
+    """Whether a play was begun here and waits to be played to its end."""
+    modes = PolicyVersion.objects.filter(kind="operating_mode")
+    return modes.filter(reason=OPENED).exists() and not modes.exclude(reason=OPENED).exists()
+
+
 def close_play(site: Site, *, now: datetime) -> None:
     """Who is on call from here on, and the site's last word."""
     _rota(site, now=now)

@@ -1,6 +1,10 @@
 """The weeks of the play: for each an agenda of moments in their order, then the windows close.
 
-A week that was interrupted is played again from its beginning: what was done in it is not done twice.
+The rules
+ * A week that was interrupted is played again from its beginning: what was done in it is not done twice.
+ * How far it came is asked of what the play alone leaves: what its own devices sent within its own weeks. What anything
+   else stored, or the clock on the wall, says nothing of it.
+ * Where something else has moved a recommendation of the play beyond its weeks, it is not gone on with (`Disturbed`).
 """
 
 from __future__ import annotations
@@ -16,12 +20,15 @@ from random import Random
 from audit.domain import Job
 from audit.services.genesis import found_log
 from care_loops.domain.record import LabKind, SymptomKind
-from care_loops.models import BloodPressure, Patient, RegimenEntry
+from care_loops.models import Patient, RegimenEntry, Step
 from care_loops.services import NewLab, NewSymptom, record_lab, record_symptom, turn
+from governance.domain import Refusal
 from governance.services import acting_job
 
+from ...models import Batch
 from ...runtime import DeviceRuntime, Ended
 from .admitting import SOURCE, Admitted, address_of, admit
+from .alone import played_alone
 from .cases import Case, Happening
 from .door import SimulatedDoor
 from .founding import Site, close_play, found, is_over
@@ -44,6 +51,12 @@ ROUND, EVENING, MORNING = time(10, 0), time(18, 0), time(9, 0)  # UTC
 MIDWEEK_SYNC, WEEK_END_SYNC = (3, time(21, 30)), (6, time(21, 30))  # day of the week, local
 
 
+class Disturbed(Refusal):
+    """Something that is not the play has acted on what is half played."""
+
+    code = "demonstration_disturbed"
+
+
 @dataclass(frozen=True, slots=True)
 class Act:
     """One moment of a week."""
@@ -62,26 +75,32 @@ def play(
     say: Say,
     imported: Bundles | None = None,
 ) -> Site:
-    """Play to the end, or go on where it stopped. Once it is over nothing more is played."""
-    found_log(by=Job("demonstration", now.isoformat()), now=now)
-    site = found(weeks=weeks, now=now)
+    """Play to the end, or go on where it stopped. Once it is over nothing more is played. Raises `NotAlone`."""
     if is_over():
         say("the weeks have been played before")
-        return site
-    disks.mkdir(mode=0o700, parents=True, exist_ok=True)
-    say(f"the site is founded: {len(site.people)} members of staff, the pathway in simulation")
+        return found(weeks=weeks, now=now)
+    with played_alone():
+        found_log(by=Job("demonstration", now.isoformat()), now=now)
+        site = found(weeks=weeks, now=now)
+        disks.mkdir(mode=0o700, parents=True, exist_ok=True)
+        say(f"the site is founded: {len(site.people)} members of staff, the pathway in simulation")
+        ward = Ward(site, {p.patient.pk: p for p in _admitted(cases, site, disks, imported, say=say)})
+        play_weeks(ward, weeks=weeks, seed=seed, say=say)
+        close_play(site, now=site.ends_at)
+    return site
+
+
+def _admitted(
+    cases: tuple[Case, ...], site: Site, disks: Path, imported: Bundles | None, *, say: Say
+) -> Iterator[Admitted]:
     script: list[tuple[Case, Patient | None]] = [(case, None) for case in cases]
     if imported is not None:
         script = list(take_in_bundles(imported, site, say=say))
         say(f"{len(imported.files)} FHIR files imported")
-    patients = []
-    for case, record in script:
-        patients.append(admit(case, site, disks, found=record))
-        if len(patients) % 10 == 0 or len(patients) == len(script):
-            say(f"{len(patients)} of {len(script)} patients admitted, each with a device")
-    play_weeks(Ward(site, {p.patient.pk: p for p in patients}), weeks=weeks, seed=seed, say=say)
-    close_play(site, now=site.ends_at)
-    return site
+    for count, (case, record) in enumerate(script, start=1):
+        yield admit(case, site, disks, found=record)
+        if count % 10 == 0 or count == len(script):
+            say(f"{count} of {len(script)} patients admitted, each with a device")
 
 
 def play_weeks(ward: Ward, *, weeks: int, seed: int, say: Say) -> None:
@@ -97,14 +116,17 @@ def play_weeks(ward: Ward, *, weeks: int, seed: int, say: Say) -> None:
 
 
 def _reached(ward: Ward) -> int:
-    """The week of the newest reading: it may be half played."""
-    newest = (
-        BloodPressure.objects.filter(patient_id__in=ward.patients, received_at__gt=ward.site.starts_at)
-        .order_by("-received_at")
-        .values_list("received_at", flat=True)
-        .first()
-    )
-    return 0 if newest is None else (newest - ward.site.starts_at) // WEEK
+    """The newest week in which a device of the play sent something: it may be half played. Raises `Disturbed`."""
+    starts_at, ends_at = ward.site.starts_at, ward.site.ends_at
+    if Step.objects.filter(loop__patient_id__in=ward.patients, entered_at__gt=ends_at).exists():
+        raise Disturbed(
+            "Something else acted on this half-played demonstration at another time than its own: it cannot be gone on "
+            "with. Remove its home (CLINAIOPS_HOME) and run `make demo` to begin again."
+        )
+    devices = [admitted.identity.device_id for admitted in ward.patients.values()]
+    sent = Batch.objects.filter(device_id__in=devices, received_at__gt=starts_at, received_at__lt=ends_at)
+    newest = sent.order_by("-received_at").values_list("received_at", flat=True).first()
+    return 0 if newest is None else (newest - starts_at) // WEEK
 
 
 def _agenda(ward: Ward, week: int, seed: int) -> Iterator[Act]:

@@ -114,7 +114,8 @@ def _visits(ward: Ward, now: datetime) -> None:
     """Visits whose day has come are held and recorded; one patient in so many is left overdue, to be looked at."""
     for plan in standing_plans(list(ward.patients), due_from=date.min, due_until=now.date()):
         admitted, by = _who(ward, plan.patient_id)
-        if admitted.case.number % OVERDUE != OVERDUE - 1:
+        seen = admitted.patient.visits.filter(outcome=Visit.HELD, on_day=plan.due_on)
+        if admitted.case.number % OVERDUE != OVERDUE - 1 and not seen.exists():  # a week played again has held it
             talked = NewVisit(outcome=Visit.HELD, on_day=plan.due_on, diet="less salt", activity="walks every day")
             record_visit(plan.patient_id, talked, by=ward.site.acting(by, now=now), now=now)
 
