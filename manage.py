@@ -3,12 +3,15 @@
 
 * With DATABASE_URL unset the embedded database is brought up first, and a new one gets its tables; with
   CELERY_BROKER_URL unset, the broker for the commands that hand out work.
+* Tables are made by one process at a time; every other command of this home waits until they are made.
+* Asking for help needs nothing: neither a database nor tables.
 * Commands that change tables run as the owner role; everything else runs as the application, which cannot.
 """
 
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 
 NEEDS_NOTHING = frozenset({"help", "version", "--help", "-h", "--version", "collectstatic", "reference_docs"})
 NEEDS_BROKER = frozenset({"demo", "runserver", "serve"})
@@ -17,6 +20,7 @@ AS_OWNER = frozenset(
 )
 NEEDS_NO_TABLES = AS_OWNER | {"check", "restore"}
 NO_SUCH_TABLE_OR_COLUMN = frozenset({"42P01", "42703"})
+HELP = frozenset({"--help", "-h"})
 OTHER_TABLES = "The tables of the database are not those of this version: run `.venv/bin/python manage.py migrate`."
 
 
@@ -24,14 +28,27 @@ def main(arguments: list[str]) -> int:
     """Run one command; `serve` is the supervisor's, the others are Django's."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     command = arguments[1] if len(arguments) > 1 else "help"
-    if command not in NEEDS_NOTHING and not _bring_up(command):
+    only_help = command in NEEDS_NOTHING or not HELP.isdisjoint(arguments[2:])
+    if not only_help and not _bring_up(command):
         return 1
     if command in AS_OWNER:
         os.environ["CLINAIOPS_AS_OWNER"] = "1"
-    if command == "migrate":
-        from config.grants import grant_defaults_of_site
+    if command == "migrate" and not only_help:
+        return _migrate(arguments)
+    return _run(command, arguments)
 
+
+def _migrate(arguments: list[str]) -> int:
+    """Make or change the tables, alone where the database is ours."""
+    from config import embedded
+    from config.grants import grant_defaults_of_site
+
+    with nullcontext() if os.environ.get("DATABASE_URL") else embedded.home().locked("tables"):
         grant_defaults_of_site()
+        return _run("migrate", arguments)
+
+
+def _run(command: str, arguments: list[str]) -> int:
     if command == "serve":
         from config.serve import main as serve
 
@@ -72,18 +89,18 @@ def _bring_up(command: str) -> bool:
 
 
 def _tables_made() -> bool:
-    """Make the tables of a new embedded database; another process that does so is waited for."""
+    """Make the tables of a new embedded database; another process that makes or changes them is waited for."""
     from config import embedded
 
     home = embedded.home()
-    if embedded.has_tables(home):
-        return True
     with home.locked("tables"):
         if embedded.has_tables(home):
             return True
-        print("Making the tables of a new database, once ...", file=sys.stderr)
-        migrate = [sys.executable, __file__, "migrate", "--verbosity", "0"]
-        return subprocess.run(migrate, stdout=sys.stderr, check=False).returncode == 0
+    # Not under the lock: `migrate` takes it itself. Of several that come here, the first makes the tables, and the
+    # others wait for it and find nothing to do.
+    print("Making the tables of a new database, once ...", file=sys.stderr)
+    migrate = [sys.executable, __file__, "migrate", "--verbosity", "0"]
+    return subprocess.run(migrate, stdout=sys.stderr, check=False).returncode == 0
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from config.embedded import Home, database_urls, ensure_database, stop_database
+from config.embedded import Home, database_urls, ensure_database, has_tables, stop_database
 from config.embedded.home import CannotStart, make_private
 from config.embedded.postgres import is_ready
 
@@ -167,3 +168,35 @@ def test_the_first_command_after_set_up_finds_its_tables_and_other_tables_are_to
         owner.execute("ALTER TABLE care_loops_importrun RENAME TO of_another_version")
     other = command_of_a_newcomer(home, "import_fhir", str(tmp_path / "p.json"), "--json")
     assert (other.returncode, "manage.py migrate" in other.stderr, "Traceback" in other.stderr) == (1, True, False)
+
+
+@pytest.mark.slow
+def test_commands_that_start_at_once_on_an_empty_home_make_its_tables_once(start_home):
+    home = start_home("at once")
+    words = (("migrate", "--verbosity", "0"), ("verify_audit", "--json"), ("migrate", "--verbosity", "0"))
+    with ThreadPoolExecutor() as all_at_once:
+        done = list(all_at_once.map(lambda asked: command_of_a_newcomer(home, *asked), words))
+    assert [each.returncode for each in done] == [0, 0, 0], [each.stderr for each in done]
+    assert json.loads(done[1].stdout)["entries"] == 0
+
+
+@pytest.mark.slow
+def test_while_tables_are_changed_other_commands_wait(start_home):
+    home = start_home("waits")
+    with ThreadPoolExecutor() as aside:
+        with home.locked("tables"):
+            asked = [aside.submit(command_of_a_newcomer, home, word) for word in ("migrate", "verify_audit")]
+            assert not wait(asked, timeout=4).done
+            assert not has_tables(home)
+        assert [each.result().returncode for each in asked] == [0, 0], [each.result().stderr for each in asked]
+
+
+@pytest.mark.parametrize(
+    "words", [("verify_audit", "--help"), ("migrate", "-h"), ("serve", "--help"), ("help", "demo")]
+)
+def test_help_needs_neither_a_database_nor_tables(tmp_path, words):
+    home = Home(tmp_path / "nothing")
+    done = command_of_a_newcomer(home, *words)
+    assert (done.returncode, done.stdout.startswith("usage:")) == (0, True), done.stderr
+    assert not home.cluster.exists()
+    assert not home.broker.exists()
