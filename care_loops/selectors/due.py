@@ -7,6 +7,8 @@ from uuid import UUID
 
 from ..domain.loops import LoopState, Origin
 from ..models import Loop, Patient
+from ..transitions import OPEN
+from .record import record_ids
 
 WAITING = (LoopState.WITH_CLINICIAN.value, LoopState.WITH_PATIENT.value)
 
@@ -22,3 +24,10 @@ def with_something_waiting() -> list[UUID]:
     """Patients with a proposal that waits for them or for a clinician, by id."""
     waiting = Loop.objects.filter(state__in=WAITING, origin=Origin.PROPOSAL.value)
     return sorted(set(waiting.values_list("patient_id", flat=True)))
+
+
+def on_its_way(patient: Patient, *, pathway: str) -> Loop | None:
+    """The change that is decided and not yet settled with the patient: another can be ordered once it is recalled."""
+    going = sorted({state.value for state in OPEN} - set(WAITING))
+    found = Loop.objects.filter(patient__in=record_ids(patient), pathway=pathway, state__in=going)
+    return found.order_by("-opened_at").first()

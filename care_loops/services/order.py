@@ -41,6 +41,7 @@ from .whose import locked_record
 from .windows import PATHWAY, STANDS_FOR, withdraw
 
 ORDERED = "clinician_order"
+ON_ITS_WAY = "A change is already on its way to the patient: recall it first."
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,7 @@ def _make_room(patient: Patient, *, by: Acting, now: datetime) -> None:
         patient__in=record_ids(patient), pathway=PATHWAY, state__in=[s.value for s in OPEN]
     ):
         if loop.state not in WAITING:
-            raise NotNow("A change is already on its way to the patient: recall it first.", state=loop.state)
+            raise NotNow(ON_ITS_WAY, state=loop.state, recommendation=str(loop.pk))
         withdraw(lock(loop.pk), "clinician_order", by=by, now=now)
 
 

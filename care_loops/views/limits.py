@@ -15,22 +15,26 @@ from governance.domain import Permission
 
 from ..forms.clinic import BoundaryForm, OrderForm, TargetForm, longest_expiry
 from ..forms.limits import AlertLimitsForm
-from ..models import Patient
+from ..models import Loop, Patient
 from ..pathways.hypertension.tables_therapy import formulary
+from ..policies import NotNow
 from ..presenters import words
 from ..presenters.limits import limits_shown
 from ..presenters.orders import order_choices
 from ..presenters.patient import patient_shown
+from ..presenters.recommendation import state_shown
 from ..presenters.signatures import decision_in_words
 from ..presenters.signing import Content, Lines, alert_limits_in_words, boundary_in_words, target_in_words
 from ..selectors.access import patient_for
 from ..selectors.danger import alert_limits_history
+from ..selectors.due import on_its_way
 from ..selectors.regimen import regimen_now
 from ..selectors.summary import summary_of
 from ..services.access import record_access
 from ..services.limits import sign_alert_limits, sign_boundary, sign_target
-from ..services.order import order_candidates, write_order
-from .door import StaffRequest, page, submitted
+from ..services.order import ON_ITS_WAY, order_candidates, write_order
+from ..services.windows import PATHWAY
+from .door import StaffRequest, may, page, submitted
 
 
 def _signer(request: StaffRequest) -> dict[str, str]:
@@ -140,6 +144,8 @@ def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """Write a change without a proposal, with what the rules say of it beside it."""
     patient = patient_for(request.acting, patient_id, Permission.WRITE_ORDER, now=request.now)
     record_access(patient.pk, what="order page", by=request.acting, now=request.now)
+    if request.method != "POST" and (going := on_its_way(patient, pathway=PATHWAY)) is not None:
+        return _not_yet(request, patient, going)
     choices = order_choices(order_candidates(patient, now=request.now))
     form = OrderForm(request.POST or None, choices=choices)
 
@@ -148,14 +154,26 @@ def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         return reverse("recommendation", args=[loop.pk])
 
     asked = partial(_of, decision_in_words, patient)
-    answer = (
-        submitted(request, form, work, said="The order is signed.", in_words=asked)
-        if request.method == "POST"
-        else None
-    )
+    try:
+        answer = (
+            submitted(request, form, work, said="The order is signed.", in_words=asked)
+            if request.method == "POST"
+            else None
+        )
+    except NotNow as refusal:
+        if (going := on_its_way(patient, pathway=PATHWAY)) is None:
+            raise
+        return _not_yet(request, patient, going, refusal=refusal)
     return answer or render(
         request,
         "care_loops/order.html",
         {"patient": patient, "form": form, "choices": choices} | _signer(request),
         status=422 if form.is_bound else 200,
     )
+
+
+def _not_yet(request: StaffRequest, patient: Patient, going: Loop, *, refusal: NotNow | None = None) -> HttpResponse:
+    """No form while a change is on its way: where that stands, and where it is recalled."""
+    shown = {"patient": patient, "going": going, "state": state_shown(going), "why": ON_ITS_WAY, "refusal": refusal}
+    shown["may_recall"] = may(request, Permission.RECALL)
+    return render(request, "care_loops/order.html", shown, status=refusal.status if refusal else 200)

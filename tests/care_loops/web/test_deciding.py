@@ -188,6 +188,28 @@ def test_an_order_is_written_without_a_proposal(ward, signed_in):
     assert "Proposed was" not in page
 
 
+def test_an_order_beside_a_change_on_its_way_is_refused_when_the_form_opens_and_leads_to_the_recall(ward, signed_in):
+    patient = uncontrolled(ward)
+    client, where = signed_in("clinician"), reverse("patient-order", args=[patient.pk])
+    html = client.get(where).content.decode()
+    assert "on its way" not in html
+    key = re.search(r'name="candidate_key" value="(step_down[^"]+)"', html).group(1)
+    first = {"key": "o" * 12, "candidate_key": key, "reason_code": "side_effect"}
+    there = client.post(where, first)["Location"]
+    opened = client.get(where)
+    late = client.post(where, first | {"key": "p" * 12})  # the form stood open since before
+    assert (opened.status_code, late.status_code) == (200, 409)
+    for answer in (opened, late):
+        page = answer.content.decode()
+        assert "A change is already on its way to the patient: recall it first." in page
+        assert f'href="{there}#recall"' in page
+        assert "Sign the order" not in page
+    assert "Nothing of yours was recorded" in late.content.decode()
+    assert 'id="recall"' in client.get(there).content.decode()
+    assert client.post(where, first).status_code == 303  # sent twice: the same answer, once done
+    assert Loop.objects.filter(patient=patient).count() == 1
+
+
 def test_a_page_seen_before_something_changed_cannot_be_signed(signed_in, loop):
     client = signed_in("clinician")
     form = form_of(client, loop)
