@@ -2,7 +2,7 @@
 
 Rules
  * Only patients whose record is open to who fills it in are offered by name; anybody else's is given by identifier.
- * An export has only the fields that its report is asked for with.
+ * An export has only the fields that its report is asked for with, and only the purposes of who asks.
 """
 
 from __future__ import annotations
@@ -74,18 +74,20 @@ class ExportForm(OnceForm):
     purpose = forms.ChoiceField(
         label="Why it is taken out",
         required=False,
-        choices=[
-            ("", "The usual purpose of your role"),
-            *((p.value, of("purposes", p.value).capitalize()) for p in Purpose),
-        ],
     )
     recipient = forms.CharField(
         label="For whom", max_length=200, required=False, help_text="When it is for somebody else than you."
     )
 
-    def __init__(self, *args: object, chosen: Report, patients: Iterable[Patient], **kwargs: object) -> None:
+    def __init__(
+        self, *args: object, chosen: Report, patients: Iterable[Patient], purposes: Iterable[Purpose], **kwargs: object
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.fields["report"].initial = chosen.value
+        self.fields["purpose"].choices = [  # type: ignore[attr-defined]
+            ("", "The usual purpose of your role"),
+            *((p.value, of("purposes", p.value).capitalize()) for p in purposes),
+        ]
         self.fields["mine"].choices = _by_name(patients)  # type: ignore[attr-defined]
         needed = set(needs_of(chosen))
         if "patient" in needed and len(self.fields["mine"].choices) > 1:  # type: ignore[attr-defined]

@@ -3,6 +3,7 @@
 Rules (SEC-06, GOV-08, SECURITY 2.3 A2, A21)
  * Each report has its permission. A clinician exports what concerns patients in whose care team they are; a patient,
    who looked at their record and to whom it was handed; an auditor and a compliance officer, everything.
+ * Each role has the purposes it may export for; another is refused by name, on whichever road it is asked.
  * To select is not to read: a payload about a patient is shown to whom READ_RECORD is given for that patient, in that
    moment. So an auditor sees no patient's data, unless something else gives them that.
  * A payload about no patient is shown when its kind is known to show none. What is not known is withheld.
@@ -25,7 +26,7 @@ from audit.services import export_jobs
 from audit.services.export_jobs import ExportState
 from audit.services.export_reading import Summary, pseudonym
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Relation, Role
-from governance.permissions import allows, check
+from governance.permissions import TABLE, allows, check
 from governance.selectors import anybody_named
 from governance.services import Acting
 from models.registry.selectors import version_named
@@ -46,6 +47,27 @@ PURPOSE: dict[Role, Purpose] = {
     Role.PATIENT: Purpose.PATIENT_REQUEST,
     Role.AUDITOR: Purpose.AUDIT,
     Role.COMPLIANCE_OFFICER: Purpose.AUDIT,
+}
+# What each role may export for: no role of the record treats, and nobody breaks glass to take a file away.
+PURPOSES: dict[Role, tuple[Purpose, ...]] = {
+    Role.CLINICIAN: (
+        Purpose.TREATMENT,
+        Purpose.SAFETY,
+        Purpose.PATIENT_REQUEST,
+        Purpose.QUALITY,
+        Purpose.LEGAL,
+    ),
+    Role.PATIENT: (Purpose.PATIENT_REQUEST,),
+    Role.AUDITOR: (Purpose.AUDIT, Purpose.QUALITY, Purpose.LEGAL),
+    Role.COMPLIANCE_OFFICER: (
+        Purpose.AUDIT,
+        Purpose.SAFETY,
+        Purpose.PATIENT_REQUEST,
+        Purpose.OPERATIONS,
+        Purpose.QUALITY,
+        Purpose.RESEARCH,
+        Purpose.LEGAL,
+    ),
 }
 _SHOWS_NO_PATIENT = """
 access account approval batch command credential device export import invitation key log login logout model
@@ -128,10 +150,24 @@ def grant(request: ExportRequest, *, by: Acting, now: datetime) -> Granted:
         selection=_of_synthetic(selection, patient),
         role=role,
         patient=patient,
-        purpose=request.purpose or PURPOSE[role],
+        purpose=_purpose(request.purpose, role),
         recipient=normalize("NFC", request.recipient.strip() or by.standing.name),
         readable=readable_subjects(by, patient, now=now),
     )
+
+
+def _purpose(asked: Purpose | None, role: Role) -> Purpose:
+    if asked is None:
+        return PURPOSE[role]
+    if asked not in PURPOSES[role]:
+        known = [purpose.value for purpose in PURPOSES[role]]
+        who = role.value.replace("_", " ")
+        raise BadInput(
+            f"Nobody exports for {asked.value!r} as {who}. Choose one of: {', '.join(known)}.",
+            field="purpose",
+            known=known,
+        )
+    return asked
 
 
 _NEEDS: dict[Report, tuple[str, ...]] = {
@@ -282,6 +318,12 @@ def reports_for(*, by: Acting) -> tuple[Report, ...]:
     """The reports that this person's roles can ask for at all: what a page offers."""
     anywhere = frozenset(Relation)
     return tuple(report for report in Report if allows(check, PERMISSION[report], by.standing, anywhere))
+
+
+def purposes_for(report: Report, *, by: Acting) -> tuple[Purpose, ...]:
+    """The purposes for which any role of this person may ask for a report: what a page offers."""
+    roles = {role for role in by.standing.roles if (PERMISSION[report], role) in TABLE}
+    return tuple(purpose for purpose in Purpose if any(purpose in PURPOSES[role] for role in roles))
 
 
 def reports_offered(*, by: Acting) -> tuple[Report, ...]:

@@ -27,7 +27,7 @@ from ..forms.exports import ExportForm, FindPatientForm
 from ..presenters.exports import exports_shown, file_name, report_choices
 from ..presenters.record import content_shown
 from ..selectors.access import patients_of
-from ..selectors.exports import export_state, list_exports, reports_offered
+from ..selectors.exports import export_state, list_exports, purposes_for, reports_offered
 from ..selectors.record_content import content_of, known_as
 from ..services.exports import ask_for_export, hand_out_export
 from .door import StaffRequest, page, require, submitted
@@ -91,7 +91,8 @@ def exports(request: StaffRequest) -> HttpResponse:
     if chosen is not None:
         near = patients_of(request.acting, now=request.now)
         sent = [request.POST] if request.method == "POST" else []
-        form = ExportForm(*sent, chosen=chosen, patients=near, initial=request.GET.dict())
+        purposes = purposes_for(chosen, by=request.acting)
+        form = ExportForm(*sent, chosen=chosen, patients=near, purposes=purposes, initial=request.GET.dict())
         answer = submitted(
             request, form, lambda: _ask(request, form), said="Asked for. It is written in the background."
         )

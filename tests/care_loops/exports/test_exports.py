@@ -1,5 +1,6 @@
 """Who may take what out of the record, by every road, and what they see in it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from audit.services import export_jobs
 from audit.services.export_reading import pseudonym
 from audit.services.exporting import Handing, export_bundle
 from care_loops.models import Loop
-from care_loops.selectors.exports import ExportRequest, reports_for
+from care_loops.selectors.exports import ExportRequest, purposes_for, reports_for
 from care_loops.services.exports import CannotExport, ask_for_export
 from care_loops.tasks import write_export
 from governance.domain import BadInput, NotAllowed, NotFound, Role
@@ -231,6 +232,35 @@ def test_a_record_of_somebody_who_lives_is_not_called_synthetic(site, tmp_path):
         ("auditor", ExportRequest(Report.PERIOD, since=NOW - timedelta(days=9000))),
     ):
         assert made(site, who, request, tmp_path).manifest.chosen("synthetic") is None
+
+
+def test_each_role_exports_for_the_purposes_it_can_have_and_another_is_refused_by_name(site, tmp_path):
+    """By asking, at once on the shell, and by a job that was smuggled into the table: the worker asks again."""
+    everything, period = ExportRequest(Report.EVERYTHING), {"since": (NOW - timedelta(days=9000)).isoformat()}
+    for who, request, unfit in (
+        ("auditor", everything, {Purpose.TREATMENT, Purpose.BREAK_GLASS, Purpose.RESEARCH}),
+        ("officer", everything, {Purpose.TREATMENT, Purpose.BREAK_GLASS}),
+        ("clinician", history(site.mary), {Purpose.AUDIT, Purpose.BREAK_GLASS, Purpose.RESEARCH}),
+        (mary_of(site), ExportRequest(Report.ACCESS, patient=site.mary.pk), set(Purpose) - {Purpose.PATIENT_REQUEST}),
+    ):
+        offered = purposes_for(request.report, by=site.acting(who))
+        assert offered
+        assert not set(offered) & unfit
+        for purpose in unfit:
+            asked = replace(request, purpose=purpose)
+            for ask in (
+                lambda asked=asked, who=who: ask_for_export(asked, by=site.acting(who), now=LATER),
+                lambda asked=asked, who=who: made(site, who, asked, tmp_path),
+            ):
+                with pytest.raises(BadInput, match=purpose.value) as refused:
+                    ask()
+                assert refused.value.extra["field"] == "purpose"
+                assert set(refused.value.extra["known"]) == {one.value for one in offered}
+    forged = export_jobs.ask(
+        "period", period, purpose=Purpose.TREATMENT, recipient="me", by=site.acting("auditor").actor, now=LATER
+    )
+    assert write_export(str(forged)) is False
+    assert (export_jobs.find(forged).error, export_jobs.file_of(forged).exists()) == ("bad_input", False)
 
 
 def test_an_export_is_a_disclosure_and_stands_in_the_accounting(site, tmp_path):

@@ -200,6 +200,7 @@ def test_the_command_writes_a_bundle_and_a_report_and_says_how_far_it_is(site, t
         (("--as", "auditor", "--to", "1999-01-01"), "nothing_selected"),
         (("--as", "auditor", "--model", "x@1"), "not_found"),
         (("--as", "auditor", "--report", "access"), "bad_input"),
+        (("--as", "auditor", "--purpose", "treatment"), "bad_input: Nobody exports for 'treatment' as auditor"),
     ],
 )
 def test_the_command_refuses_by_name_and_writes_nothing(site, tmp_path, arguments, code):

@@ -366,6 +366,23 @@ def test_an_export_that_cannot_be_is_refused_beside_its_field_or_fails_in_words(
     assert "nothing in the record is what was asked for" in text_of(officer.get("/audit/exports/"))
 
 
+def test_an_export_is_offered_only_the_purposes_of_the_role(site, desk):
+    for who, report, fit, unfit in (
+        ("auditor", "period", "audit", "treatment"),
+        ("officer", "period", "legal", "treatment"),
+        ("clinician", "decision_history", "treatment", "break_glass"),
+    ):
+        browser = desk(who)
+        page = text_of(browser.get(f"/audit/exports/?report={report}"))
+        assert f'<option value="{fit}">' in page
+        assert f'<option value="{unfit}">' not in page
+    sent = {"key": "q" * 12, "report": "period", "since": "2020-01-01T00:00", "purpose": "treatment", "recipient": ""}
+    answer = desk("auditor").post("/audit/exports/", sent)
+    assert answer.status_code == 422
+    assert "treatment is not one of the available choices" in text_of(answer)
+    assert not Export.objects.exists()
+
+
 def test_how_to_verify_is_open_to_everybody_and_tells_nothing_of_the_record(site, client):
     answer = client.get("/audit/verify/")
     assert answer.status_code == 200
