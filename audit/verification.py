@@ -362,12 +362,17 @@ def _stamped(value: Any) -> Any:
     return value
 
 
+def nothing_yet(report: Report, pending: int) -> bool:
+    """Whether entries wait and none has its place in the log: then nothing was verified."""
+    return report.verified and report.entries == 0 and pending > 0
+
+
 def as_json(report: Report, *, pending: int) -> str:
     """The report as one JSON object for machines."""
     bad = report.first_bad
     return json.dumps(
         {
-            "verified": report.verified,
+            "verified": report.verified and not nothing_yet(report, pending),
             "entries": report.entries,
             "pending": pending,
             "first_bad": None

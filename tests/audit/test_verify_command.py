@@ -58,11 +58,23 @@ def test_the_command_takes_a_checkpoint_kept_outside(log, tmp_path):
     assert refused.value.returncode == 2
 
 
-def test_an_empty_record_verifies_and_pending_entries_are_counted():
-    assert _command()[1]["entries"] == 0
+def test_an_empty_record_verifies_and_one_of_which_nothing_is_numbered_does_not():
+    code, empty = _command()
+    assert (code, empty["entries"], empty["pending"]) == (0, 0, 0)
     record(event())
     code, said = _command()
-    assert (code, said["pending"], said["entries"]) == (0, 1, 0)
+    assert (code, said["verified"], said["pending"], said["entries"]) == (1, False, 1, 0)
+    assert said.keys() == empty.keys()
+    out = StringIO()
+    with pytest.raises(SystemExit) as end:
+        call_command("verify_audit", stdout=out)
+    assert end.value.code == 1
+    assert out.getvalue().startswith("Nothing is verified yet: 1 entries are written and none is numbered.")
+    assert "manage.py run_sequencer --once" in out.getvalue()
+    call_command("run_sequencer", "--once", stdout=StringIO())
+    code, said = _command()
+    assert (code, said["verified"], said["pending"]) == (0, True, 0)
+    assert said["entries"] >= 1
 
 
 def test_the_key_can_be_handed_in_and_must_be_one(log):

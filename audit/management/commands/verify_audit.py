@@ -1,4 +1,8 @@
-"""`manage.py verify_audit`: recompute the whole record; exit 0 only when it holds, else name the first bad entry."""
+"""`manage.py verify_audit`: recompute the whole record; exit 0 only when it holds, else name the first bad entry.
+
+A record of which nothing is numbered yet, while entries wait, does not hold: nothing of it was verified. Entries that
+wait beside verified ones are said and do not count against it, since a site that works always has some.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from audit import notes
 from audit.services.archives import SegmentRefused
 from audit.services.verifying import Outside, verify_log
-from audit.verification import Report, as_json
+from audit.verification import Report, as_json, nothing_yet
 
 
 class Command(BaseCommand):
@@ -31,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--key", help="the log's verifier key as handed round, instead of the key found here")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Exit 0 when everything holds, 1 when something does not."""
+        """Exit 0 when everything holds, 1 when something does not or nothing is verified yet."""
         try:
             outside = Outside(
                 verifier_key=notes.VerifierKey.parse(options["key"]) if options["key"] else None,
@@ -46,11 +50,17 @@ class Command(BaseCommand):
         except OSError as err:
             raise CommandError(f"the checkpoint cannot be read: {err.strerror}", returncode=2) from err
         self.stdout.write(as_json(report, pending=pending) if options["json"] else _in_words(report, pending))
-        if not report.verified:
+        if not report.verified or nothing_yet(report, pending):
             sys.exit(1)
 
 
 def _in_words(report: Report, pending: int) -> str:
+    if nothing_yet(report, pending):
+        return (
+            f"Nothing is verified yet: {pending} entries are written and none is numbered. Run "
+            "`manage.py run_sequencer --once`, then `manage.py run_publisher --once`, then this again; "
+            "`manage.py serve` does both by itself."
+        )
     bad = report.first_bad
     if bad is None:
         lines = [f"Verified: {report.entries} entries, root {report.root.hex()}, {report.checkpoints} checkpoints."]
