@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from care_loops.domain.loops import LoopState
@@ -22,8 +24,9 @@ from care_loops.services import replay
 from edge_wearables.models import RefusedReading
 from edge_wearables.runtime import DeviceRuntime, HttpLine, Identity
 from edge_wearables.selectors import outcomes
-from edge_wearables.simulators.hospital.cases import cases
+from edge_wearables.simulators.hospital.cases import cases, staff
 from edge_wearables.simulators.hospital.door import NotSimulated, SimulatedDoor
+from edge_wearables.simulators.hospital.founding import where_to_sign_in
 from governance.models import User
 from governance.services.credentials import live, may_sign
 from tests.factories import Hospital
@@ -102,14 +105,20 @@ def test_a_small_hospital_is_played_verified_and_played_only_once(tmp_path):
 
 
 def the_staff_sign_in_as_printed():
-    """With the password that is printed and the code that the command tells."""
-    browser, told = Client(), StringIO()
-    browser.post("/accounts/login/", {"login": "dr.brown", "password": "synthetic-people-only"})
-    assert browser.get("/worklist/").status_code == 302
-    call_command("demo_code", "dr.brown", stdout=told)
-    assert browser.post("/accounts/second-step/", {"code": told.getvalue().strip()}).status_code == 302
-    assert browser.get("/worklist/").status_code == 200
-    assert all(may_sign(row) for row in live(User.objects.get(username="dr.brown")))
+    """With the password that is printed and the code that the command tells; each finds what their role is for."""
+    printed = where_to_sign_in(now=timezone.now())
+    for member in staff():
+        assert re.search(
+            rf"^  {re.escape(member.username)} +{member.role.value.replace('_', ' ')} ", printed, re.MULTILINE
+        )
+    for username, page in (("dr.brown", "worklist"), ("compliance", "record"), ("ai.lead", "oversight")):
+        browser, told = Client(), StringIO()
+        browser.post("/accounts/login/", {"login": username, "password": "synthetic-people-only"})
+        assert browser.get(reverse(page)).status_code == 302
+        call_command("demo_code", username, stdout=told)
+        assert browser.post("/accounts/second-step/", {"code": told.getvalue().strip()}).status_code == 302
+        assert browser.get(reverse(page)).status_code == 200
+        assert all(may_sign(row) for row in live(User.objects.get(username=username)))
 
 
 def test_killed_half_way_it_goes_on_where_it_was_and_no_reading_is_lost_or_doubled(tmp_path, database_urls):

@@ -220,7 +220,7 @@ def where_to_sign_in(*, now: datetime) -> str:
     """Who can sign in, as what, for people who have just started the demonstration."""
     lines = [f"Synthetic people, a site in simulation. Everybody's password: {document()['site']['password']}"]
     lines += ["Staff type a code at the second step: .venv/bin/python manage.py demo_code USERNAME", ""]
-    lines += [f"  {s.username:15} {s.role.value.replace('_', ' '):16} {s.given} {s.family}" for s in staff()]
+    lines += [f"  {s.username:15} {s.role.value.replace('_', ' '):20} {s.given} {s.family}" for s in staff()]
     held = User.objects.filter(roles_held__role=Role.PATIENT.value).distinct()
     patients = sorted(user.username for user in held if user.username.startswith("patient"))
     if patients:
