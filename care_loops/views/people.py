@@ -5,6 +5,8 @@ The rest of what happens to people stands in `governance.views.people`; here is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import groupby
 from uuid import UUID, uuid4
 from zoneinfo import available_timezones
 
@@ -17,12 +19,16 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from governance.domain import BadInput, Permission, Role
-from governance.selectors import account_named, person_here
+from governance.selectors import account_named, person_here, staff_people
 
 from ..domain.record import Sex
 from ..services import NewPatient, enrol_patient, join_care_team
 from ..services.joining import hand_over, invite_to_record
 from .door import StaffRequest, page, require
+
+_CONTINENTS = frozenset(
+    {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
+)
 
 
 class EnrolForm(forms.Form):
@@ -32,16 +38,25 @@ class EnrolForm(forms.Form):
     family_name = forms.CharField(max_length=100)
     born_on = forms.DateField(label="Date of birth", widget=forms.DateInput({"type": "date"}), required=False)
     sex = forms.ChoiceField(choices=[("", "Choose…"), *((sex.value, sex.value.capitalize()) for sex in Sex)])
-    zone = forms.CharField(label="Time zone", help_text="As in Europe/Berlin.", max_length=60)
-    responsible = forms.CharField(label="Responsible clinician’s user name", max_length=150)
+    zone = forms.ChoiceField(label="Time zone", help_text="Of the place where the patient lives.")
+    responsible = forms.ChoiceField(label="Responsible clinician")
     email = forms.EmailField(label="The patient’s e-mail address, to invite them", required=False)
 
-    def clean_zone(self) -> str:
-        """A zone that clocks know."""
-        zone = str(self.cleaned_data["zone"])
-        if zone not in available_timezones():
-            raise forms.ValidationError("This is not a time zone.")
-        return zone
+    def __init__(self, *args: object, clinicians: Iterable[tuple[str, str]], **kwargs: object) -> None:
+        """`clinicians`: who may be responsible, by user name, and how they are called."""
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.fields["zone"].choices = zone_choices()  # type: ignore[attr-defined]
+        self.fields["responsible"].choices = [("", "Choose…"), *clinicians]  # type: ignore[attr-defined]
+
+
+def zone_choices() -> list[tuple[str, str | list[tuple[str, str]]]]:
+    """The time zones of places where people live, by continent; none is chosen beforehand."""
+    known = sorted(zone for zone in available_timezones() if zone.partition("/")[0] in _CONTINENTS)
+    by_continent = [
+        (continent, [(zone, zone.partition("/")[2].replace("_", " ")) for zone in zones])
+        for continent, zones in groupby(known, key=lambda zone: zone.partition("/")[0])
+    ]
+    return [("", "Choose…"), *by_continent, ("UTC", "UTC")]
 
 
 class RecordInviteForm(forms.Form):
@@ -65,7 +80,12 @@ class LeaveForm(forms.Form):
 def enrol(request: StaffRequest) -> HttpResponse:
     """Enrol a patient with a responsible clinician, and invite them."""
     require(request, Permission.ENROL_PATIENT)
-    form = EnrolForm(request.POST or None)
+    clinicians = [
+        (user.username, f"{user.printed_name} ({user.username})")
+        for user, roles in staff_people()
+        if Role.CLINICIAN.value in roles
+    ]
+    form = EnrolForm(request.POST or None, clinicians=clinicians)
     link = ""
     if form.is_valid():
         try:

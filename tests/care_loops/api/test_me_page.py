@@ -71,7 +71,7 @@ def test_a_crisis_reading_shows_what_to_do_now_first(committed_world, page):
     page.get_by_text("Nothing waits for you.").wait_for()
     page.get_by_label("Systolic").fill("196")
     page.get_by_label("Diastolic").fill("124")
-    page.get_by_label("How you sat").select_option("seated")
+    page.get_by_label("Position").select_option("seated")
     page.get_by_label("Monitor", exact=True).select_option("upper_arm_cuff")
     page.get_by_label("Your clinic gave you this monitor").select_option("yes")
     page.get_by_role("button", name="Send the reading").click()
