@@ -39,6 +39,39 @@ class AlertShown:
     escalates: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndedShown:
+    """An alert that has ended: what it was, when it was raised, and how, when and by whom it was closed."""
+
+    severity: str
+    look: str
+    what: str
+    raised: str
+    how: str
+    said: str
+    by: str
+    ended: str
+
+
+def ended_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime) -> EndedShown:
+    """A closed alert in the patient's own time; ask for its events first."""
+    closing = next((event for event in alert.events.all() if event.kind == "disposed"), None)
+    if alert.disposed_at is None or alert.disposed_by is None or closing is None:
+        raise ValueError("an open alert has not ended")
+    found = evidence_words(evidence)
+    name = words.alert_kind(alert.kind)
+    return EndedShown(
+        severity=words.severity(alert.severity),
+        look=alert.severity,
+        what=f"{name}: {found}" if found else name,
+        raised=times.clock(alert.raised_at, zone),
+        how=words.reason(closing.code),
+        said=closing.text,
+        by=alert.disposed_by.printed_name,
+        ended=f"{times.clock(alert.disposed_at, zone)} ({times.ago(alert.disposed_at, now=now)})",
+    )
+
+
 def alert_shown(
     alert: Alert, evidence: AlertEvidence | None, *, zone: str, now: datetime, own: Sequence[AlertLimits] = ()
 ) -> AlertShown:

@@ -21,7 +21,7 @@ from ..selectors.summary import ReadingSeen, Summary, outcome_of
 from ..selectors.visits import is_overdue
 from ..transitions import ENDINGS
 from . import times, words
-from .alerts import AlertShown, alert_shown
+from .alerts import AlertShown, EndedShown, alert_shown, ended_shown
 from .changes import change_shown, milligrams, pressure
 from .limits import limits_shown
 from .recommendation import StepShown, state_shown, steps_shown
@@ -31,7 +31,7 @@ from .visits import held_shown, plan_shown, plan_why
 
 @dataclass(frozen=True, slots=True)
 class LoopShown:
-    """One recommendation as a line of the history."""
+    """One recommendation as a line of the history. `past`: the day, where it was opened on an earlier one."""
 
     loop_id: UUID
     what: str
@@ -39,6 +39,7 @@ class LoopShown:
     tier: str
     when: str
     why: str
+    past: str
     waiting: bool
     open: bool
     steps: tuple[StepShown, ...]
@@ -78,6 +79,7 @@ class PatientShown:
     patient_id: UUID
     summary: dict[str, Any]
     alerts: tuple[AlertShown, ...]
+    ended_alerts: tuple[EndedShown, ...]
     locked: bool
     open_loop: LoopShown | None
     withheld: LoopShown | None
@@ -110,6 +112,7 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
         alerts=tuple(
             alert_shown(alert, evidence, zone=zone, now=now, own=found.alert_limits) for alert, evidence in found.alerts
         ),
+        ended_alerts=tuple(ended_shown(a, e, zone=zone, now=now) for a, e in found.ended_alerts),
         locked=any(alert.locks for alert, _ in found.alerts),
         open_loop=next((loop for loop in loops if loop.waiting), None),
         withheld=loops[0] if newest is not None and newest.state == LoopState.WITHHELD.value else None,
@@ -138,7 +141,10 @@ def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
         change = change_shown(json.loads(decision.final_change))
     else:
         change = change_shown(outcome_of(loop).get("change"))
-    withheld = words.withheld(loop.withheld_reason) if loop.withheld_reason else ""
+    on = times.local(loop.opened_at, zone).date()
+    past = on < times.local(now, zone).date()
+    why = words.withheld_then if past else words.withheld
+    withheld = why(loop.withheld_reason) if loop.withheld_reason else ""
     state = LoopState(loop.state)
     return LoopShown(
         loop_id=loop.pk,
@@ -147,6 +153,7 @@ def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
         tier=words.tier(loop.tier),
         when=f"{times.clock(loop.opened_at, zone)} ({times.ago(loop.opened_at, now=now)})",
         why=withheld,
+        past=times.day(on) if past else "",
         waiting=state is LoopState.WITH_CLINICIAN,
         open=state not in ENDINGS,
         steps=steps_shown(loop.steps.all(), patient=patient),

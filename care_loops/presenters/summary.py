@@ -82,12 +82,21 @@ def _patient(found: Summary, *, now: datetime) -> dict[str, Any]:
         "synthetic": found.patient.synthetic,
         "age_years": facts.age_years,
         "sex": facts.sex.value,
-        "pregnancy": words.pregnancy(facts.pregnancy),
+        "pregnancy": _pregnancy(found),
         "pregnancy_matters": facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM),
         "allergies": sorted({a.display or a.code for a in found.allergies}),
         "conditions": sorted({words.condition(c.kind) if c.kind else (c.display or c.code) for c in found.conditions}),
         "zone": times.place(found.zone),
     }
+
+
+def _pregnancy(found: Summary) -> str:
+    """What the record says of pregnancy, with the day of its end where it tells one."""
+    said, ended = words.pregnancy(found.facts.pregnancy), found.pregnancy_ended
+    if ended is None or found.facts.pregnancy not in (Pregnancy.NOT_PREGNANT, Pregnancy.POSTPARTUM):
+        return said
+    day = times.day(_local_day(ended, found))
+    return f"{said} since {day}" if found.facts.pregnancy is Pregnancy.NOT_PREGNANT else f"{said}, ended {day}"
 
 
 def _trend(found: Summary) -> dict[str, Any]:

@@ -31,9 +31,10 @@ def day(value: date) -> str:
 
 
 def clock(at: datetime, zone: str) -> str:
-    """Date and time on the patient's wall clock: 22 Nov 2026, 14:05."""
+    """Date and time on the patient's wall clock with its zone: `22 Nov 2026, 14:05 CET`, or `UTC+03` at the end."""
     moment = local(at, zone)
-    return f"{day(moment.date())}, {moment:%H:%M}"
+    letters = moment.tzname() or ""
+    return f"{day(moment.date())}, {moment:%H:%M} {letters if letters.isalpha() else f'UTC{letters}'}"
 
 
 def ago(at: datetime, *, now: datetime) -> str:

@@ -48,6 +48,7 @@ from .vocabulary import (
     TIERS,
     VISITS,
     WITHHELD,
+    WITHHELD_THEN,
 )
 
 _Member = TypeVar("_Member", bound=StrEnum)
@@ -71,6 +72,11 @@ def state(value: LoopState | str) -> str:
 def withheld(value: Withheld | str) -> str:
     """Why nothing is proposed; goes after 'Nothing proposed because'."""
     return _or_opened(WITHHELD, Withheld(value))
+
+
+def withheld_then(value: Withheld | str) -> str:
+    """Why nothing was proposed on an earlier day: what was so then, and need not be so now."""
+    return _or_opened(WITHHELD_THEN, Withheld(value))
 
 
 def not_used(value: NotUsed | str) -> str:

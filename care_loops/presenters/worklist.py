@@ -229,6 +229,13 @@ def _symptom_line(item: WorkItem, symptom: Symptom, *, now: datetime) -> LineSho
     )
 
 
+def _withheld_why(loop: Loop, *, now: datetime) -> str:
+    """What is so today, or was so on the earlier day of the window."""
+    zone = loop.patient.zone
+    past = times.local(loop.opened_at, zone).date() < times.local(now, zone).date()
+    return (words.withheld_then if past else words.withheld)(loop.withheld_reason)
+
+
 def _withheld_line(item: WorkItem, loop: Loop, *, now: datetime) -> LineShown:
     average = _average(outcome_of(loop))
     return LineShown(
@@ -237,7 +244,7 @@ def _withheld_line(item: WorkItem, loop: Loop, *, now: datetime) -> LineShown:
         locks=False,
         patient=item.patient,
         about=about(item.patient, now=now),
-        what=f"Because {words.withheld(loop.withheld_reason)}",
+        what=f"Because {_withheld_why(loop, now=now)}",
         detail=f"average {average} mmHg" if average else "",
         when=times.ago(item.at, now=now),
         late=False,

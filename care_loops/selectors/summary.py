@@ -58,6 +58,8 @@ _WITH_RESULT = frozenset({Status.FINAL, Status.AMENDED, Status.CORRECTED})
 
 INTAKE_DAYS = 28
 """How many days the intake strip and its share look back."""
+ENDED_ALERTS = 10
+"""How many closed alerts the patient page lists."""
 WINDOW_DAYS_READ = 14
 """How far back readings are fetched for the window as it stands: the window itself is shorter."""
 
@@ -140,6 +142,8 @@ class Summary:
     conditions: tuple[Condition, ...]
     team: tuple[CareTeamMember, ...]
     alerts: tuple[tuple[Alert, AlertEvidence | None], ...]
+    ended_alerts: tuple[tuple[Alert, AlertEvidence | None], ...]
+    pregnancy_ended: datetime | None
     readings: tuple[ReadingSeen, ...]
     regimen: Regimen
     changes: tuple[PastChange, ...]
@@ -189,6 +193,8 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
         conditions=tuple(Condition.objects.filter(patient__in=ids, active=True).order_by("display", "code")),
         team=_team(ids),
         alerts=open_alerts(ids),
+        ended_alerts=ended_alerts(ids),
+        pregnancy_ended=_pregnancy_ended(ids, now=now),
         readings=readings_of(ids, since=since, until=now),
         regimen=regimen,
         changes=changes,
@@ -270,6 +276,20 @@ def open_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, AlertEvidence | N
     evidence = newest_evidence(rows)
     rows.sort(key=lambda a: (-AlertSeverity(a.severity).rank, a.raised_at))
     return tuple((row, evidence.get(row.pk)) for row in rows)
+
+
+def ended_alerts(patient_ids: list[UUID]) -> tuple[tuple[Alert, AlertEvidence | None], ...]:
+    """The alerts closed last and what each rested on, the newest first, `ENDED_ALERTS` at most."""
+    closed = Alert.objects.filter(patient__in=patient_ids, disposed_at__isnull=False).select_related("disposed_by")
+    rows = list(closed.prefetch_related("events").order_by("-disposed_at", "pk")[:ENDED_ALERTS])
+    evidence = newest_evidence(rows)
+    return tuple((row, evidence.get(row.pk)) for row in rows)
+
+
+def _pregnancy_ended(ids: list[UUID], *, now: datetime) -> datetime | None:
+    """When the last pregnancy on record ended, where the record says so."""
+    told = Condition.objects.filter(patient__in=ids, pregnancy=True, received_at__lte=now, abated_at__lte=now)
+    return told.order_by("-abated_at").values_list("abated_at", flat=True).first()
 
 
 def readings_of(patient_ids: list[UUID], *, since: datetime, until: datetime) -> tuple[ReadingSeen, ...]:

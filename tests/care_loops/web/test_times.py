@@ -31,8 +31,10 @@ def test_what_is_past_its_time_is_overdue():
 
 
 def test_the_wall_clock_is_the_patients():
-    assert times.clock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/Berlin") == "25 Oct 2026, 02:30"
-    assert times.clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/Berlin") == "25 Oct 2026, 02:30"
+    assert times.clock(datetime(2026, 10, 25, 0, 30, tzinfo=UTC), "Europe/Berlin") == "25 Oct 2026, 02:30 CEST"
+    assert times.clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Europe/Berlin") == "25 Oct 2026, 02:30 CET"
+    assert times.clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "Asia/Dubai") == "25 Oct 2026, 05:30 UTC+04"
+    assert times.clock(datetime(2026, 10, 25, 1, 30, tzinfo=UTC), "UTC") == "25 Oct 2026, 01:30 UTC"
     assert times.place("America/New_York") == "New York time"
 
 
