@@ -33,7 +33,7 @@ def other(admin):
 
 def link_on(page):
     """The link that a page shows once, as a path."""
-    return re.search(r"https?://[^/]+(/[^\"]+/)\"", page.content.decode()).group(1)
+    return re.search(r"https?://[^/]+(/[^\"<]+/)[\"<]", page.content.decode()).group(1)
 
 
 def enrols_passkey(browser, seed, **more):

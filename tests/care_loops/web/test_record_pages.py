@@ -313,6 +313,7 @@ def test_an_export_is_asked_for_watched_taken_and_verified(site, desk, tmp_path)
     from tests.audit.outside import verdict
 
     browser = desk("auditor")
+    assert '>Asked for so far <span class="count">0</span></h2>' in text_of(browser.get("/audit/exports/"))
     form = text_of(browser.get("/audit/exports/?report=period"))
     assert 'name="since"' in form
     assert 'name="patient"' not in form
