@@ -165,7 +165,7 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
 
 def _not_visible(loop: Loop) -> None:
     """What the patient never saw does not exist for the patient; what ended says so."""
-    visible = {LoopState.DECLINED, LoopState.RECALLED, LoopState.DONE, LoopState.EXPIRED}
+    visible = {LoopState.DECLINED, LoopState.RECALLED, LoopState.DONE, LoopState.EXPIRED, LoopState.WITHDRAWN}
     seen = loop.messages.exists() or loop.steps.filter(state=LoopState.WITH_PATIENT.value).exists()
     if LoopState(loop.state) in visible and seen:
         check_can_enter(LoopState(loop.state), LoopState.ACCEPTED)

@@ -20,8 +20,22 @@ from audit.selectors import next_version
 from audit.services import append
 from audit.services.recording import ObjectVersionTaken
 from audit.services.self_check import OBJECT
-from governance.models import Approval, Motion, PolicyVersion, SuspensionEnd, SuspensionEndAsked
-from governance.services.signed_here import signed_motions, signed_policies, signed_suspension_ends
+from governance.models import (
+    Approval,
+    FindingEvent,
+    GateSignature,
+    Motion,
+    PolicyVersion,
+    SuspensionEnd,
+    SuspensionEndAsked,
+)
+from governance.services.signed_here import (
+    signed_findings,
+    signed_gates,
+    signed_motions,
+    signed_policies,
+    signed_suspension_ends,
+)
 from governance.services.signed_rows import (
     SIGNATURES,
     Checked,
@@ -55,6 +69,8 @@ READERS: dict[Callable[[], Iterator[SignedRow]], tuple[type, ...]] = {
     signed_motions: (Motion, Approval),
     signed_policies: (PolicyVersion,),
     signed_suspension_ends: (SuspensionEnd, SuspensionEndAsked),
+    signed_gates: (GateSignature,),
+    signed_findings: (FindingEvent,),
     signed_model_rows: (ModelApproval, ModelRelease),
 }
 

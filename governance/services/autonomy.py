@@ -82,7 +82,7 @@ def ask_gate(
             asked_at=now,
             asked_by=by.person(),
         )
-        content = _content(gate)
+        content = gate_content(gate)
         act = Act("autonomy.gate_signed", ObjectRef("autonomy_gate", str(gate.pk), 2))
         signature, esign = sign(content, act=act, meaning="puts this evidence forward", by=acted, now=now)
         gate.entry = _enter("autonomy.gate_asked", gate, {**content, "measured": evidence}, 1, by=acted, now=now)
@@ -102,7 +102,7 @@ def sign_gate(gate_id: UUID, *, measure: Measure, by: Acting, now: datetime) -> 
         _check_second(gate, acted)
         model = ModelNamed(gate.model_name, gate.model_version, gate.digest, ModelKind(gate.kind))
         _held(model, Level(gate.level), gate.cohorts, gate.actions, measure)
-        content, version = _content(gate), next_version("autonomy_gate", str(gate.pk))
+        content, version = gate_content(gate), next_version("autonomy_gate", str(gate.pk))
         act = Act("autonomy.gate_signed", ObjectRef("autonomy_gate", str(gate.pk), version))
         signature, esign = sign(content, act=act, meaning="raises this model to this level", by=acted, now=now)
         _signed(gate, acted, signature, esign, content, version, now=now)
@@ -232,7 +232,8 @@ def record_measurement(
         )
 
 
-def _content(gate: AutonomyGate) -> dict[str, Any]:
+def gate_content(gate: AutonomyGate) -> dict[str, Any]:
+    """What is signed under a gate: the very cells, the level, the rules and the digest of the evidence."""
     return {
         "gate": str(gate.pk),
         "model": f"{gate.model_name}@{gate.model_version}",

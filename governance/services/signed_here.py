@@ -1,4 +1,5 @@
-"""This app's signed rows in the form in which they were signed: motions, approvals, policies, ends of suspensions."""
+"""This app's signed rows in the form in which they were signed: motions, approvals, policies, ends of suspensions,
+gates of autonomy, findings."""
 
 from __future__ import annotations
 
@@ -11,8 +12,18 @@ from uuid import UUID
 
 from audit.services.searching import stored_entry
 
-from ..models import Approval, Motion, PolicyVersion, SuspensionEnd, SuspensionEndAsked
+from ..findings import gravest
+from ..models import (
+    Approval,
+    FindingEvent,
+    GateSignature,
+    Motion,
+    PolicyVersion,
+    SuspensionEnd,
+    SuspensionEndAsked,
+)
 from ..selectors.policies import ON_APPROVAL
+from .autonomy import gate_content
 from .signed_rows import ON_SIGNING, PAGE, SignedRow, signature_of
 
 
@@ -148,3 +159,51 @@ def _end(kind: str, act: str, end: SuspensionEnd | SuspensionEndAsked, *, row: s
             "why_it_ends": end.reason,
         },
     )
+
+
+def signed_gates() -> Iterator[SignedRow]:
+    """Every signature under the evidence for a level of autonomy."""
+    for given in GateSignature.objects.select_related("gate").order_by("signed_at", "pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="gate of autonomy",
+            row=str(given.pk),
+            signature=signature_of(given.signature_id),
+            entry=given.entry,
+            signer=given.signer_id,
+            types=("autonomy.gate_signed",),
+            object_type="autonomy_gate",
+            object_id=str(given.gate_id),
+            object_version=None,
+            content=partial(gate_content, given.gate),
+        )
+
+
+def signed_findings() -> Iterator[SignedRow]:
+    """Every check and every closing of a finding."""
+    signed = FindingEvent.objects.filter(signature__isnull=False).select_related("finding")
+    for event in signed.order_by("at", "pk").iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind=f"finding {event.state}",
+            row=str(event.pk),
+            signature=signature_of(event.signature_id),
+            entry=event.entry,
+            signer=event.by_id,
+            types=(f"finding.{event.state}",),
+            object_type="finding",
+            object_id=str(event.finding_id),
+            object_version=None,
+            content=partial(_of_finding, event),
+        )
+
+
+def _of_finding(event: FindingEvent) -> dict[str, Any]:
+    """As it was signed: how grave it was by what had been seen until then."""
+    seen = event.finding.occurrences.filter(seen_at__lte=event.at).values_list("severity", flat=True)
+    return {
+        "finding": str(event.finding_id),
+        "title": event.finding.title,
+        "severity": gravest(seen).value,
+        "action": event.action,
+        "said": event.said,
+        "state": event.state,
+    }

@@ -354,7 +354,7 @@ def test_a_boundary_covers_only_while_it_stands(hospital, when, why):  # noqa: F
         "at_end": boundary.expires_at,
         "after": boundary.expires_at + timedelta(days=1),
     }[when]
-    with refused("does not cover it"):
+    with refused("does not cover it|without the consent"):  # before it was signed there was no consent either
         push(loop, "proposed", "with_patient", boundary_id=boundary.pk, entered_at=at)
     last = boundary.expires_at - timedelta(seconds=1)
     push(loop, "proposed", "with_patient", boundary_id=boundary.pk, entered_at=last)

@@ -43,9 +43,11 @@ from care_loops.services import (
     take_in,
     write_order,
 )
+from care_loops.services.autonomy import let_it_go_as_far
 from care_loops.services.joining import invite_to_record, join_by_invitation
 from care_loops.services.respond import deliver
 from care_loops.services.take_in import Arrival
+from governance.autonomy import Level
 from governance.domain import Role
 from governance.models import User
 from governance.services import acting_job
@@ -220,7 +222,10 @@ class World:
         for _ in range(2):
             approver = staff(Role.RESPONSIBLE_AI_LEAD, by=self.admin, at=self.then)
             approve(version, by=acting(approver, self.then), now=self.then)
-        activate(version, by=acting(self.admin, self.then), now=self.then)
+        activate(version, by=acting(approver, self.then), now=self.then)
+        signers = [staff(role, by=self.admin, at=self.then) for role in (Role.CLINICIAN, Role.PHARMACIST)]
+        first, second = (acting(signer, self.then) for signer in signers)
+        let_it_go_as_far(version, Level.WITHIN_BOUNDARY, signers=(first, second), now=self.then)
         mode = {"mode": "simulation", "patient_directed": direct, "stopped": False, "daily_patient_quota": 100}
         put_in_force("operating_mode", "hypertension", body=mode, by=acting(self.admin, self.then), now=self.then)
         by = acting(self.clinician, self.then)
