@@ -4,7 +4,8 @@ Rules
  * What a danger rule found becomes one open alert of its kind; a repeat joins it and can only make it graver (N4).
  * Severity, locks and bars of an open alert are never lowered by a later finding, only by a person's disposition.
  * A danger lock ends by a clinician's recorded disposition, never by time (CLINICAL 1.3).
- * Acknowledging stops the clock; it lifts nothing.
+ * Acknowledging stops the clock; it lifts nothing. It was for what was known then: what joins an acknowledged alert
+   wakes people again and starts the clock anew. Who acknowledged the earlier ones stays in the alert's events.
 """
 
 from __future__ import annotations
@@ -55,8 +56,13 @@ def raise_findings(
     received_at: datetime,
     by: Acting,
     now: datetime,
+    of_event: bool = True,
 ) -> tuple[UUID, ...]:
-    """Turn findings into alerts, in the caller's transaction; historic ones raise nothing. Returns those touched."""
+    """Turn findings into alerts, in the caller's transaction; historic ones raise nothing. Returns those touched.
+
+    `of_event`: something happened (a reading, a result, a symptom). What is known of the person and merely asked again
+    is none, unless another rule speaks now.
+    """
     touched = []
     for finding in found:
         if finding.historic:
@@ -69,7 +75,7 @@ def raise_findings(
         if alert is None:
             alert = _raise(patient_id, finding, measured_at=measured_at, received_at=received_at, by=by, now=now)
         else:
-            _join(alert, finding, measured_at=measured_at, by=by, now=now)
+            _join(alert, finding, measured_at=measured_at, by=by, now=now, of_event=of_event)
         touched.append(alert.pk)
     return tuple(touched)
 
@@ -112,10 +118,13 @@ def _raise(
     return alert
 
 
-def _join(alert: Alert, finding: Finding, *, measured_at: datetime, by: Acting, now: datetime) -> None:
+def _join(
+    alert: Alert, finding: Finding, *, measured_at: datetime, by: Acting, now: datetime, of_event: bool = True
+) -> None:
     """A repeat: the open alert takes what is graver of the two."""
     graver = finding.severity.rank > AlertSeverity(alert.severity).rank
-    pages_now = finding.page and (graver or not alert.pages)
+    unseen = alert.acknowledged_at is not None and (of_event or not set(finding.rules) <= set(alert.rules))
+    pages_now = finding.page and (graver or not alert.pages or unseen)
     alert.severity = finding.severity.value if graver else alert.severity
     alert.pages = alert.pages or finding.page
     alert.locks = alert.locks or finding.lock
@@ -126,9 +135,9 @@ def _join(alert: Alert, finding: Finding, *, measured_at: datetime, by: Acting, 
     alert.rules = list(dict.fromkeys([*alert.rules, *finding.rules]))
     alert.measured_at = max(alert.measured_at, measured_at)
     alert.occurrences += 1
-    if pages_now:  # a graver turn wakes people again, whoever acknowledged the milder one
+    if pages_now:  # a graver turn, or what nobody has taken on, wakes people again, whoever acknowledged the earlier one
         alert.level, alert.acknowledged_at, alert.acknowledged_by = 0, None, None
-        alert.escalates_at = _next_escalation(finding.severity, level=0, since=now)
+        alert.escalates_at = _next_escalation(AlertSeverity(alert.severity), level=0, since=now)
     entry = note(
         "alert.coalesced",
         of=("alert", alert.pk, alert.events.count() + 1),

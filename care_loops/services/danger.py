@@ -107,7 +107,7 @@ def danger_of_state(patient: Patient, *, by: Acting, now: datetime) -> Seen:
     table = danger_table_of(patient, now=now)
     context: Context = danger_context(patient, now=now, table=table)
     found = assess_record(context, received_at=now, table=table)
-    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
+    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now, of_event=False)
 
 
 def _raise(
@@ -118,9 +118,12 @@ def _raise(
     by: Acting,
     now: datetime,
     received_at: datetime,
+    of_event: bool = True,
 ) -> Seen:
     findings = tuple(found)
-    alerts = raise_findings(patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now)
+    alerts = raise_findings(
+        patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now, of_event=of_event
+    )
     return Seen(
         kinds=tuple(f.kind for f in findings if not f.historic),
         historic=tuple(f.kind for f in findings if f.historic),

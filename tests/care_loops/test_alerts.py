@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
+from audit.models import Outbox
 from care_loops.domain.loops import LoopState
+from care_loops.domain.record import Sex
 from care_loops.models import Alert, Loop
 from care_loops.pathways.hypertension import predictors
 from care_loops.policies import NotNow
-from care_loops.services import acknowledge_alert, close_window, dispose_alert, escalate_alerts, merge_patients
+from care_loops.services import (
+    acknowledge_alert,
+    close_window,
+    dispose_alert,
+    escalate_alerts,
+    merge_patients,
+    record_condition,
+)
 from care_loops.services import correct_reading as correct
+from care_loops.services.clinical import NewCondition
 from governance.domain import BadInput, NotAllowed, NotFound
 from tests.care_loops.standing import commits, hospital, pass_on, refused, site, sql  # noqa: F401
 from tests.factories import NOW, Hospital, job
@@ -68,6 +78,58 @@ def test_a_graver_turn_wakes_people_again_and_starts_the_clock_anew(hospital):  
     assert escalate_alerts(by=job(), now=first) == 1
     again.refresh_from_db()
     assert again.escalates_at is None or again.escalates_at > first, "the ladder counts from the graver turn"
+
+
+@pytest.mark.parametrize("later", [timedelta(hours=2), timedelta(hours=24), timedelta(days=5)])
+def test_a_crisis_after_an_acknowledged_one_wakes_people_again_and_its_repeats_do_not(hospital, later):  # noqa: F811
+    patient = hospital.patient()
+    crisis(hospital, patient, 185, 100)
+    alert = crisis(hospital, patient, 186, 100, at=NOW + timedelta(minutes=5))
+    assert alert.severity == "critical", "nothing can be graver"
+    acknowledge_alert(alert.pk, by=hospital.acting("clinician", now=SOON), now=SOON)
+    before = pages()
+    again = crisis(hospital, patient, 250, 150, at=SOON + later)
+    assert (again.pk, again.level, again.acknowledged_at, again.acknowledged_by) == (alert.pk, 0, None, None)
+    assert again.escalates_at > SOON + later, "its clock starts anew"
+    assert pages() == before + 1
+    crisis(hospital, patient, 251, 150, at=SOON + later + timedelta(minutes=1))
+    assert pages() == before + 1, "a repeat that nobody has acknowledged yet joins without paging"
+    kinds = list(again.events.order_by("pk").values_list("kind", flat=True))
+    assert kinds == ["raised", "upgraded", "acknowledged", "coalesced", "coalesced"]
+    assert escalate_alerts(by=job(), now=again.escalates_at) == 1
+    commits()
+
+
+def test_an_urgent_alert_taken_on_weeks_ago_wakes_people_when_the_next_crisis_comes(hospital):  # noqa: F811
+    patient = hospital.patient()
+    alert = crisis(hospital, patient, 185, 105)
+    acknowledge_alert(alert.pk, by=hospital.acting("clinician", now=SOON), now=SOON)
+    before, late = pages(), NOW + timedelta(days=20)
+    again = crisis(hospital, patient, 245, 150, at=late)
+    assert (again.pk, again.severity, again.acknowledged_at) == (alert.pk, "urgent", None)
+    assert (again.escalates_at > late, pages()) == (True, before + 1)
+    commits()
+
+
+def test_what_is_known_of_the_person_and_asked_again_wakes_nobody_twice(hospital):  # noqa: F811
+    patient = hospital.patient(born_on=date(1991, 5, 4), sex=Sex.FEMALE)
+    condition(patient, "preg-1", "77386006", may_be_pregnancy=True, at=NOW)
+    alert = Alert.objects.get(patient=patient, pages=True, disposed_at__isnull=True)
+    acknowledge_alert(alert.pk, by=hospital.acting("clinician", now=SOON), now=SOON)
+    before = pages()
+    condition(patient, "other-1", "38341003", may_be_pregnancy=False, at=SOON + timedelta(hours=1))
+    alert.refresh_from_db()
+    assert (alert.acknowledged_at, pages()) == (SOON, before)
+
+
+def pages() -> int:
+    """How many words to page somebody were left."""
+    return Outbox.objects.filter(topic="alert.page").count()
+
+
+def condition(patient, source_id: str, code: str, *, may_be_pregnancy: bool, at) -> None:
+    new = NewCondition("test", source_id, None, "http://snomed.info/sct", code, "x", may_be_pregnancy, at, None, True)
+    record_condition(patient.pk, new, by=job("import"), now=at)
 
 
 def test_only_a_clinician_of_the_team_ends_a_lock_and_time_never_does(hospital):  # noqa: F811
