@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ..domain.changes import Candidate
-from ..services.order import never_overridden, only_for_machines
+from ..services.order import only_for_machines
+from ..services.since_signed import never_overridden
 from .changes import CandidateShown, RuleShown, candidates_listed
 
 SHOWN_ONLY = "Stops automated advice, not your order"

@@ -37,6 +37,7 @@ from ..selectors.record import record_ids
 from ..transitions import OPEN
 from .decide import DecisionInput, check_reason, pick, sign_decision
 from .moves import Opened, Why, enter, lock, new_loop
+from .since_signed import never_overridden
 from .whose import locked_record
 from .windows import PATHWAY, STANDS_FOR, withdraw
 
@@ -102,12 +103,6 @@ def _pick(candidates: tuple[Candidate, ...], order: OrderInput) -> Candidate:
     if stops and not order.free_text.strip():
         raise BadInput("Say in words why the rule is overridden.", field="free_text")
     return found
-
-
-def never_overridden() -> frozenset[str]:
-    """Rows that no order overrides: a class never given to this person (CLINICAL 1.7: pregnancy, angio-oedema)."""
-    rows = rules().rulebook.contraindications.rows
-    return frozenset(row.row_id for row in rows if row.patient_path_never and row.classes)
 
 
 def only_for_machines() -> frozenset[str]:

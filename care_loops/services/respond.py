@@ -3,6 +3,8 @@
 Rules
  * Delivery happens after commit, from the outbox, once. It needs the decision that approved or modified (N1).
  * Between decision and delivery a new danger stops the delivery of an increase: its alert asks the clinician.
+ * What is never given to this person, and became known after the signature, holds any decided change back, an order
+   too (`since_signed`).
  * What is suspended is neither delivered, told nor accepted; declining and asking a person are always open.
  * The message gives the old and the new total daily dose, and what to stop.
  * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
@@ -28,16 +30,17 @@ from ..domain.loops import LoopState, Origin
 from ..freeze import thaw
 from ..models import Decision, Loop, Message, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
-from ..policies import check_can_enter, check_not_expired
+from ..policies import HeldForSafety, check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.record import objects
 from ..selectors.suspended import stopping_loop
 from ..wording import change_for_patient, recalled_for_patient
 from .alerts import raise_findings
 from .events import note, text
-from .last_look import check_still_safe, increase_barred
+from .last_look import LOOKED_AT_FIRST, check_still_safe, increase_barred
 from .moves import Why, enter, lock
 from .outcomes import push_example
+from .since_signed import bring_up, spoken_since
 
 # Stands on the worklist of the care team until a clinician has called.
 _ASKED = Finding(
@@ -86,6 +89,9 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
             return None  # the clock takes it back, and the patient's own word did before
         change = change_of(loop)
         if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient, now=now):
+            return None
+        if spoken := spoken_since(loop, change, now=now):
+            bring_up(loop, spoken, by=by, now=now)
             return None
         enter(loop, LoopState.DELIVERED, by=by, now=now, why=Why(decision=loop.decision))
         told = loop.messages.filter(kind="change").exists()  # what was first proposed, before a person was asked
@@ -154,13 +160,21 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
         check_can_enter(LoopState(loop.state), state)
         if state is LoopState.ACCEPTED:
             check_goes_on(stopping_loop(loop))
-            check_still_safe(loop, change_of(loop), now=now)
+            check_may_go_on(loop, now=now)
         enter(loop, state, by=acted, now=now, why=why)
         if state is LoopState.ACCEPTED:
             _write_line(loop, by=acted, now=now)
         else:
             push_example(loop, now=now)
         return loop
+
+
+def check_may_go_on(loop: Loop, *, now: datetime) -> None:
+    """Refuse the patient's yes to what no longer stands, or is held by what became known since it was signed."""
+    change = change_of(loop)
+    check_still_safe(loop, change, now=now)
+    if spoken_since(loop, change, now=now):
+        raise HeldForSafety(LOOKED_AT_FIRST)
 
 
 def _not_visible(loop: Loop) -> None:

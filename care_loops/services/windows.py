@@ -22,7 +22,7 @@ from governance.services import Acting
 from governance.tiers import Tier
 from models.serving import ModelDown
 
-from ..domain.changes import STAY
+from ..domain.changes import STAY, Change
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import LoopState, Origin
 from ..freeze import freeze, thaw
@@ -37,6 +37,7 @@ from ..transitions import OPEN
 from .danger import danger_of_average
 from .moves import Opened, Why, enter, lock, new_loop
 from .outcomes import push_example
+from .since_signed import ON_ITS_WAY, bring_up, spoken_since
 from .visits import plan_by_rule
 from .whose import locked_record
 
@@ -168,7 +169,15 @@ def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
             if reason is not None:
                 withdraw(loop, reason, by=by, now=now)
                 withdrawn += 1
+        _bring_up_held(patient, by=by, now=now)
     return withdrawn
+
+
+def _bring_up_held(patient: Patient, *, by: Acting, now: datetime) -> None:
+    """What is decided and on its way, and is held by what came in since, goes to the clinician by name."""
+    for loop in Loop.objects.filter(patient__in=record_ids(patient), state__in=ON_ITS_WAY):
+        decided = thaw(loop.decision.final_change, Change)
+        bring_up(loop, spoken_since(loop, decided, now=now), by=by, now=now)
 
 
 def no_longer_stands(loop: Loop, *, now: datetime) -> str | None:
