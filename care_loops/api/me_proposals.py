@@ -22,7 +22,7 @@ from ..presenters import phone as show
 from ..selectors import phone
 from ..serializers.phone_in import AnswerIn, WhoseRecord
 from ..serializers.phone_out import AnsweredOut, ProposalListOut, ProposalOut
-from ..services.respond import Answer, respond
+from ..services.respond import Answer, holds_now, respond
 from .base import PhoneDoor
 from .idempotency import once
 from .reading import read
@@ -40,8 +40,9 @@ class Recommendations(PhoneDoor):
     def get(self, request: Request) -> Response:
         """The newest fifty."""
         patient = self.read_record("recommendations")
-        holds = phone.holds_on(patient)
-        shown = [show.proposal(loop, holds, self.now) for loop in phone.visible_loops(patient)[:MOST]]
+        loops = list(phone.visible_loops(patient)[:MOST])
+        holds = holds_now(patient, loops, now=self.now)
+        shown = [show.proposal(loop, holds, self.now) for loop in loops]
         return Response({"recommendations": shown})
 
 
@@ -53,7 +54,7 @@ class Recommendation(PhoneDoor):
         """In plain words."""
         patient = self.read_record(f"recommendation {loop_id}")
         loop = phone.visible_loop(self.acting, patient, loop_id, Permission.READ_RECORD, now=self.now)
-        return Response(show.proposal(loop, phone.holds_on(patient), self.now))
+        return Response(show.proposal(loop, holds_now(patient, [loop], now=self.now), self.now))
 
 
 class _Answer(PhoneDoor):

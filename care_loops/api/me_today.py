@@ -19,6 +19,7 @@ from ..selectors.access import patients_open_to
 from ..selectors.visits import is_overdue, reminders_shown, standing_plan
 from ..serializers.phone_in import DayQuery, HistoryQuery
 from ..serializers.phone_out import HistoryOut, MeOut, TodayOut
+from ..services.respond import holds_now
 from .base import PhoneDoor
 from .schema import REFUSALS
 
@@ -50,9 +51,10 @@ class Today(PhoneDoor):
         patient = self.read_record("today")
         day = self.asked.get("date") or phone.today_of(patient, now=self.now)
         alerts = phone.open_alerts_of(patient)
-        holds = phone.holds_on(patient)
+        loops = list(phone.visible_loops(patient)[:20])
+        holds = holds_now(patient, loops, now=self.now)
         plan = standing_plan(patient, now=self.now)
-        proposals = [show.proposal(loop, holds, self.now) for loop in phone.visible_loops(patient)[:20]]
+        proposals = [show.proposal(loop, holds, self.now) for loop in loops]
         digest: dict[str, Any] = {
             "patient": {"id": str(patient.pk), "name": patient.shown_name, "zone": patient.zone},
             "what_to_do_now": show.what_to_do_now(alerts),

@@ -66,6 +66,7 @@ WAITING = frozenset({LoopState.WITH_PATIENT, LoopState.DELIVERED})
 FOLLOWED = frozenset({LoopState.ACCEPTED, LoopState.DONE})
 
 HELD = "Your care team looks at what you reported first. Do not change anything yet."
+LAPSED = "This no longer stands. Ask a person before you change anything."
 STOPPED = "Your care team has stopped this for now. Do not change anything yet."
 
 
@@ -76,13 +77,14 @@ def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
     change = change_shown(frozen)
     stopped = state in WAITING and holds.suspends(loop)
     held = stopped or (state in WAITING | {LoopState.ACCEPTED} and holds.against(loop, frozen))
-    waits = state in WAITING and not held and now < loop.expires_at
+    lapsed = not held and state in WAITING and loop.pk in holds.lapsed
+    waits = state in WAITING and not held and not lapsed and now < loop.expires_at
     stands = waits or (state in FOLLOWED and not held)
     decided_by, why = _who_and_why(loop)
     return {
         "id": str(loop.pk),
         "state": state.value,
-        "in_words": STOPPED if stopped else HELD if held else _OUTCOMES[state],
+        "in_words": STOPPED if stopped else HELD if held else LAPSED if lapsed else _OUTCOMES[state],
         "waits_for_you": waits,
         "change": _change(change, stands=stands),
         "message": _newest_message(loop, stands=stands),

@@ -92,13 +92,18 @@ class Holds:
     danger: bool
     drugs: frozenset[str]
     stopped: tuple[Stopped, ...] = ()
+    held: frozenset[UUID] = frozenset()  # recommendations whose yes would be refused for safety
+    lapsed: frozenset[UUID] = frozenset()  # those whose boundary, mode or consent no longer carries them
 
     def suspends(self, loop: Loop) -> bool:
         """Whether this proposal rests on something that is suspended now, increase or not."""
         return bool(stopping_loop(loop, self.stopped))
 
     def against(self, loop: Loop, change: Mapping[str, Any]) -> bool:
-        """Whether this proposal may not be followed now. A clinician's own order and a reduction are never held."""
+        """Whether this proposal may not be followed now. A clinician's own order is held only by what is
+        never given to this person and became known since, a reduction by nothing."""
+        if loop.pk in self.held:
+            return True
         if loop.origin != Origin.PROPOSAL.value or not ChangeKind(change["kind"]).intensifies:
             return False
         return self.danger or change.get("ingredient") in self.drugs

@@ -135,7 +135,9 @@ def _join(
     alert.rules = list(dict.fromkeys([*alert.rules, *finding.rules]))
     alert.measured_at = max(alert.measured_at, measured_at)
     alert.occurrences += 1
-    if pages_now:  # a graver turn, or what nobody has taken on, wakes people again, whoever acknowledged the earlier one
+    if (
+        pages_now
+    ):  # a graver turn, or what nobody has taken on, wakes people again, whoever acknowledged the earlier one
         alert.level, alert.acknowledged_at, alert.acknowledged_by = 0, None, None
         alert.escalates_at = _next_escalation(AlertSeverity(alert.severity), level=0, since=now)
     entry = note(

@@ -6,12 +6,15 @@ Rules
  * What is never given to this person, and became known after the signature, holds any decided change back, an order
    too (`since_signed`).
  * What is suspended is neither delivered, told nor accepted; declining and asking a person are always open.
+ * Before a change within the boundary is told, and before it is shown as waiting, the same last look as at the yes.
  * The message gives the old and the new total daily dose, and what to stop.
  * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -28,10 +31,11 @@ from ..domain.changes import Change, ChangeKind
 from ..domain.evidence import Outcome
 from ..domain.loops import LoopState, Origin
 from ..freeze import thaw
-from ..models import Decision, Loop, Message, RegimenEntry
+from ..models import Decision, Loop, Message, Patient, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
-from ..policies import HeldForSafety, check_can_enter, check_not_expired
+from ..policies import HeldForSafety, NotNow, check_can_enter, check_not_expired
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.phone import Holds, holds_on
 from ..selectors.record import objects
 from ..selectors.suspended import stopping_loop
 from ..wording import change_for_patient, recalled_for_patient
@@ -41,6 +45,7 @@ from .last_look import LOOKED_AT_FIRST, check_still_safe, increase_barred
 from .moves import Why, enter, lock
 from .outcomes import push_example
 from .since_signed import bring_up, spoken_since
+from .windows import no_longer_stands, withdraw
 
 # Stands on the worklist of the care team until a clinician has called.
 _ASKED = Finding(
@@ -100,11 +105,49 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
 
 
 def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
-    """Tell the patient of a change within the boundary, unless it was taken back before the word went out."""
+    """Tell the patient of a change within the boundary, unless it no longer stands when the word goes out.
+
+    What no longer stands is withdrawn by name. It has stood on the phone, so its taking back is told all the same.
+    """
     with transaction.atomic():
         loop = lock(loop_id)
-        if loop.state in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value) and not stopping_loop(loop):
-            tell(loop, "change", change_for_patient(change_of(loop)), by=by, now=now)
+        if loop.state not in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value) or stopping_loop(loop):
+            return
+        change = change_of(loop)
+        ended = _why_ended(loop, change, now=now) if loop.state == LoopState.WITH_PATIENT.value else None
+        if ended is not None:
+            withdraw(loop, ended, by=by, now=now)
+            return
+        tell(loop, "change", change_for_patient(change), by=by, now=now)
+
+
+def _why_ended(loop: Loop, change: Change, *, now: datetime) -> str | None:
+    """Why the patient's yes would be refused now; None while it would be taken."""
+    try:
+        check_still_safe(loop, change, now=now)
+    except HeldForSafety:
+        return no_longer_stands(loop, now=now) or "danger_rule"
+    except NotNow:
+        return no_longer_stands(loop, now=now) or "tier_changed"
+    return None
+
+
+def holds_now(patient: Patient, loops: Iterable[Loop], *, now: datetime) -> Holds:
+    """What stands against the changes that wait for this patient: what is shown as open to a yes would be taken.
+
+    Changes nothing: what no longer stands is only shown as that.
+    """
+    held, lapsed = set(), set()
+    for loop in loops:
+        if loop.state not in (LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value):
+            continue
+        try:
+            check_may_go_on(loop, now=now)
+        except HeldForSafety:
+            held.add(loop.pk)
+        except NotNow:
+            lapsed.add(loop.pk)
+    return replace(holds_on(patient), held=frozenset(held), lapsed=frozenset(lapsed))
 
 
 def tell(loop: Loop, kind: str, words: str, *, by: Acting, now: datetime) -> Message:

@@ -128,7 +128,9 @@ def pages() -> int:
 
 
 def condition(patient, source_id: str, code: str, *, may_be_pregnancy: bool, at) -> None:
-    new = NewCondition("test", source_id, None, "http://snomed.info/sct", code, "x", may_be_pregnancy, at, None, True)
+    new = NewCondition(
+        "test", source_id, None, "http://snomed.info/sct", code, "x", may_be_pregnancy, at, None, active=True
+    )
     record_condition(patient.pk, new, by=job("import"), now=at)
 
 

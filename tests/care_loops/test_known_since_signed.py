@@ -51,7 +51,7 @@ def had_angioedema(loop: Loop, *, at=KNOWN) -> None:
 
 
 def _condition(loop: Loop, kind, code: str, *, pregnancy: bool, at) -> None:
-    new = NewCondition("test", f"c-{code}", kind, "http://snomed.info/sct", code, "x", pregnancy, at, None, True)
+    new = NewCondition("test", f"c-{code}", kind, "http://snomed.info/sct", code, "x", pregnancy, at, None, active=True)
     record_condition(loop.patient_id, new, by=job("import"), now=at)
 
 

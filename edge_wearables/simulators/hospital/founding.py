@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from care_loops.domain.loops import LoopState
 from care_loops.models import Loop
 from care_loops.presenters.phone import proposal
-from care_loops.selectors.phone import holds_on
 from care_loops.services.autonomy import let_it_go_as_far
 from care_loops.services.predictors import put_to_work, register_protocols
+from care_loops.services.respond import holds_now
 from governance.autonomy import Level
 from governance.cover import Rung
 from governance.domain import Method, Refusal, Role
@@ -237,6 +237,6 @@ def _who_can_answer(*, now: datetime) -> list[str]:
     asked = Loop.objects.filter(state__in=[LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value])
     for loop in asked.select_related("patient__account"):
         account = loop.patient.account
-        if account is not None and proposal(loop, holds_on(loop.patient), now)["waits_for_you"]:
+        if account is not None and proposal(loop, holds_now(loop.patient, [loop], now=now), now)["waits_for_you"]:
             found.add(account.username)
     return sorted(found)
