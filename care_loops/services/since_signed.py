@@ -3,7 +3,7 @@
 Rules (CLINICAL 1.7; 1.3 C13)
  * A clinician's own order is stopped by no lock of a danger. What no order could have overridden when it was signed
    (a RAS blocker in pregnancy, an ACE inhibitor after angio-oedema) holds back its delivery and the patient's yes too.
- * A potassium over a row's limit that did not speak when it was signed does the same.
+ * A potassium over a row's limit that did not speak at the signature does the same.
  * Held is not taken back: it stands on the worklist, with the row that speaks, until a clinician acts on it. A reduction
    or a stop is never held (N3).
 """
@@ -48,7 +48,7 @@ def spoken_since(loop: Loop, change: Change, *, now: datetime) -> tuple[Spoken, 
 
 
 def bring_up(loop: Loop, spoken: tuple[Spoken, ...], *, by: Acting, now: datetime) -> None:
-    """Put what holds a change back on the worklist, by the name of its row; what stands there already is not doubled."""
+    """Put what holds a change back on the worklist, by the name of its row; what stands there is not doubled."""
     for said in spoken:
         row = next(row for row in _rows() if row.row_id == said.rule)
         kind = _kind_of(row)

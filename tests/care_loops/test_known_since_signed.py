@@ -1,4 +1,4 @@
-"""What became known after the signature: no order of a clinician's own carries it past delivery or the patient's yes."""
+"""What became known after the signature: no order of a clinician's own carries it past delivery or the yes."""
 
 from __future__ import annotations
 
