@@ -4,8 +4,8 @@ Rules (CLINICAL 1.7; 1.3 C13)
  * A clinician's own order is stopped by no lock of a danger. What no order could have overridden when it was signed
    (a RAS blocker in pregnancy, an ACE inhibitor after angio-oedema) holds back its delivery and the patient's yes too.
  * A potassium over a row's limit that did not speak at the signature does the same.
- * Held is not taken back: it stands on the worklist, with the row that speaks, until a clinician acts on it. A reduction
-   or a stop is never held (N3).
+ * Held is not taken back: it stands on the worklist, with the row that speaks, until a clinician acts on it. What
+   reduces or stops is never held (N3).
 """
 
 from __future__ import annotations
