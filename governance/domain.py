@@ -107,6 +107,8 @@ class Permission(StrEnum):
     GIVE_CONSENT = "give_consent"
     SEE_WORKLIST = "see_worklist"
     ENROL_PATIENT = "enrol_patient"
+    INVITE_TO_RECORD = "invite_to_record"
+    MANAGE_CARE_TEAM = "manage_care_team"
     MERGE_PATIENTS = "merge_patients"
     MANAGE_STAFF = "manage_staff"
     CONFIRM_PEOPLE = "confirm_people"

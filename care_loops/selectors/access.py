@@ -22,6 +22,7 @@ from ..models import Alert, Loop, Patient
 from .glass import opening_of
 from .record import record_ids, whole
 
+_NONE: frozenset[Relation] = frozenset()
 NOBODY = "There is no such record, or it is not yours to see."
 
 
@@ -50,6 +51,13 @@ def relations_to(by: Acting, patient: Patient, *, now: datetime) -> frozenset[Re
 
 def patient_for(by: Acting, patient_id: UUID | str, permission: Permission, *, now: datetime) -> Patient:
     """The patient, when this person may do `permission` with this record."""
+    return _found(by, patient_id, permission, now=now)[0]
+
+
+def _found(
+    by: Acting, patient_id: UUID | str, permission: Permission, *, now: datetime, besides: frozenset[Relation] = _NONE
+) -> tuple[Patient, Role]:
+    """The patient, and the role under which this person may do `permission` with this record."""
     if not any((permission, role) in TABLE for role in by.standing.roles):
         check(permission, by.standing, frozenset())
     try:
@@ -58,10 +66,16 @@ def patient_for(by: Acting, patient_id: UUID | str, permission: Permission, *, n
         raise NotFound(NOBODY) from None
     patient = whole(patient)
     try:
-        check(permission, by.standing, relations_to(by, patient, now=now))
+        role = check(permission, by.standing, relations_to(by, patient, now=now) | besides)
     except NotAllowed as refusal:
         raise NotFound(NOBODY) from refusal
-    return patient
+    return patient, role
+
+
+def tied_by(by: Acting, patient_id: UUID | str, permission: Permission, *, now: datetime) -> tuple[Patient, Role]:
+    """The patient, and the role under which this person says who is tied to the record: as one of its care team, or
+    for the whole site as somebody who reads no record."""
+    return _found(by, patient_id, permission, now=now, besides=frozenset({Relation.SITE}))
 
 
 def role_for(by: Acting, patient: Patient, permission: Permission, *, now: datetime) -> Role:

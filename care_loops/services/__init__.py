@@ -27,6 +27,7 @@ from .decide import REASONS, DecisionInput, decide, recall
 from .deliveries import handlers
 from .enrol import (
     NewPatient,
+    admit,
     enrol_patient,
     hand_over_patients,
     join_care_team,
@@ -81,6 +82,7 @@ __all__ = [
     "TakenIn",
     "Turned",
     "acknowledge_alert",
+    "admit",
     "close_due_windows",
     "close_window",
     "correct_reading",

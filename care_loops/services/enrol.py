@@ -2,6 +2,9 @@
 
 Rules
  * The same source enrols the same patient once.
+ * Who is tied to a record - its care team, its carers, its own account - is said by its care team, or by an
+   administrator, who reads none. Nobody puts themself into a team they are not in; the first clinician of a new patient
+   is named in the transaction that enrols (N10). A foreign record and a missing one get the same answer.
  * In a care team is who may do something for its patient by their role: a clinician or a pharmacist (N10).
  * A care team has at most one responsible clinician at a time, and who is responsible does not go without naming the
    next one; nothing is deleted when a person leaves.
@@ -20,14 +23,16 @@ from django.db.models import QuerySet
 
 from audit.domain import Purpose
 from audit.selectors import next_version
-from governance.domain import BadInput, NotFound, Permission, Relation, Role
-from governance.models import RoleHeld, User
+from governance.domain import BadInput, NotAllowed, NotFound, Permission, Relation, Role
+from governance.models import Invitation, RoleHeld, User
 from governance.permissions import TABLE, check
 from governance.services import Acting
 
 from ..domain.record import Sex
 from ..models import CarerLink, CareTeamMember, Merge, Patient, sealed_identity
 from ..policies import NobodyResponsible
+from ..selectors.access import NOBODY, relations_to, tied_by
+from ..selectors.record import record_ids, whole
 from .again import look_again
 from .consents import tell_research
 from .events import note
@@ -90,13 +95,34 @@ def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
         )
 
 
+def admit(new: NewPatient, responsible_id: UUID, *, by: Acting, now: datetime) -> Patient:
+    """Enrol a patient with the clinician who answers for them, both or neither.
+
+    A patient who was enrolled from this source before is nobody's to take over: that is `join_care_team`.
+    """
+    with transaction.atomic():
+        patient = enrol_patient(new, by=by, now=now)
+        if patient.enrolled_at == now and not patient.care_team.exists():
+            _put_in(patient.pk, responsible_id, responsible=True, by=by, now=now)
+        else:
+            join_care_team(patient.pk, responsible_id, responsible=True, by=by, now=now)
+    return patient
+
+
 def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Acting, now: datetime) -> CareTeamMember:
     """Put a person into a patient's care team; a second time changes nothing."""
     if by.user is not None:
-        by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
+        patient, role = tied_by(by, patient_id, Permission.MANAGE_CARE_TEAM, now=now)
+        if by.user.pk == user_id and Relation.CARE_TEAM not in relations_to(by, patient, now=now):
+            raise NotAllowed("Nobody puts themself into a care team: ask one of it.", missing="another_person")
+        by = by.under(role)
+    return _put_in(patient_id, user_id, responsible=responsible, by=by, now=now)
+
+
+def _put_in(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Acting, now: datetime) -> CareTeamMember:
     with transaction.atomic():
         if not Patient.objects.select_for_update().filter(pk=patient_id).exists():
-            raise NotFound("There is no such record.")
+            raise NotFound(NOBODY)
         team = CareTeamMember.objects.filter(patient_id=patient_id, until__isnull=True)
         member = team.filter(user_id=user_id).first()
         if member is not None:
@@ -130,7 +156,7 @@ def leave_care_team(
     Who is responsible goes only when another clinician of the team is named to be it from now on.
     """
     if by.user is not None:
-        by = by.under(check(Permission.ENROL_PATIENT, by.standing, frozenset({Relation.SITE})))
+        by = by.under(tied_by(by, patient_id, Permission.MANAGE_CARE_TEAM, now=now)[1])
     with transaction.atomic():
         team = CareTeamMember.objects.select_for_update().filter(patient_id=patient_id, until__isnull=True)
         leaver = team.filter(user_id=user_id).first()
@@ -143,6 +169,7 @@ def leave_care_team(
         if heir is not None:
             _note_member("care_team.handed_over", heir, {"from": str(user_id), "to": str(heir.user_id)}, by=by, now=now)
             CareTeamMember.objects.filter(pk=heir.pk).update(responsible=True)
+        look_again(patient_id)  # what they signed may hold no longer
 
 
 def _note_member(kind: str, member: CareTeamMember, payload: dict[str, Any], *, by: Acting, now: datetime) -> UUID:
@@ -182,6 +209,7 @@ def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: dateti
             said = {"from": str(leaver.pk), "to": str(successor.pk), "responsible": member.responsible}
             entry = _note_member("care_team.handed_over", member, said, by=by, now=now)
             CareTeamMember.objects.filter(pk=member.pk).update(until=now)
+            look_again(member.patient_id)  # what they signed may hold no longer
             team = CareTeamMember.objects.filter(patient_id=member.patient_id, user=successor, until__isnull=True)
             again = team.first()
             if again is None:
@@ -198,8 +226,26 @@ def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: dateti
         return len(held)
 
 
-def link_account(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> None:
-    """Tie a patient's own account to the record."""
+def _may_tie(patient_id: UUID, user: User, *, by: Acting, now: datetime, invitation: Invitation | None) -> Acting:
+    """Who ties an account to the record: the one invited, by the invitation just accepted; else who may invite."""
+    accepted = invitation is not None and invitation.accepted_by_id == user.pk == by.person().pk
+    if invitation is not None and accepted and invitation.patient_ref is not None:
+        invited_to = Patient.objects.filter(pk=invitation.patient_ref).first()
+        if invited_to is not None and patient_id in record_ids(whole(invited_to)):
+            return by
+    if by.user is None:
+        return by
+    role = tied_by(by, patient_id, Permission.INVITE_TO_RECORD, now=now)[1]
+    if by.user.pk == user.pk:
+        raise NotAllowed("Nobody ties themself to a record: somebody else invites.", missing="another_person")
+    return by.under(role)
+
+
+def link_account(
+    patient_id: UUID, user: User, *, by: Acting, now: datetime, invitation: Invitation | None = None
+) -> None:
+    """Tie a patient's own account to the record: by their invitation, or by who may invite."""
+    by = _may_tie(patient_id, user, by=by, now=now, invitation=invitation)
     with transaction.atomic():
         patient = Patient.objects.select_for_update().get(pk=patient_id)
         if patient.account_id not in (None, user.pk):
@@ -216,8 +262,11 @@ def link_account(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> 
         Patient.objects.filter(pk=patient_id).update(account=user)
 
 
-def link_carer(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> CarerLink:
-    """Let a carer act for a patient."""
+def link_carer(
+    patient_id: UUID, user: User, *, by: Acting, now: datetime, invitation: Invitation | None = None
+) -> CarerLink:
+    """Let a carer act for a patient: by the carer's invitation, or by who may invite."""
+    by = _may_tie(patient_id, user, by=by, now=now, invitation=invitation)
     with transaction.atomic():
         entry = note(
             "carer.joined",
@@ -233,6 +282,8 @@ def link_carer(patient_id: UUID, user: User, *, by: Acting, now: datetime) -> Ca
 
 def unlink_carer(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) -> None:
     """A carer acts for the patient no longer, from now on. Nothing happens where they did not."""
+    if by.user is not None:
+        by = by.under(tied_by(by, patient_id, Permission.MANAGE_CARE_TEAM, now=now)[1])
     with transaction.atomic():
         links = CarerLink.objects.select_for_update().filter(patient_id=patient_id, user_id=user_id, until=None)
         for link in links:

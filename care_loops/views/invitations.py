@@ -57,7 +57,8 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
                 family_name=said["family_name"],
                 password=said["password"],
             )
-            user = join_by_invitation(token, new, now=now)
+            signed_in = request.user if request.user.is_authenticated else None
+            user = join_by_invitation(token, new, now=now, signed_in=signed_in)
             enter(request, user, [Amr.INVITATION, Amr.PASSWORD])
             return redirect("/")
     except InvitationOver as over:

@@ -12,7 +12,6 @@ from zoneinfo import available_timezones
 
 from django import forms
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,8 +21,8 @@ from governance.domain import BadInput, Permission, Role
 from governance.selectors import account_named, person_here, staff_people
 
 from ..domain.record import Sex
-from ..services import NewPatient, enrol_patient, join_care_team
-from ..services.joining import hand_over, invite_to_record
+from ..services import NewPatient
+from ..services.joining import enrol_and_invite, hand_over, invite_to_record
 from .door import StaffRequest, page, require
 
 _CONTINENTS = frozenset(
@@ -113,12 +112,9 @@ def _enrolled(request: StaffRequest, form: EnrolForm) -> str:
         synthetic=False,
     )
     clinician = account_named(said["responsible"])
-    with transaction.atomic():
-        patient = enrol_patient(new, by=request.acting, now=request.now)
-        join_care_team(patient.pk, clinician.pk, responsible=True, by=request.acting, now=request.now)
-        if not said["email"]:
-            return ""
-        invited = invite_to_record(patient.pk, Role.PATIENT, email=said["email"], by=request.acting, now=request.now)
+    invited = enrol_and_invite(new, clinician.pk, email=said["email"], by=request.acting, now=request.now)
+    if invited is None:
+        return ""
     return request.build_absolute_uri(reverse("invitation", args=[invited.token]))
 
 
@@ -126,7 +122,7 @@ def _enrolled(request: StaffRequest, form: EnrolForm) -> str:
 @page
 def invite_to_a_record(request: StaffRequest) -> HttpResponse:
     """Invite a patient or a carer to a record; the link is shown here, once."""
-    require(request, Permission.ENROL_PATIENT)
+    require(request, Permission.INVITE_TO_RECORD)
     form = RecordInviteForm(request.POST or None)
     link = ""
     if form.is_valid():

@@ -145,7 +145,7 @@ def end_all_sessions(request: StaffRequest, user_id: UUID) -> HttpResponse:
 @page
 def way_back_page(request: StaffRequest, user_id: UUID) -> HttpResponse:
     """Open a way back for somebody who lost what they sign in with; the link is shown here, once."""
-    _any_of(request, Permission.MANAGE_STAFF, Permission.ENROL_PATIENT)
+    require(request, Permission.MANAGE_STAFF)
     user = person_here(user_id)
     form = WayBackForm(request.POST or None)
     link = ""

@@ -175,10 +175,10 @@ PEOPLE = (
     page("person", of="user", get=P.MANAGE_STAFF, shown_on="people"),
     page("person-roles", of="user", post=P.MANAGE_STAFF, shown_on="person"),
     page("person-end-sessions", of="user", post=P.MANAGE_STAFF, shown_on="person"),
-    page("person-way-back", of="user", get=(P.MANAGE_STAFF, P.ENROL_PATIENT), post=(P.MANAGE_STAFF, P.ENROL_PATIENT)),
+    page("person-way-back", of="user", get=P.MANAGE_STAFF, post=P.MANAGE_STAFF),
     page("person-leaves", of="user", get=P.MANAGE_STAFF, post=P.MANAGE_STAFF, shown_on="person"),
     page("enrol-patient", get=P.ENROL_PATIENT, post=P.ENROL_PATIENT),
-    page("invite-to-record", get=P.ENROL_PATIENT, post=P.ENROL_PATIENT),
+    page("invite-to-record", get=P.INVITE_TO_RECORD, post=P.INVITE_TO_RECORD),
 )
 CARE = (
     page("worklist", get=P.SEE_WORKLIST),

@@ -35,6 +35,8 @@ respond              |     .     |     .      |    o    |   .   |       .       
 give_consent         |     .     |     .      |    o    |   .   |       .       |
 see_worklist         |     s     |     s      |    .    |   .   |       .       |
 enrol_patient        |     s     |     .      |    .    |   .   |       s       |
+invite_to_record     |     t     |     .      |    .    |   .   |       s       |
+manage_care_team     |     t     |     .      |    .    |   .   |       s       |
 merge_patients       |     .     |     .      |    .    |   .   |       s       |
 manage_staff         |     .     |     .      |    .    |   .   |       s       |
 confirm_people | . | . | . | . | s | compliance_officer security_privacy_engineer

@@ -9,11 +9,10 @@ from uuid import uuid4
 from zoneinfo import available_timezones
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
 from django.utils import timezone
 
 from care_loops.domain.record import Sex
-from care_loops.services.enrol import NewPatient, enrol_patient, join_care_team
+from care_loops.services.enrol import NewPatient, admit
 from governance.domain import Refusal
 from governance.selectors import account_named
 from governance.services import acting_person
@@ -56,9 +55,7 @@ class Command(BaseCommand):
         try:
             by = acting_person(account_named(options["by"]), now=now)
             clinician = account_named(options["responsible"])
-            with transaction.atomic():
-                patient = enrol_patient(new, by=by, now=now)
-                join_care_team(patient.pk, clinician.pk, responsible=True, by=by, now=now)
+            patient = admit(new, clinician.pk, by=by, now=now)
         except Refusal as refusal:
             raise CommandError(f"{refusal.code}: {refusal.detail}") from refusal
         if options["as_json"]:

@@ -31,10 +31,9 @@ from care_loops.services import (
     NewPatient,
     NewRegimenEntry,
     OrderInput,
+    admit,
     close_window,
-    enrol_patient,
     give_consent,
-    join_care_team,
     log_intake,
     order_candidates,
     record_regimen_entry,
@@ -120,11 +119,7 @@ class World:
             zone=ZONE,
             synthetic=True,
         )
-        patient = enrol_patient(new, by=acting(self.clinician, self.then), now=self.then)
-        join_care_team(
-            patient.pk, self.clinician.pk, responsible=True, by=acting(self.clinician, self.then), now=self.then
-        )
-        return patient
+        return admit(new, self.clinician.pk, by=acting(self.clinician, self.then), now=self.then)
 
     def joined(self, patient_id: UUID, role: Role) -> User:
         """A person who accepted an invitation to this record."""
