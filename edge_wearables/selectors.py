@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from .domain import NotTrusted, Outcome
 from .envelope import Signed
@@ -54,6 +54,15 @@ def refused(*, now: datetime, days: int = 30, device_id: UUID | None = None) -> 
     recent = RefusedReading.objects.filter(received_at__gte=now - timedelta(days=days))
     rows = recent.select_related("device").order_by("-received_at", "id")
     return rows.filter(device_id=device_id) if device_id is not None else rows
+
+
+def of_patients(records: Collection[UUID]) -> Q:
+    """What was refused of these records: readings said to be theirs, and messages of a device they held just then."""
+    when = OuterRef("received_at")
+    held = DeviceAssignment.objects.filter(
+        Q(until__isnull=True) | Q(until__gt=when), device=OuterRef("device"), patient_id__in=records, since__lte=when
+    )
+    return Q(patient_id__in=records) | Q(Exists(held), patient_id__isnull=True)
 
 
 def device_of(patient_id: UUID) -> Device | None:
