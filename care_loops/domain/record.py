@@ -298,6 +298,7 @@ class Boundary:
     review_everything: bool
     by_prescriber: bool
     target_id: str | None  # the target it was signed for; under another one it no longer covers
+    signer_responsible: bool = True  # absent where frozen before it was asked: then nobody had looked
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ def patient_shown(found: Summary, *, now: datetime) -> PatientShown:
         target=_target(found.target),
         target_signed=_signed(found.target, zone),
         boundary=tuple(_boundary_lines(found.boundary, zone)),
-        boundary_state=_boundary_state(found.boundary, now=now),
+        boundary_state=_boundary_state(found.boundary, signer_responsible=found.boundary_signer_responsible, now=now),
         consents=tuple(_consent(c, zone) for c in found.consents),
         alert_limits=limits_shown(found.alert_limits, zone=zone, now=now),
         visit=plan_shown(found.visit, overdue=overdue),
@@ -219,11 +219,13 @@ def _signed(target: Target | None, zone: str) -> str:
     return f"signed by {target.signed_by.printed_name}, {times.clock(target.signed_at, zone)}" if target else ""
 
 
-def _boundary_state(boundary: Boundary | None, *, now: datetime) -> str:
+def _boundary_state(boundary: Boundary | None, *, signer_responsible: bool, now: datetime) -> str:
     if boundary is None:
         return "None signed: every change goes to a clinician"
     if boundary.expires_at <= now:
         return f"Expired {times.ago(boundary.expires_at, now=now)}: every change goes to a clinician"
+    if not signer_responsible:
+        return "Ended: its signer is no longer responsible for this patient. Every change goes to a clinician"
     if boundary.review_everything:
         return "Everything goes to review"
     return f"In force, ends {times.ago(boundary.expires_at, now=now)}"

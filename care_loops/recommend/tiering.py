@@ -4,6 +4,7 @@ Rules
  * The table knows nothing of patients; this module translates. What is not known is handed over as not known.
  * A reduction or a stop is never withheld by an emergency: it goes to a clinician (N3).
  * A bar on what is patient-facing that is no emergency is a caution.
+ * A boundary whose signer is responsible for the patient no longer lets nothing through: a clinician decides (N1).
  * The level the model has earned for this cohort and action makes the tier stricter, and never milder.
 """
 
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from governance.autonomy import Level, limited
-from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, TierFacts, Tiering, assign
+from governance.tiers import BoundaryFacts, OperatingMode, PathwayMode, Tier, TierFacts, Tiering, assign
 
 from ..danger import when_taken
 from ..domain.alerts import Scope
@@ -25,6 +26,8 @@ from ..lab_rules import state as lab_state
 from ..plausibility import Place, sentinel_places
 from ..protocol import days_spanned, last_change_at, run_over_target
 from .looking import PathwayAges, Seen
+
+SIGNER_GONE = "boundary_signer_not_responsible"
 
 
 def tier_of(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction: Prediction) -> Tiering:
@@ -38,6 +41,8 @@ def tier_of(change: Change, *, seen: Seen, said: tuple[Spoken, ...], prediction:
         seen.rules.tiers,
         pathway,
     )
+    if evidence.boundary is not None and not evidence.boundary.signer_responsible:
+        found = Tiering(found.tier.at_least(Tier.CLINICIAN_DECIDES), (*found.reasons, SIGNER_GONE))
     level = level_of(change, evidence)
     tier = limited(found.tier, level)
     return found if tier is found.tier else Tiering(tier, (*found.reasons, f"autonomy_{level.value}"))

@@ -54,7 +54,7 @@ def assemble(
             zone=patient.zone,
             facts=facts,
             target=record.target(patient, now=now),
-            boundary=record.boundary_of(boundary) if boundary else None,
+            boundary=record.boundary_of(boundary, now=now) if boundary else None,
             consent=record.consent(patient, now=now),
             readings=record.readings(patient, since=now - LOOKS_BACK, now=now),
             regimen=taken,

@@ -258,8 +258,23 @@ def boundary_row(patient: Patient, *, now: datetime) -> BoundaryRow | None:
     return BoundaryRow.objects.filter(patient=patient, signed_at__lte=now).order_by("-version").first()
 
 
-def boundary_of(row: BoundaryRow) -> Boundary:
-    """A signed boundary as the rules see it."""
+def signer_responsible(row: BoundaryRow, *, now: datetime) -> bool:
+    """Whether who signed a boundary still is a clinician here, and of this patient's care team, at `now` (N1).
+
+    An order outlives nobody: who has left, lost the role or gone from the team answers for it no longer.
+    """
+    holds = Q(since__lte=now) & (Q(until__isnull=True) | Q(until__gt=now))
+    signer = row.signed_by
+    here = signer.is_active and (signer.left_at is None or signer.left_at > now)
+    return (
+        here
+        and signer.roles_held.filter(holds, role=Role.CLINICIAN.value).exists()
+        and whole(row.patient).care_team.filter(holds, user=signer).exists()
+    )
+
+
+def boundary_of(row: BoundaryRow, *, now: datetime) -> Boundary:
+    """A signed boundary as the rules see it at `now`."""
     drugs = tuple(
         AllowedDrug(
             ingredient=d.ingredient,
@@ -282,13 +297,14 @@ def boundary_of(row: BoundaryRow) -> Boundary:
         review_everything=row.review_everything,
         by_prescriber=row.signature.role == Role.CLINICIAN.value,
         target_id=str(row.target_id) if row.target_id else None,
+        signer_responsible=signer_responsible(row, now=now),
     )
 
 
 def boundary(patient: Patient, *, now: datetime) -> Boundary | None:
     """The boundary that was signed last, expired or not: the tier table looks at its dates."""
     row = boundary_row(patient, now=now)
-    return boundary_of(row) if row is not None else None
+    return boundary_of(row, now=now) if row is not None else None
 
 
 def adherence(

@@ -49,7 +49,7 @@ from ..pathways.hypertension.tables_readings import averaging_rule
 from ..pathways.hypertension.tables_therapy import lab_rules
 from .alert_evidence import AlertEvidence, newest_evidence
 from .danger import alert_limits_history
-from .record import adherence, facts, labs, readings, record_ids
+from .record import adherence, facts, labs, readings, record_ids, signer_responsible
 from .regimen import lines, past_changes, regimen_of
 from .visits import last_held, standing_plan
 
@@ -156,6 +156,7 @@ class Summary:
     symptoms: tuple[Symptom, ...]
     target: Target | None
     boundary: Boundary | None
+    boundary_signer_responsible: bool
     consents: tuple[Consent, ...]
     alert_limits: tuple[AlertLimits, ...]
     visit: VisitPlan | None
@@ -186,6 +187,7 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
     who = facts(patient, now=now)
     results = labs(patient, now=now)
     regimen = regimen_of(counting)
+    boundary = _boundary(patient)
     return Summary(
         patient=patient,
         facts=who,
@@ -212,7 +214,8 @@ def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:
         activity=_activity(ids, zone=patient.zone, since=now - timedelta(days=14)),
         symptoms=_symptoms(ids, since=since),
         target=Target.objects.filter(patient__in=ids).select_related("signed_by").order_by("-signed_at").first(),
-        boundary=_boundary(patient),
+        boundary=boundary,
+        boundary_signer_responsible=boundary is None or signer_responsible(boundary, now=now),
         consents=tuple(Consent.objects.filter(patient__in=ids).order_by("scope", "-at").distinct("scope")),
         alert_limits=tuple(alert_limits_history(patient)),
         visit=standing_plan(patient, now=now),

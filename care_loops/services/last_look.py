@@ -5,9 +5,10 @@ Rules (SECURITY 4 step 5; CLINICAL 1.3, 1.9)
    clinician's own order goes on. Reductions and stops are never stopped.
  * So does a reading of the danger window itself, whatever became of its alert: the recommendation is looked at again
    after commit, and a yes must not overtake that (N4: rules hold while the relay is down).
- * What goes straight to the patient stands only while its boundary is the newest and unexpired, the patient consents,
-   the mode lets patients act, and nothing patient-facing is barred. Where word of something new waits in the outbox,
-   it is looked at again before the yes: a laboratory result, another drug, another target.
+ * What goes straight to the patient stands only while its boundary is the newest and unexpired, who signed it is
+   responsible for the patient still, the patient consents, the mode lets patients act, and nothing patient-facing is
+   barred. Where word of something new waits in the outbox, it is looked at again before the yes: a laboratory result,
+   another drug, another target.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ..models import Alert, Loop, Patient, Symptom
 from ..policies import Changed, HeldForSafety, LimitStops, NotNow
 from ..selectors.danger import danger_context, danger_table_of
 from ..selectors.evidence import mode_in_force
-from ..selectors.record import agrees, boundary_row, record_ids
+from ..selectors.record import agrees, boundary_row, record_ids, signer_responsible
 from .again import waits_to_be_looked_at
 from .windows import no_longer_stands
 
@@ -90,6 +91,7 @@ def _check_covered(loop: Loop, *, now: datetime) -> None:
         newest is not None
         and newest.pk == loop.boundary_id
         and newest.expires_at > now
+        and signer_responsible(newest, now=now)
         and mode is not None
         and mode.patient_directed
         and not mode.stopped

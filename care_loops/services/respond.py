@@ -7,6 +7,7 @@ Rules
    too (`since_signed`).
  * What is suspended is neither delivered, told nor accepted; declining and asking a person are always open.
  * Before a change within the boundary is told, and before it is shown as waiting, the same last look as at the yes.
+ * What goes under a boundary is told and accepted only while its signer is responsible for the patient (N1).
  * The message gives the old and the new total daily dose, and what to stop.
  * Accepting writes the line of the regimen; it counts from the first dose (`intake`).
 """
