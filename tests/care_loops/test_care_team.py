@@ -50,7 +50,7 @@ def test_who_is_not_responsible_goes_as_they_please(hospital):  # noqa: F811
 def test_nobody_without_a_clinical_role_is_in_a_care_team(hospital, name):  # noqa: F811
     patient, admin = hospital.patient(), hospital.acting("admin")
     before = team(patient)
-    with pytest.raises((BadInput, NotAllowed), match="clinician or a pharmacist|Nobody puts themself"):
+    with pytest.raises((BadInput, NotAllowed), match=r"clinician or a pharmacist|Nobody puts themself"):
         join_care_team(patient.pk, hospital.people[name].pk, responsible=False, by=admin, now=NOW)
     assert team(patient) == before
 
