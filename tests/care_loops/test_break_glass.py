@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from django.db import IntegrityError, InternalError, ProgrammingError, connection, transaction
 
+from audit.domain import ObjectRef
 from audit.entries import read_leaf
 from audit.models import Entry, Outbox
 from audit.selectors import payload_of
@@ -38,9 +39,10 @@ from care_loops.services.break_glass import (
     end_lapsed,
 )
 from care_loops.services.deliveries import handlers
+from care_loops.services.events import note
 from governance.domain import Amr, BadInput, NotAllowed, NotFound, Permission, Presence, Refusal, Relation, Role
 from governance.permissions import TABLE
-from governance.services import Acting, acting_person
+from governance.services import Act, Acting, acting_person, sign
 from governance.services.accounts import accept_invitation, found_site, invite, revoke_role
 from governance.services.sessions import close_session, open_session
 from governance.services.signing import SignatureNeeded
@@ -262,11 +264,17 @@ def test_without_officers_an_administrator_hears_it(hospital):
     assert who_must_hear(other) == [(hospital.people["other_clinician"].pk, "responsible_clinician")]
 
 
-def test_without_anybody_to_hear_it_the_record_stays_shut(hospital, monkeypatch):
-    """Roles cannot be emptied on the legal road (the last administrator stays), so the list is."""
-    monkeypatch.setattr("care_loops.services.break_glass.who_must_hear", lambda _opening: [])
+def test_without_anybody_to_hear_it_the_record_stays_shut(hospital):
+    """The last administrator, a clinician too, opens the record of somebody for whom nobody is responsible."""
+    hospital.also("admin", Role.CLINICIAN)
+    by = hospital.acting("admin")
+    roles = {"officer": Role.COMPLIANCE_OFFICER, "second_officer": Role.SECURITY_PRIVACY_ENGINEER}
+    for name, role in (roles | {"other_admin": Role.ADMINISTRATOR}).items():
+        revoke_role(hospital.people[name].pk, role, by=by, now=NOW)
+    alone = NewPatient("test", "alone", "Alone", "Test", None, Sex.FEMALE, ZONE, synthetic=True)
+    patient = enrol_patient(alone, by=by, now=NOW)
     with pytest.raises(NobodyToHear):
-        opened(hospital)
+        break_glass(patient.pk, by=here(hospital, "admin"), now=NOW, **WHY)
     assert not BreakGlass.objects.exists()
 
 
@@ -395,11 +403,27 @@ def test_no_row_opens_a_record_without_signature_alarm_or_limit(hospital):
         _copied(opening, opened_at="2199-01-01T00:00:00Z", until="2199-01-01T00:30:00Z")
 
 
-def test_no_opening_commits_without_its_alarm(hospital, monkeypatch):
-    """The seeded defect: a service that forgets to tell anybody."""
-    monkeypatch.setattr("care_loops.services.break_glass.alarm", lambda *_args, **_more: None)
-    with pytest.raises(IntegrityError, match="without an alarm"):
-        opened(hospital)
+def test_no_opening_commits_without_its_alarm(hospital):
+    """By hand, as a service would that forgets to tell anybody: signed, entered, and nobody hears."""
+    by = here(hospital).under(Role.CLINICIAN)
+    key, patient = uuid4(), hospital.mary
+    said = {"opening": str(key), "patient": str(patient.pk)}
+    act = Act("access.break_glass", ObjectRef("break_glass", str(key), 1), str(patient.pk))
+    with pytest.raises(IntegrityError, match="without an alarm"), transaction.atomic():  # noqa: PT012 - at commit
+        signature, esign = sign(said, act=act, meaning="opens this record in an emergency", by=by, now=NOW)
+        about = {"of": ("break_glass", key, 1), "patient_id": patient.pk, "payload": said}
+        entry = note("access.break_glass", by=by, now=NOW, reason=WHY["reason_code"], esign=esign, **about)
+        BreakGlass.objects.create(
+            id=key,
+            patient=patient,
+            opened_by=by.person(),
+            session_sha256=hashlib.sha256(b"session-one").hexdigest(),
+            opened_at=NOW,
+            until=NOW + LASTS,
+            signature=signature,
+            entry=entry.entry_id,
+            **WHY,
+        )
 
 
 @pytest.mark.parametrize(

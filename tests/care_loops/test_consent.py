@@ -1,10 +1,11 @@
 """What a patient agrees to, and what stops when they withdraw: on every path, in every order, and in the database."""
 
 import json
-import sys
 import threading
 from datetime import timedelta
+from decimal import Decimal
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
@@ -25,7 +26,18 @@ from care_loops.pathways.hypertension.rules import rules
 from care_loops.presenters.consents import receipt_of
 from care_loops.recommend import recommend
 from care_loops.selectors.record import agrees, objects
-from care_loops.services import DecisionInput, Sample, decide, deliver, merge_patients, replay, take_in_samples
+from care_loops.services import (
+    DecisionInput,
+    NewBoundary,
+    NewBoundaryDrug,
+    Sample,
+    decide,
+    deliver,
+    merge_patients,
+    replay,
+    sign_boundary,
+    take_in_samples,
+)
 from care_loops.services.consents import TextChanged, give_consent
 from care_loops.services.events import note
 from care_loops.services.respond import tell_proposed
@@ -33,7 +45,8 @@ from governance.domain import NotAllowed, NotFound, Refusal, Role
 from models.registry.models import Example
 from models.registry.selectors import labelled_examples
 from models.registry.services.datasets import who_is
-from tests.factories import NOW, Hospital, job
+from tests.care_loops.test_transitions import entry_for, push, raw_loop
+from tests.factories import LISINOPRIL, NOW, Hospital, job
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
@@ -197,39 +210,48 @@ def test_withdrawal_and_a_closing_window_at_one_barrier(hospital):
 # --- the database -----------------------------------------------------------------------------------------------------
 
 
-def test_a_service_that_forgot_to_ask_delivers_nothing(hospital, monkeypatch):
-    """The seeded defect: withdrawal stops nothing, delivery asks nobody. The database refuses the step."""
-    loop = hospital.loop_at(LoopState.APPROVED)
-    monkeypatch.setattr("care_loops.services.consents._stop_automation", lambda *_a, **_k: None)
-    monkeypatch.setattr(sys.modules["care_loops.services.respond"], "objects", lambda *_a, **_k: False)
-    says(hospital, loop.patient, "automated_advice", given=False)
-    with pytest.raises(IntegrityError, match="without the consent"):
-        deliver(loop.pk, by=job("relay"), now=later(20))
-    loop.refresh_from_db()
-    assert loop.state == "approved"
-
-
-def test_a_rule_that_took_silence_for_a_yes_puts_nothing_before_a_patient(hospital, monkeypatch):
-    """The seeded defect: no word on advice is read as one. The database knows better."""
-    monkeypatch.setattr("care_loops.selectors.record.agrees", lambda _p, scope, **_k: scope == "automated_advice")
+def test_silence_is_no_yes_to_the_database_either(hospital):
+    """A boundary is signed and nobody asked the patient: no row puts a change before them."""
     patient = hospital.patient()
-    hospital.mode(patient_directed=True)
-    monkeypatch.setattr(hospital, "consents", lambda *_a, **_k: None)
-    hospital.boundary(patient)
+    lisinopril = NewBoundaryDrug(LISINOPRIL, Decimal(40), allow_up=True)
+    before = NOW - timedelta(days=9)
+    times = {"starts_at": before, "expires_at": NOW + timedelta(days=90)}
+    new = NewBoundary(drugs=(lisinopril,), max_steps=3, min_interval_days=28, review_everything=False, **times)
+    signed = sign_boundary(patient.pk, new, by=hospital.acting("clinician", now=before), now=before)
     hospital.weeks(patient, *[(150, 92)] * 5)
-    with pytest.raises(IntegrityError, match="without the consent"):
-        hospital.close(patient)
-    assert not Loop.objects.exists()
+    loop = hospital.close(patient)
+    assert loop.state == "with_clinician"  # the service asks; below, nobody does
+    with pytest.raises(IntegrityError, match="without the consent"), transaction.atomic():  # noqa: PT012
+        made = raw_loop(loop, LoopState.PROPOSED)
+        push(made, "", "proposed", seq=1, entry=entry_for(made, 1))
+        made.version = 1
+        push(made, "proposed", "with_patient", boundary_id=signed.pk)
 
 
-def test_no_row_delivers_what_the_patient_objected_to(hospital, monkeypatch):
-    """By raw SQL as the application's role; for one who did not object the same row is legal."""
-    monkeypatch.setattr("care_loops.services.consents._stop_automation", lambda *_a, **_k: None)
+def test_no_row_delivers_what_the_patient_objected_to(hospital):
+    """By raw SQL as the application's role, after a withdrawal that stopped nothing; for another the row is legal."""
     objecting, other = hospital.loop_at(LoopState.APPROVED), hospital.loop_at(LoopState.APPROVED)
-    says(hospital, objecting.patient, "human_only_care", given=True)
+    _objected_by_hand(hospital, objecting.patient)
+    objecting.refresh_from_db()
+    assert objecting.state == "approved"
     with pytest.raises(IntegrityError, match="without the consent"):
         _delivered_by_hand(objecting)
     _delivered_by_hand(other)
+
+
+def _objected_by_hand(hospital, patient) -> None:
+    """The patient's word with its entry, and nothing else: as a service that forgot to stop would leave it."""
+    by = hospital.own(patient, now=later())
+    with transaction.atomic(), connection.cursor() as cursor:
+        said = {"scope": "human_only_care", "text_version": None, "text_sha256": None}
+        entry = note(
+            "consent.given", of=("consent", uuid4(), 1), by=by, now=later(), patient_id=patient.pk, payload=said
+        )
+        cursor.execute(
+            "INSERT INTO care_loops_consent (patient_id, scope, given, at, by_id, text_version, text_sha256, entry)"
+            " VALUES (%s, 'human_only_care', true, %s, %s, '', '', %s)",
+            [patient.pk, later(), patient.account_id, entry.entry_id],
+        )
 
 
 def _delivered_by_hand(loop: Loop) -> None:

@@ -196,11 +196,11 @@ def test_the_database_refuses_illegal_moves_from_every_kind_of_state(hospital, s
 def test_a_loop_begins_as_proposed_and_nothing_else(loop):
     for state in set(LoopState) - {S.PROPOSED}:
         with refused("cannot go from|check constraint"):
-            copy = _raw_loop(loop, state)
+            copy = raw_loop(loop, state)
             push(copy, "", state.value, seq=1)
 
 
-def _raw_loop(loop: Loop, state: LoopState) -> Loop:
+def raw_loop(loop: Loop, state: LoopState) -> Loop:
     made = Loop.objects.get(pk=loop.pk)
     made.pk, made.window_key, made.state, made.version = uuid4(), f"raw:{uuid4()}", state.value, 0
     made.withheld_reason = "in_target" if state is S.WITHHELD else ""
@@ -320,7 +320,7 @@ def test_a_decision_that_entered_no_state_is_refused_at_commit(hospital):  # noq
 def with_boundary(hospital: Hospital, **more: object) -> tuple[Loop, Boundary]:  # noqa: F811
     """A fresh recommendation still `proposed`, written by SQL, and a boundary of the same patient."""
     like = hospital.loop_at(S.WITH_PATIENT)
-    made = _raw_loop(like, S.PROPOSED)
+    made = raw_loop(like, S.PROPOSED)
     push(made, "", "proposed", seq=1, entry=entry_for(made, 1))
     made.version = 1
     boundary = like.boundary

@@ -9,12 +9,15 @@ from django.utils import timezone
 
 from care_loops.domain.record import SymptomKind
 from care_loops.models import BreakGlass, BreakGlassRead
-from governance.domain import Role
+from care_loops.services.break_glass import break_glass
+from governance.domain import Amr, Presence, Role
 from governance.models import SignedIn
+from governance.services import acting_person
 from governance.services.tokens import issue_staff_token, phone_client
 from tests.care_loops.api.world import Phone
 from tests.care_loops.web.ward import admit, felt
 from tests.signing_in import signed_in as browser_of
+from tests.signing_in import signing
 
 pytestmark = pytest.mark.django_db
 
@@ -125,18 +128,13 @@ def test_an_officer_is_told_of_it_reviews_it_and_the_opener_cannot(mary, ward, s
     assert "Justified" in officer.get(reverse("break-glass")).content.decode()
 
 
-def test_an_overdue_review_stands_on_every_page_of_an_officer(mary, ward, signed_in, monkeypatch):
-    opened(signed_in("other_clinician"), mary)
-    later = timezone.now() + timedelta(days=4)
-    monkeypatch.setattr("care_loops.views.context.overdue", lambda **_now: _overdue_at(later))
+def test_an_overdue_review_stands_on_every_page_of_an_officer(mary, ward, signed_in):
+    then = timezone.now() - timedelta(days=4)
+    presence = Presence(session="a session of then", amr=(Amr.PASSKEY.value,), since=then)
+    by = signing(acting_person(ward.people["other_clinician"], now=then, presence=presence))
+    break_glass(mary.pk, by=by, now=then, **SENT)
     assert "1 review of break-glass is overdue" in signed_in("officer").get(reverse("record")).content.decode()
     assert "is overdue" not in signed_in("clinician").get(reverse("worklist")).content.decode()
-
-
-def _overdue_at(later) -> int:
-    from care_loops.selectors.glass import overdue
-
-    return overdue(now=later)
 
 
 @pytest.mark.parametrize(
