@@ -11,7 +11,7 @@ import pytest
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from care_loops.models import Decision
+from care_loops.models import Alert, Decision
 from care_loops.services.alerts import escalate_alerts
 from governance.services import acting_person
 from governance.services.credentials import draw_recovery_codes
@@ -173,6 +173,23 @@ def test_an_alert_that_nobody_answered_is_read_to_its_last_word(page, ward):
         page.goto(where)
         expect(page.get_by_text("unanswered for 21 hours")).to_be_visible()
         assert cut_off(page) == [], where
+
+
+def test_an_alert_is_acknowledged_and_closed_with_the_keyboard_alone(page, ward):
+    page.goto("/alerts/")
+    tab_to(page, "td.go a.button")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/patients/**")
+    tab_to(page, "form[action$='/acknowledge/'] button")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Acknowledged by").first).to_be_visible()
+    tab_to(page, "form[action$='/dispose/'] select")
+    page.keyboard.type("Treated")
+    tab_to(page, "form[action$='/dispose/'] button")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.alert")).to_have_count(0)
+    alert = Alert.objects.get()
+    assert alert.acknowledged_by == alert.disposed_by == ward.people["clinician"]
 
 
 def test_the_first_tab_skips_to_the_content(page):
