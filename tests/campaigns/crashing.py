@@ -1,7 +1,7 @@
-"""A process dies at every point of ingest and of deciding, and at random instants under load (N9, SECURITY F1, F5).
+"""A process dies at every point of ingest, of closing a window and of deciding, and at random instants (N9, F1, F5).
 
 The child is a fork with a connection of its own. It dies by `os._exit` before or after its n-th statement or its
-COMMIT, or is killed. What it has acknowledged it has written to a pipe first.
+COMMIT, or is killed. What it has acknowledged it has written to a pipe first. F1, F5: SECURITY.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from audit.selectors import count_entries
 from care_loops.domain.loops import DecisionKind
 from care_loops.models import Alert, AlertEvent, BloodPressure, Decision, Loop, Step
 from care_loops.policies import AlreadyDecided
-from care_loops.services import ArrivalOutcome, DecisionInput, decide, take_in
+from care_loops.services import ArrivalOutcome, DecisionInput, close_window, decide, take_in
 from governance.models import Signature
 from governance.services import acting_device
-from tests.factories import Hospital, arrival_of
+from tests.factories import Hospital, arrival_of, job
 
 from .figure import Figure
-from .ward import patient_of, the_site, waiting_loop
+from .ward import five_weeks_measured, patient_of, the_site, waiting_loop
 
 DIED = 42
 _numbers = count(1)
@@ -164,12 +164,40 @@ def decide_points(*, times: int = 1) -> tuple[int, int]:
     return tried, failed
 
 
+def window_points(*, times: int = 1) -> tuple[int, int]:
+    """A worker that closes a window, dead at every point of it; the next round hands the same window out again."""
+    hospital = the_site()
+    tried = failed = 0
+    for _ in range(times):
+        patient = five_weeks_measured(hospital)
+
+        def act(patient_id: UUID = patient.pk) -> bytes:
+            loop = close_window(patient_id, by=job("close-windows"), now=hospital.now)
+            return loop.state.encode() if loop else b"closed before"
+
+        before = state_of_record()
+        for _point, _after, died in every_point(act):
+            tried += 1
+            now, opened = state_of_record(), Loop.objects.filter(patient=patient)
+            if not opened:
+                failed += now != before or bool(died.acknowledged)
+                continue
+            failed += [loop.state for loop in opened] != ["with_clinician"]
+            failed += in_child(act).acknowledged != b"closed before"
+            failed += state_of_record() != now
+            break
+        failed += Loop.objects.filter(patient=patient).count() != 1
+    return tried, failed
+
+
 def crash_points(times: int, *, seed: int) -> Figure:
-    """Every point of both, and a writer that answers before its commit, which must be caught."""
+    """Every point of the three, and a writer that answers before its commit, which must be caught."""
     ingest, wrong_ingest = ingest_points(times=times)
+    windows, wrong_windows = window_points(times=times)
     deciding, wrong_deciding = decide_points(times=times)
-    detail = f"{ingest} points of ingest, {deciding} of deciding"
-    return Figure(ingest + deciding, wrong_ingest + wrong_deciding, seed, early_answer_is_caught(), detail)
+    detail = f"{ingest} points of ingest, {windows} of closing a window, {deciding} of deciding"
+    wrong = wrong_ingest + wrong_windows + wrong_deciding
+    return Figure(ingest + windows + deciding, wrong, seed, early_answer_is_caught(), detail)
 
 
 def early_answer_is_caught() -> bool:

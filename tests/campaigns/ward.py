@@ -45,8 +45,8 @@ def patient_of(hospital: Hospital) -> Patient:
     return patient
 
 
-def waiting_loop(hospital: Hospital) -> Loop:
-    """A recommendation that waits for a clinician."""
+def five_weeks_measured(hospital: Hospital) -> Patient:
+    """A patient over target whose window is due and not closed."""
     patient = patient_of(hospital)
     midnight = hospital.now.replace(hour=0, minute=0)
     times = product(range(35, 0, -1), ((6, 0), (6, 2), (19, 0), (19, 2)))
@@ -54,6 +54,12 @@ def waiting_loop(hospital: Hospital) -> Loop:
         arrival_of(150, 92, at=midnight - timedelta(days=d) + timedelta(hours=h, minutes=m)) for d, (h, m) in times
     ]
     take_in(patient.pk, arrivals, by=acting_device("cuff-1"), now=hospital.now, received_at=hospital.now)
+    return patient
+
+
+def waiting_loop(hospital: Hospital) -> Loop:
+    """A recommendation that waits for a clinician."""
+    patient = five_weeks_measured(hospital)
     loop = close_window(patient.pk, by=job("close-windows"), now=hospital.now)
     assert loop is not None
     assert loop.state == "with_clinician", (loop.state, loop.withheld_reason)

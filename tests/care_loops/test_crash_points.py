@@ -1,8 +1,14 @@
-"""A crash at any point of ingest and of deciding: nothing acknowledged is lost, nothing is half there (N9)."""
+"""A crash at any point of ingest, of closing a window and of deciding loses nothing acknowledged (N9)."""
 
 import pytest
 
-from tests.campaigns.crashing import decide_points, early_answer_is_caught, ingest_points, kill_writers
+from tests.campaigns.crashing import (
+    decide_points,
+    early_answer_is_caught,
+    ingest_points,
+    kill_writers,
+    window_points,
+)
 from tests.campaigns.killed import kill
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -17,6 +23,12 @@ def test_ingest_may_die_before_and_after_each_statement_and_its_commit():
     tried, failed = ingest_points()
     assert failed == 0
     assert tried > 20, "so many points were tried; fewer means the child did not die where it should"
+
+
+def test_a_worker_may_die_before_and_after_each_statement_of_closing_a_window_and_its_commit():
+    tried, failed = window_points()
+    assert failed == 0
+    assert tried > 60, "so many points were tried; fewer means the child did not die where it should"
 
 
 def test_deciding_may_die_before_and_after_each_statement_and_its_commit():
