@@ -5,7 +5,8 @@ The rules (SECURITY 3.2)
  * The first public key it ever named is written down (`log.vkey`, beside the other keys) and trusted from then on; the
    keys after it are trusted because the log and both signatures name them.
  * Where the signer is ours to run (no AUDIT_SIGNER_SOCKET given) and does not run, it is started for the time of the
-   work, so that every command works alone.
+   work, so that every command works alone. It ends with that work: asked first, killed when it does not, and by
+   itself when we are killed. It holds nothing that our own caller waits for the end of.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from audit.services import keys
 
 ANSWER_S = 10.0
 START_S = 15.0
+END_S = 5.0
 MAX_ANSWER = 262_144
 
 
@@ -149,7 +151,13 @@ def command() -> list[str]:
 
 @contextmanager
 def _started(signer: SocketSigner) -> Iterator[None]:
-    process = subprocess.Popen(command(), cwd=settings.ROOT, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [*command(), "--while-held"],
+        cwd=settings.ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
     try:
         until = time.monotonic() + START_S
         while not signer.answers():
@@ -161,10 +169,20 @@ def _started(signer: SocketSigner) -> Iterator[None]:
             time.sleep(0.02)
         yield
     finally:
-        process.terminate()
-        process.wait(ANSWER_S)
-        if process.stderr:
-            process.stderr.close()
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it, whatever state it is in. Killed at any moment, it remembers what it signed."""
+    process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for line in (process.stdin, process.stderr):
+        if line:
+            line.close()
 
 
 def first_key() -> notes.VerifierKey:

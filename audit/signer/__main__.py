@@ -6,6 +6,9 @@ The rules
  * A line is at most 64 KiB and must come within 5 s; at most 8 callers at once, served one request at a time. Whoever
    is slower, longer or no JSON is answered once, by name, and hung up on.
  * The socket is 0600: only this account may ask. A signer with an account of its own shares it with one group.
+ * SIGTERM is the kernel's to carry out: a handler of ours can be noted an instant before the wait for a caller and then
+   never run. What is on the disk is replaced whole, so it may fall at any moment.
+ * Started for one caller (`--while-held`) it ends with that caller, however that one ended.
 """
 
 from __future__ import annotations
@@ -139,6 +142,13 @@ def _in_turn(desk: Desk, line: socket.socket, room: threading.BoundedSemaphore) 
         room.release()
 
 
+def _end_when_let_go() -> None:
+    """Wait for the end of what we were handed as standard input: the kernel closes it when our caller is gone."""
+    while os.read(sys.stdin.fileno(), 1):
+        pass
+    os._exit(0)
+
+
 def main(arguments: list[str]) -> int:
     """Run until told to stop."""
     parser = argparse.ArgumentParser(prog="python -m audit.signer", description=__doc__)
@@ -149,8 +159,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--remember", type=Path, metavar="NOTE", help="take this checkpoint as the last one signed; stop"
     )
+    parser.add_argument("--while-held", action="store_true", help="end when the standard input ends")
     asked = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if asked.while_held:
+        threading.Thread(target=_end_when_let_go, daemon=True).start()
     folder = Folder(asked.folder, asked.origin)
     try:
         with folder.held():
