@@ -30,6 +30,7 @@ from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
 from tests.campaigns.killed import kill  # noqa: E402
 from tests.campaigns.million import million  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
+from tests.campaigns.simulating import cohort  # noqa: E402
 from tests.campaigns.swapping import object_ids  # noqa: E402
 from tests.campaigns.tampering import tamper  # noqa: E402
 from tests.real_database import create_copy, drop_copy, using_database  # noqa: E402
@@ -52,6 +53,7 @@ CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "tamper": (10_000, lambda n, seed, _db: tamper(n, seed=seed)),
     "million": (1_000_000, lambda n, seed, _db: million(n, seed=seed)),
     "differential": (100_000, lambda n, seed, _db: differential(n, seed=seed)),
+    "cohort": (2_000, lambda n, seed, _db: cohort(n, seed=seed)),
     "verifier_fuzz": (20_000, lambda n, seed, _db: verifier_fuzz(n, seed=seed)),
 }
 
