@@ -42,8 +42,10 @@ def _migrate(arguments: list[str]) -> int:
     """Make or change the tables, alone where the database is ours."""
     from config import embedded
     from config.grants import grant_defaults_of_site
+    from config.migrating import rendering_what_changed
 
-    with nullcontext() if os.environ.get("DATABASE_URL") else embedded.home().locked("tables"):
+    alone = nullcontext() if os.environ.get("DATABASE_URL") else embedded.home().locked("tables")
+    with alone, rendering_what_changed():
         grant_defaults_of_site()
         return _run("migrate", arguments)
 
