@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.test import TransactionTestCase
 
+from tests.built import Built
 from tests.real_database import Cleaner, create_copy, drop_copy, using_database
 
 # Shared machines stall: a slow example is no finding. What fails is printed so that it can be run again.
@@ -21,12 +22,16 @@ hypothesis.settings.load_profile("house")
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "CLINAIOPS_DATA"
+QUICK_PASSWORDS = "django.contrib.auth.hashers.MD5PasswordHasher"
+BUILT = pytest.StashKey[Built]()
 
 
 def pytest_configure() -> None:
     """Tests sign in this process and have no witness, whatever this home has; those that want one say so."""
     settings.AUDIT_SIGNER = "tests.signers.forgetful"
     settings.AUDIT_WITNESS_POLICY = ""
+    # How slowly passwords are hashed is not what is tested; the house's own way stays, for what a program of ours made.
+    settings.PASSWORD_HASHERS = [QUICK_PASSWORDS, *settings.PASSWORD_HASHERS]
 
 
 class NetworkUsed(Exception):
@@ -51,25 +56,40 @@ def no_network() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_test_environment, django_db_blocker) -> Iterator[None]:
+def django_db_setup(request, django_test_environment, django_db_blocker) -> Iterator[Built]:
     """The database of this process: a copy of the migrated template, reached through the application's role."""
     if not os.environ.get("DATABASE_URL"):
         from config.embedded import ensure_database, home
 
         ensure_database(home())
     with django_db_blocker.unblock():
-        name = create_copy()
+        name = create_copy(quick_commits=True)
         cleaner = Cleaner(name)
         cleaner.learn()
+        built = request.config.stash[BUILT] = Built(cleaner)
         django_flush = TransactionTestCase._fixture_teardown
-        TransactionTestCase._fixture_teardown = lambda _: cleaner.clean()
+        TransactionTestCase._fixture_teardown = lambda _: built.clean()
         try:
             with using_database(name):
-                yield
+                yield built
         finally:
+            del request.config.stash[BUILT]
             TransactionTestCase._fixture_teardown = django_flush
             cleaner.close()
             drop_copy(name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test that does not ask for what was built finds nothing of it, nor do the fixtures of its module."""
+    if (there := item.config.stash.get(BUILT, None)) and "built" not in getattr(item, "fixturenames", ()):
+        there.leave()
+
+
+@pytest.fixture
+def built(django_db_setup) -> Built:
+    """What many tests build on: `built.once(build)` gives what `build` does, built once in this process."""
+    return django_db_setup
 
 
 @pytest.fixture

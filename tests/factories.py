@@ -64,6 +64,11 @@ PASSWORD = "correct-horse-battery-9"
 _numbers = itertools.count(1)
 
 
+def hospital_now() -> Hospital:
+    """A site as it stands at this moment."""
+    return Hospital(now=datetime.now(UTC).replace(microsecond=0))
+
+
 def job(name: str = "test") -> Acting:
     """A job, as the worker would act."""
     return acting_job(name, f"run-{next(_numbers)}")

@@ -6,6 +6,7 @@ The rules
  * Each process has its own copy, named by its pid, so two runs do not meet; copies of dead processes are dropped.
  * After a transactional test only what it touched is emptied, as the owner, with the evidence triggers held for that
    moment, and the rows that migrations brought are put back as they were.
+ * What many tests build on can be taken as rows once and put down again (`tests/built.py`), under the same hold.
 """
 
 import ast
@@ -27,6 +28,7 @@ from psycopg import sql
 
 from config.embedded.postgres import grant_defaults
 from config.grants import connect_as_owner
+from config.migrating import rendering_what_changed
 
 TEMPLATE = "clinaiops_template_"
 COPY = "clinaiops_test_"
@@ -38,7 +40,7 @@ def migrations_digest() -> str:
     """Changes with any migration of any installed app, with our modules that one imports, and the default rights."""
     folders = [Path(app.path, "migrations") for app in apps.get_app_configs()]
     found = {path for folder in folders for path in folder.glob("**/*.*") if path.suffix != ".pyc"}
-    found.add(Path(grant_defaults.__code__.co_filename))
+    found |= {Path(each.__code__.co_filename) for each in (grant_defaults, rendering_what_changed)}
     waiting = [path for path in found if path.suffix == ".py" and path.is_relative_to(settings.ROOT)]
     while waiting:
         imported = _imported(waiting.pop()) - found
@@ -65,8 +67,11 @@ def _imported(path: Path) -> set[Path]:
     return {file for file in files if file.is_file()}
 
 
-def create_copy() -> str:
-    """Make this process's database from the template, which is migrated first if it is not there; its name."""
+def create_copy(*, quick_commits: bool = False) -> str:
+    """Make this process's database from the template, which is migrated first if it is not there; its name.
+
+    With `quick_commits` a commit does not wait for the disk: of no matter where the server itself is never killed.
+    """
     template = TEMPLATE + migrations_digest()
     copy = f"{COPY}{os.getpid()}"
     with connect_as_owner() as owner:
@@ -83,6 +88,8 @@ def create_copy() -> str:
             _migrate(owner, template)
         _drop(owner, copy)
         owner.execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(copy), sql.Identifier(template)))
+        if quick_commits:
+            owner.execute(sql.SQL("ALTER DATABASE {} SET synchronous_commit = off").format(sql.Identifier(copy)))
     return copy
 
 
@@ -120,7 +127,7 @@ def _migrate(owner: psycopg.Connection, template: str) -> None:
     try:
         # As `manage.py migrate` does: while tables are made, the default connection is the owner's.
         entry.update({key: settings.DATABASES["owner"][key] for key in as_app})
-        with using_database(draft):
+        with using_database(draft), rendering_what_changed():
             call_command("migrate", verbosity=0, interactive=False)
     finally:
         entry.update(as_app)
@@ -176,8 +183,7 @@ class Cleaner:
             self.triggers.setdefault(table, []).append((trigger, enabled))
         self.brought: dict[str, bytes] = {}
         for table in self._not_empty():
-            with owner.cursor().copy(f"COPY {table} TO STDOUT") as copy:
-                self.brought[table] = b"".join(bytes(part) for part in copy)
+            self.brought[table] = self._rows(table)
         self.fingerprints = self._fingerprints()
 
     def clean(self) -> None:
@@ -187,26 +193,47 @@ class Cleaner:
         dirty = changed + [table for table in self._not_empty() if table not in self.brought]
         if not dirty:
             return
-        held = [(table, *trigger) for table in dirty for trigger in self.triggers.get(table, [])]
-        owner = self._owner
-        with owner.transaction():
-            for table, trigger, _ in held:
-                owner.execute(f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"')
+        with self._without_guards(dirty) as owner:
             for table in dirty:
                 owner.execute(f"DELETE FROM {table}")
             for table in changed:
-                with owner.cursor().copy(f"COPY {table} FROM STDIN") as copy:
-                    copy.write(self.brought[table])
-            owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
-            for table, trigger, enabled in held:
-                always = {"A": "ALWAYS ", "R": "REPLICA ", "O": ""}[enabled]
-                owner.execute(f'ALTER TABLE {table} ENABLE {always}TRIGGER "{trigger}"')
+                _put(owner, table, self.brought[table])
         if changed:
             self.fingerprints = self._fingerprints()
+
+    def take(self) -> dict[str, bytes]:
+        """Every row there is beyond what the migrations brought, by table; of a table they filled, the whole of it."""
+        now = self._fingerprints()
+        same = {table for table in self.brought if now[table] == self.fingerprints[table]}
+        return {table: self._rows(table) for table in self._not_empty() if table not in same}
+
+    def put(self, rows: dict[str, bytes]) -> None:
+        """Put down what was taken, in a clean database."""
+        with self._without_guards(list(rows)) as owner:
+            for table, kept in rows.items():
+                if table in self.brought:
+                    owner.execute(f"DELETE FROM {table}")
+                _put(owner, table, kept)
+
+    @contextmanager
+    def _without_guards(self, tables: list[str]) -> Iterator[psycopg.Connection]:
+        """The owner in one transaction with the triggers of these tables held; constraints are asked at its end."""
+        held = [(table, *trigger) for table in tables for trigger in self.triggers.get(table, [])]
+        owner = self._owner
+        with owner.transaction():
+            owner.execute(";".join(f'ALTER TABLE {table} DISABLE TRIGGER "{trigger}"' for table, trigger, _ in held))
+            yield owner
+            owner.execute("SET CONSTRAINTS ALL IMMEDIATE")
+            always = {"A": "ALWAYS ", "R": "REPLICA ", "O": ""}
+            owner.execute(";".join(f'ALTER TABLE {t} ENABLE {always[how]}TRIGGER "{name}"' for t, name, how in held))
 
     def close(self) -> None:
         """End the owner's connection."""
         self._owner.close()
+
+    def _rows(self, table: str) -> bytes:
+        with self._owner.cursor().copy(f"COPY {table} TO STDOUT") as copy:
+            return b"".join(bytes(part) for part in copy)
 
     def _not_empty(self) -> list[str]:
         if not self.tables:
@@ -222,3 +249,8 @@ class Cleaner:
             f"SELECT '{t}', count(*), coalesce(max(xmin::text::bigint), 0) FROM {t}" for t in self.brought
         )
         return {table: (count, newest) for table, count, newest in self._owner.execute(asked)}
+
+
+def _put(owner: psycopg.Connection, table: str, rows: bytes) -> None:
+    with owner.cursor().copy(f"COPY {table} FROM STDIN") as copy:
+        copy.write(rows)

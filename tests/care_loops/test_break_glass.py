@@ -83,10 +83,9 @@ class Ward(Hospital):
 
 
 @pytest.fixture
-def hospital(settings) -> Ward:
-    """The ward as it stands. Hashing slowly is for real passwords."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    return Ward()
+def hospital(built) -> Ward:
+    """The ward as it stands."""
+    return built.once(Ward)
 
 
 def here(hospital: Ward, name: str = "other_clinician", *, session: str = "session-one", now=NOW) -> Acting:

@@ -41,10 +41,8 @@ pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "seq
 LATER = NOW + timedelta(hours=3)
 
 
-@pytest.fixture
-def hospital(settings):
-    """A site in which every kind of signed row stands, committed."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def signed() -> Hospital:
+    """A site in which every kind of signed row stands."""
     made = Hospital()
     loop = made.loop_at(LoopState.DELIVERED)
     made.boundary(loop.patient)
@@ -54,6 +52,12 @@ def hospital(settings):
     made.order = write_order(loop.patient_id, OrderInput(f"stop:{LISINOPRIL}", "side_effect", ""), by=by, now=LATER)
     complete()
     return made
+
+
+@pytest.fixture
+def hospital(built) -> Hospital:
+    """The same, committed."""
+    return built.once(signed)
 
 
 @contextmanager

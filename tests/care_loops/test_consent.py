@@ -54,9 +54,8 @@ OBJECTIONS = [("automated_advice", False, "consent_withdrawn"), ("human_only_car
 
 
 @pytest.fixture
-def hospital(settings) -> Hospital:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 def later(minutes: int = 10):

@@ -38,8 +38,8 @@ HIGH = [(150, 92)] * 5
 
 
 @pytest.fixture
-def hospital() -> Hospital:
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 def test_the_database_holds_the_same_table_of_moves():

@@ -28,9 +28,8 @@ WORKERS = 3
 
 
 @pytest.fixture
-def hospital(settings) -> Hospital:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 @pytest.fixture

@@ -29,13 +29,7 @@ from tests.factories import NOW, Hospital
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
 
-@pytest.fixture(autouse=True)
-def quick_passwords(settings):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
-@pytest.fixture
-def site():
+def approved() -> Hospital:
     """A hospital whose clinician has approved a change."""
     found_log(by=Job("sequencer", "1"), now=NOW)
     hospital = Hospital()
@@ -43,6 +37,11 @@ def site():
     hospital.loop = hospital.loop_at(LoopState.APPROVED)
     complete()
     return hospital
+
+
+@pytest.fixture
+def site(built) -> Hospital:
+    return built.once(approved)
 
 
 def exported(site, who, tmp_path):

@@ -20,8 +20,8 @@ LATER = NOW + timedelta(hours=2)
 
 
 @pytest.fixture
-def hospital() -> Hospital:
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 def written() -> tuple[int, ...]:

@@ -65,10 +65,8 @@ def test_the_digest_of_a_population_changes_with_any_ticket():
 house = pytest.mark.django_db
 
 
-@pytest.fixture
-def site(db, settings):
+def reviewed() -> Hospital:
     """A seed, then a decision by the clinician; another clinician is in the team as well."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     from django.utils import timezone
 
     hospital = Hospital(now=timezone.now().replace(microsecond=0) - timedelta(hours=2))
@@ -78,6 +76,11 @@ def site(db, settings):
     other = hospital.people["other_clinician"]
     join_care_team(hospital.mary.pk, other.pk, responsible=False, by=hospital.acting("admin"), now=hospital.now)
     return hospital
+
+
+@pytest.fixture
+def site(db, built) -> Hospital:
+    return built.once(reviewed, fresh_s=120)
 
 
 def draw(site) -> SecondReview:

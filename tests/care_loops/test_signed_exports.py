@@ -35,12 +35,10 @@ LATER = NOW + timedelta(hours=2)
 
 @pytest.fixture(autouse=True)
 def quick(settings, tmp_path):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.AUDIT_EXPORTS_DIR = tmp_path / "exports"
 
 
-@pytest.fixture
-def site():
+def signed() -> Hospital:
     """A hospital in which one of each signed kind was signed: a boundary, an order's like decision, a recall."""
     found_log(by=Job("sequencer", "1"), now=NOW)
     hospital = Hospital()
@@ -50,6 +48,11 @@ def site():
     by = hospital.acting("clinician", now=LATER)
     recall(hospital.loop.pk, reason_code="side_effect", free_text="", by=by, now=LATER)
     return hospital
+
+
+@pytest.fixture
+def site(built) -> Hospital:
+    return built.once(signed)
 
 
 def export(site, tmp_path, request=None, *, who="auditor"):

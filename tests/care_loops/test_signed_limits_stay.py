@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def hospital() -> Hospital:
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 def refused(act) -> None:

@@ -24,10 +24,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 FORM = {"given_name": "S", "family_name": "K", "password": PASSWORD, "again": PASSWORD}
 
 
-@pytest.fixture
-def hospital(settings) -> Hospital:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def two_hours_ago() -> Hospital:
     return Hospital(now=datetime.now(UTC) - timedelta(hours=2))
+
+
+@pytest.fixture
+def hospital(built) -> Hospital:
+    return built.once(two_hours_ago, fresh_s=120)
 
 
 def invited(client: Client, patient, email: str = "x@example.org"):

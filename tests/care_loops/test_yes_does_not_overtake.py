@@ -23,8 +23,8 @@ DANGEROUS = [(190, 100), (150, 121), (85, 62), (105, 55)]
 
 
 @pytest.fixture
-def hospital() -> Hospital:
-    return Hospital()
+def hospital(built) -> Hospital:
+    return built.once(Hospital)
 
 
 def measured_and_closed(hospital: Hospital, patient, systolic: int, diastolic: int) -> None:

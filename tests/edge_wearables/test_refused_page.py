@@ -8,7 +8,7 @@ from django.test import Client
 from edge_wearables.models import RefusedReading
 from tests.edge_wearables.entrance import Sender, a_sender, pressure
 from tests.edge_wearables.test_doors import kinds_recorded
-from tests.factories import Hospital
+from tests.factories import Hospital, hospital_now
 from tests.signing_in import signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,11 +16,8 @@ WHERE = "/quarantine/devices/"
 
 
 @pytest.fixture
-def ward(settings) -> Hospital:
-    from django.utils import timezone
-
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    return Hospital(now=timezone.now().replace(microsecond=0))
+def ward(built) -> Hospital:
+    return built.once(hospital_now, fresh_s=120)
 
 
 def shown_to(ward: Hospital, who: str, query: str = "") -> str:

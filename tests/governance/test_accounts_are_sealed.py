@@ -51,10 +51,9 @@ def canaries_in(text: str) -> list[str]:
 
 
 @pytest.fixture
-def barnaby(settings) -> User:
+def barnaby(built) -> User:
     """A pharmacist who was invited, was asked for a role more, and lost their passkey."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    hospital = Hospital()
+    hospital = built.once(Hospital)
     by = hospital.acting("admin")
     token = invite("quillfeather@canary.example", Role.PHARMACIST, by=by, now=NOW).token
     user, _ = accept_invitation(token, NewAccount("barnaby.quill", "Barnaby", "Quillfeather", PASSWORD), now=NOW)

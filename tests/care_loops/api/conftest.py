@@ -12,12 +12,12 @@ def quick_passwords(settings):
 
 
 @pytest.fixture
-def world(db) -> World:
+def world(db, built) -> World:
     """A site with Mary in it."""
-    return World()
+    return built.once(World, fresh_s=120)
 
 
 @pytest.fixture
-def committed_world(transactional_db) -> World:
+def committed_world(transactional_db, built) -> World:
     """The same, committed, so that requests at the same moment can meet."""
-    return World()
+    return built.once(World, fresh_s=120)

@@ -15,12 +15,10 @@ from tests.factories import NOW, Hospital
 
 @pytest.fixture(autouse=True)
 def quick(settings, tmp_path):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.AUDIT_EXPORTS_DIR = tmp_path / "exports"
 
 
-@pytest.fixture
-def site():
+def at_work() -> Hospital:
     """A hospital with an auditor, a patient whose change was delivered, and another patient of another team."""
     found_log(by=Job("sequencer", "1"), now=NOW)
     hospital = Hospital()
@@ -32,3 +30,9 @@ def site():
     record_access(hospital.mary.pk, what="summary", by=hospital.acting("clinician"), now=NOW)
     complete()
     return hospital
+
+
+@pytest.fixture
+def site(built) -> Hospital:
+    """The same, as it was, for each test."""
+    return built.once(at_work)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from django.test import Client
 
-from tests.factories import Hospital
+from tests.factories import Hospital, hospital_now
 from tests.signing_in import SigningClient, confirmed, sign_in
 
 
@@ -16,11 +16,9 @@ def quick_passwords(settings) -> None:
 
 
 @pytest.fixture
-def ward(db, quick_passwords) -> Hospital:
+def ward(db, built) -> Hospital:
     """A site in simulation, as it stands now."""
-    from django.utils import timezone
-
-    return Hospital(now=timezone.now().replace(microsecond=0))
+    return built.once(hospital_now, fresh_s=120)
 
 
 @pytest.fixture

@@ -49,14 +49,18 @@ def browser() -> Iterator[Browser]:
         del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
-@pytest.fixture
-def ward(transactional_db, quick_passwords):
+def busy() -> Hospital:
     """A ward with one recommendation and one alert."""
     ward = Hospital(now=timezone.now().replace(microsecond=0))
     proposed(ward, uncontrolled(ward, "Bergström", "Anna"))
     other = uncontrolled(ward, "Alvarez", "Mateo")
     measured(other, reading(ward.now, 192, 122), at=ward.now)
     return ward
+
+
+@pytest.fixture
+def ward(transactional_db, built):
+    return built.once(busy, fresh_s=120)
 
 
 @pytest.fixture(params=sorted(WIDTHS))

@@ -11,7 +11,7 @@ from care_loops.services.joining import invite_to_record
 from governance.domain import Role
 from tests.care_loops.web.test_browser import CHROMIUM, WIDTHS, browser, fits, unlabelled  # noqa: F401
 from tests.care_loops.web.ward import uncontrolled
-from tests.factories import PASSWORD, Hospital
+from tests.factories import PASSWORD, Hospital, hospital_now
 
 pytestmark = [
     pytest.mark.browser,
@@ -20,8 +20,8 @@ pytestmark = [
 
 
 @pytest.fixture
-def ward(transactional_db, quick_passwords) -> Hospital:
-    return Hospital(now=timezone.now().replace(microsecond=0))
+def ward(transactional_db, built) -> Hospital:
+    return built.once(hospital_now, fresh_s=120)
 
 
 def link_to(ward: Hospital, patient: Patient, role: Role) -> str:

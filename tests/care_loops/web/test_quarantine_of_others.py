@@ -17,10 +17,13 @@ from tests.signing_in import signed_in
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def hospital(settings) -> Hospital:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def two_hours_ago() -> Hospital:
     return Hospital(now=datetime.now(UTC) - timedelta(hours=2))
+
+
+@pytest.fixture
+def hospital(built) -> Hospital:
+    return built.once(two_hours_ago, fresh_s=120)
 
 
 def page(hospital: Hospital, who: str, where: str = "/quarantine/") -> str:

@@ -30,11 +30,8 @@ from tests.signing_in import confirmed, signed_in
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer", "owner"])
 
 
-@pytest.fixture
-def site(settings, tmp_path):
+def at_work() -> Hospital:
     """A hospital with an auditor and a compliance officer; Mary's change was delivered, Otto is another's patient."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    settings.AUDIT_EXPORTS_DIR = tmp_path / "exports"
     now = timezone.now().replace(microsecond=0)
     found_log(by=Job("sequencer", "1"), now=now)
     hospital = Hospital(now=now - timedelta(days=1))
@@ -44,6 +41,12 @@ def site(settings, tmp_path):
     hospital.mary = hospital.loop.patient
     complete()
     return hospital
+
+
+@pytest.fixture
+def site(built, settings, tmp_path) -> Hospital:
+    settings.AUDIT_EXPORTS_DIR = tmp_path / "exports"
+    return built.once(at_work, fresh_s=120)
 
 
 @pytest.fixture

@@ -42,12 +42,16 @@ BY_APPLICATION = "by password and code: attested by this application"
 PICTURES = os.environ.get("CLINAIOPS_PICTURES")
 
 
-@pytest.fixture
-def ward(transactional_db, quick_passwords) -> Hospital:
+def with_advice() -> Hospital:
     """A ward with one recommendation."""
     ward = Hospital(now=timezone.now().replace(microsecond=0))
     proposed(ward, uncontrolled(ward, "Bergström", "Anna"))
     return ward
+
+
+@pytest.fixture
+def ward(transactional_db, built) -> Hospital:
+    return built.once(with_advice, fresh_s=120)
 
 
 @pytest.fixture
