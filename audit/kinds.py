@@ -137,6 +137,7 @@ def _governance() -> Iterator[Kind]:
     yield from _kinds("autonomy", "raised lowered", "reason_code", "payload")
     yield from _kinds("suspension", "drilled", "payload", payload=("workers", "seconds", "held"))
     yield from _kinds("model", "registered approved activated deactivated rolled_back withdrawn", "model")
+    yield from _kinds("families", "sealed", "payload", payload=("custodians", "commitments", "tables"))
     yield from _kinds("model", "refused", "model", "reason_code")
 
 
