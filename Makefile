@@ -32,7 +32,7 @@ demo: setup
 
 test: setup
 	@deploy/chromium.sh
-	@$(WITH_SERVICES) $(VENV)/pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(WITH_SERVICES) $(VENV)/pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 bench: setup
 	@$(WITH_SERVICES) $(PYTHON_RUN) -m tests.benches $(ONLY)

@@ -24,6 +24,33 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA_VARIABLE = "CLINAIOPS_DATA"
 QUICK_PASSWORDS = "django.contrib.auth.hashers.MD5PasswordHasher"
 BUILT = pytest.StashKey[Built]()
+# What takes longest, longest first: begun last, one of these would keep one worker busy while the others have ended.
+FIRST = (
+    "access/test_matrix.py",
+    "care_loops/test_crash_points.py",
+    "care_loops/test_import_fhir_data_sets.py",
+    "audit/test_tamper.py",
+    "access/test_object_ids.py",
+    "care_loops/test_check_signatures.py",
+    "care_loops/test_never_half_written.py",
+    "edge_wearables/test_demo.py",
+    "config/test_embedded_database.py",
+    "audit/test_drift.py",
+    "care_loops/exports/test_exports.py",
+    "care_loops/exports/test_exports_by_a_worker.py",
+    "care_loops/test_consent.py",
+    "care_loops/test_break_glass.py",
+    "care_loops/test_yes_does_not_overtake.py",
+    "care_loops/web/test_browser.py",
+    "care_loops/web/test_record_pages.py",
+    "care_loops/web/test_deciding.py",
+    "care_loops/web/test_oversight_pages.py",
+    "audit/test_publishing.py",
+    "audit/test_two_verifiers_agree.py",
+    "audit/test_segments.py",
+    "edge_wearables/test_server_killed.py",
+    "care_loops/test_run_loops.py",
+)
 
 
 def pytest_configure() -> None:
@@ -32,6 +59,13 @@ def pytest_configure() -> None:
     settings.AUDIT_WITNESS_POLICY = ""
     # How slowly passwords are hashed is not what is tested; the house's own way stays, for what a program of ours made.
     settings.PASSWORD_HASHERS = [QUICK_PASSWORDS, *settings.PASSWORD_HASHERS]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first, each whole; the others in the order they were given."""
+    order = {ROOT / "tests" / name: place for place, name in enumerate(FIRST)}
+    items.sort(key=lambda item: order.get(item.path, len(order)))
 
 
 class NetworkUsed(Exception):
