@@ -26,6 +26,7 @@ LISTED = (
     "batches.jsonl",
     "checkpoints.jsonl",
     "entries.jsonl",
+    "heads.jsonl",
     "payloads.jsonl",
     "rest.jsonl",
 )

@@ -158,6 +158,15 @@ SELECT e.position FROM audit_entry e
 JOIN (SELECT DISTINCT object_type, object_id FROM audit_entry WHERE position = ANY(%s) AND object_version IS NOT NULL) o
 USING (object_type, object_id)
 """
+# Over objects (type, id) and a size: how far each goes in the log of that size.
+HEADS = """
+SELECT o.object_type, o.object_id, n.object_version, n.leaf_hash
+FROM unnest(%s::text[], %s::text[]) o (object_type, object_id)
+CROSS JOIN LATERAL (
+    SELECT e.object_version, e.leaf_hash FROM audit_entry e
+    WHERE e.object_type = o.object_type AND e.object_id = o.object_id AND e.object_version IS NOT NULL
+    AND e.position < %s ORDER BY e.position DESC LIMIT 1) n
+"""
 GONE = """
 SELECT position, type, object_id, subject FROM audit_entry
 WHERE type IN ('payload.shredded', 'key.destroyed') AND object_type IN ('payload', 'data_key') AND outcome = 'ok'

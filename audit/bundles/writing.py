@@ -77,6 +77,10 @@ class BundleWriter:
         """An included entry: its position and its exact canonical bytes."""
         self._line("entries.jsonl", b"%d %b\n" % (position, encoded))
 
+    def head(self, entry_id: UUID | str, *, version: int, leaf_hash: bytes) -> None:
+        """How far the object goes of which this entry is the first one included: its newest version in the log."""
+        self._json("heads.jsonl", {"entry": str(entry_id), "leaf": leaf_hash.hex(), "version": version})
+
     def rest(self, rest: Rest) -> None:
         """A hash that stands for entries left out."""
         self._json("rest.jsonl", {"start": rest.start, "end": rest.end, "hash": rest.hash.hex()})

@@ -29,6 +29,7 @@ from audit.bundles import Body
 from audit.bundles.selecting import (
     DESTROYED,
     GONE,
+    HEADS,
     LOG_ITSELF,
     MADE,
     PASSKEYS,
@@ -49,6 +50,7 @@ from audit.witnessed import covered_size
 PAGE = 1000
 TILES_KEPT = 64
 NOTHING_GONE = Entries()
+Object = tuple[str, str]  # type and id
 _TABLE = re.compile(rf"\b{HERE}\b")
 
 
@@ -64,6 +66,7 @@ class Summary:
     object_type: str
     object_id: str
     subject: str | None
+    versioned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +229,8 @@ def _purpose(leaf: bytes) -> str:
 
 
 _ROWS = """
-SELECT e.position, e.entry_id, e.type, e.actor_kind, e.actor_id, e.object_type, e.object_id, e.subject, e.leaf,
-       p.id, p.alg, p.dek_id, p.salt, p.body
+SELECT e.position, e.entry_id, e.type, e.actor_kind, e.actor_id, e.object_type, e.object_id, e.subject,
+       e.object_version IS NOT NULL, e.leaf, p.id, p.alg, p.dek_id, p.salt, p.body
 FROM audit_entry e LEFT JOIN audit_payload p ON p.entry_id = e.entry_id
 WHERE e.position = ANY(%s) ORDER BY e.position
 """
@@ -248,11 +251,23 @@ def rows(
         yield [_row(row, before) for row in found]
 
 
+def heads(
+    objects: Sequence[Object], *, size: int, held: Entries = NOTHING_GONE, using: str = DEFAULT_DB_ALIAS
+) -> dict[Object, tuple[int, bytes]]:
+    """Newest version below `size`, and its leaf hash, of each of these objects: of the log, whatever was chosen."""
+    if not objects:
+        return {}
+    types, ids = zip(*objects, strict=True)
+    with connections[using].cursor() as cursor:
+        cursor.execute(_Over(held.relation)(HEADS), [list(types), list(ids), size])
+        return {(kind, name): (version, bytes(leaf)) for kind, name, version, leaf in cursor.fetchall()}
+
+
 def _row(row: tuple[Any, ...], before: int) -> Row:
     kept = None
-    if row[9] is not None:
-        kept = StoredPayload(row[9], row[10], row[11], bytes(row[12]), bytes(row[13]))
-    return Row(Summary(*row[:8]), bytes(row[8])[before:], kept)
+    if row[10] is not None:
+        kept = StoredPayload(row[10], row[11], row[12], bytes(row[13]), bytes(row[14]))
+    return Row(Summary(*row[:9]), bytes(row[9])[before:], kept)
 
 
 def payloads(found: Sequence[Row], *, using: str = DEFAULT_DB_ALIAS) -> dict[UUID, Body | None]:

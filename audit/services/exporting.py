@@ -2,6 +2,8 @@
 
 The rules (GOV-08, SEC-06, SECURITY 3.5 V14)
  * One unmoving view of the tables. The bundle ends at the last signed checkpoint; what is not under it is counted.
+ * Where entries are left out, it says of each object how far it goes in the log, whatever was chosen of it: so a
+   filter that lost an object's newest version is seen by the verifier.
  * `may_read` is asked for every payload and batch; what it withholds is not opened, and is counted under its reason.
    What the log and passkeys say of their keys is shown to everybody: without it nothing could be verified.
  * The entry that says what was exported, by whom, for what and to whom commits after the file is complete and before it
@@ -149,6 +151,7 @@ class _Export:
     batches_withheld: int = 0
     shown: set[str] = field(default_factory=set)
     accounts: dict[str, None] = field(default_factory=dict)
+    met: set[reading.Object] = field(default_factory=set)
 
     def write(self, writer: BundleWriter, held: Entries) -> tuple[Manifest, str]:
         head = reading.last_head(self.using)
@@ -163,16 +166,18 @@ class _Export:
         ):
             writer.checkpoint(size, note, timestamp=stamp)
             splits.append(size)
-        self._entries(writer, choice)
+        self._entries(writer, choice, size=head.size)
         subtree = reading.subtrees(self.using)
         for rest in rest_between(choice.positions, size=head.size, splits=splits, subtree=subtree):
             writer.rest(rest)
         return writer.finish(lambda files: self._manifest(head, choice, files), sign=_sign)
 
-    def _entries(self, writer: BundleWriter, choice: reading.Choice) -> None:
+    def _entries(self, writer: BundleWriter, choice: reading.Choice, *, size: int) -> None:
         total, done = len(choice.positions), 0
         for rows in reading.rows(choice.positions, held=choice.entries, using=self.using):
             self._told(done, total)
+            if total < size:
+                self._heads(writer, rows, choice, size)
             kept = self.signatures([row.summary.entry_id for row in rows]) if self.signatures else {}
             opened = reading.payloads([row for row in rows if self._opens(row, choice.gone)], using=self.using)
             for row in rows:
@@ -184,6 +189,19 @@ class _Export:
                 self._payload(writer, row, opened)
             done += len(rows)
         self._told(done, total)
+
+    def _heads(self, writer: BundleWriter, rows: list[reading.Row], choice: reading.Choice, size: int) -> None:
+        """How far each object goes that comes by for the first time: asked of the log, not of the choice."""
+        new = {}
+        for row in rows:
+            thing = row.summary.object_type, row.summary.object_id
+            if row.summary.versioned and thing not in self.met:
+                self.met.add(thing)
+                new[thing] = row.summary.entry_id
+        found = reading.heads(list(new), size=size, held=choice.entries, using=self.using)
+        for thing, entry_id in new.items():
+            version, leaf_hash = found[thing]
+            writer.head(entry_id, version=version, leaf_hash=leaf_hash)
 
     def _meet(self, summary: reading.Summary) -> None:
         """Remember whose act it was, where this reader may see what was done: those accounts are named."""

@@ -21,7 +21,7 @@ from audit.verify.spelling import CHECKS, Refused, Wrong, instant
 from audit.verify.walk import SECOND, SKEW, Walk
 
 YEAR_10000 = 253_402_300_800
-STATED = ("origin", "kind", "filter", "made_at", "made_by", "size", "root", "left_out")
+STATED = ("origin", "kind", "filter", "made_at", "made_by", "size", "root", "left_out", "complete_objects")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -114,6 +114,7 @@ def _bundle(file: BinaryIO, policy: Policy, options: argparse.Namespace, report:
         report["entries"] = {"included": len(walk.ids), "unwitnessed": len(walk.ids) - tally["witnessed"]}
         report["receipts"] = {"found": promised - len(walk.receipts), "open": len(walk.receipts)}
         report["seen"] = {"compared": tally["compared"], "not_compared": len(walk.seen)}
+        report["objects"] = {"included": len(walk.versions), "go_on": len(walk.cut)}
     return str(origin)
 
 
@@ -168,6 +169,10 @@ def in_words(report: dict[str, Any]) -> str:
         cosigned = f"cosigned by {', '.join(covered['by'])}{when}"
         by = cosigned if covered["quorum"] != "none" else "no witness was asked for"
         lines.append(f"OK up to size {covered['size']} ({by})")
+        if report["complete_objects"]:
+            lines.append(
+                f"COMPLETE up to size {report['size']}: every version of {report['objects']['included']} objects"
+            )
     if report["exit"] == 3:
         lines.append(f"UNWITNESSED {report['entries']['unwitnessed']}, receipts open {report['receipts']['open']}")
     return "\n".join(line if line.isascii() and line.isprintable() else ascii(line) for line in lines)

@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 from audit.verify import quick
 from audit.verify.spelling import CHECKS, Refused, Wrong, parse
 
-LINED = ["assertions.jsonl", "batches.jsonl", "checkpoints.jsonl", "entries.jsonl", "payloads.jsonl", "rest.jsonl"]
-MOST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1024}  # bytes in a line, else 32 MiB
+LINED = [f"{name}.jsonl" for name in ("assertions", "batches", "checkpoints", "entries", "heads", "payloads", "rest")]
+MOST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "heads.jsonl": 1024, "rest.jsonl": 1024}  # else 32 MiB
 SMALL = {"manifest.json": 65_535, "manifest.note": 1_000_000}
 BROKEN = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, NotImplementedError)
 
@@ -44,35 +44,24 @@ class Archive:
         if end != self.zip.start_dir or sum(info.file_size for info in infos) > 16 << 30:
             raise Refused("zip-overlap" if end != self.zip.start_dir else "zip-size", f"{end} bytes")
 
-    def blocks(self, name: str, *, check: bool = True) -> Iterator[bytes]:
-        """A member's lines, many at a time. At its end it must be the member that the manifest lists."""
-        digest, length, parts, unfinished = sha256(), 0, list[bytes](), 0
+    def lines(self, name: str) -> Iterator[bytes]:
+        """A member's lines without their ends. At its end it must be the member that the manifest lists."""
+        digest, length, most, unfinished = sha256(), 0, MOST.get(name, 32 << 20), list[bytes]()
         with self.zip.open(name) as member:
             while part := member.read(1 << 16):
-                if check:
-                    digest.update(part)
+                digest.update(part)
                 length += len(part)
-                whole, end, rest = part.rpartition(b"\n")
-                if end:
-                    yield b"".join([*parts, whole])
-                    parts, unfinished = [], 0
-                parts.append(rest)
-                unfinished += len(rest)
-                if unfinished > MOST.get(name, 32 << 20):
+                *lines, rest = part.split(b"\n")
+                if lines:
+                    lines[0], unfinished = b"".join([*unfinished, lines[0]]), []
+                unfinished.append(rest)
+                if max([sum(map(len, unfinished)), *map(len, lines)]) >= most:
                     raise Refused("line-too-long", name)
-        if unfinished:
+                yield from lines
+        if any(unfinished):
             raise Wrong("V1", "line-form", f"{name}: the last line is not finished")
-        if check and self.listed[name] != {"name": name, "bytes": length, "sha256": digest.hexdigest()}:
+        if self.listed[name] != {"name": name, "bytes": length, "sha256": digest.hexdigest()}:
             raise Wrong("V1", "manifest-digest", f"{name} is not the member that the manifest lists")
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        """A member's lines without their ends."""
-        most = MOST.get(name, 32 << 20)
-        for block in self.blocks(name):
-            for line in block.split(b"\n"):
-                if len(line) >= most:
-                    raise Refused("line-too-long", name)
-                yield line
 
     def objects(self, name: str) -> Iterator[dict[str, Any]]:
         """A member's lines as the objects they must be."""

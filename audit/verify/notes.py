@@ -136,12 +136,9 @@ class Policy:
 
     def _read(self, words: list[str]) -> None:
         match words:
-            case ["log", vkey] | ["log", vkey, _]:
+            case ["log" | "statement" as whose, vkey] | ["log" as whose, vkey, _]:
                 self._once((key := Key.parse(vkey, PLAIN)).public)
-                self.logs.append(key)
-            case ["statement", vkey]:
-                self._once((key := Key.parse(vkey, PLAIN)).public)
-                self.statements.append(key)
+                (self.logs if whose == "log" else self.statements).append(key)
             case ["witness", name, vkey] | ["witness", name, vkey, _]:
                 self._once(name, (key := Key.parse(vkey, COSIGNATURE)).public)
                 self.witnesses[name] = key

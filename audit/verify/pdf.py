@@ -20,7 +20,7 @@ from typing import Any, BinaryIO, Self
 
 from audit.verify.pdf_signature import check_signature
 from audit.verify.pdf_syntax import Document, Lexer, Name, Ref, Stream, Word, unreadable
-from audit.verify.spelling import Malformed, Refused, Wrong, parse
+from audit.verify.spelling import Refused, Wrong, parse
 
 ATTACHMENTS = ("bundle.zip", "pages.json", "pages.note")
 MAX_PAGES, MAX_PAGE, MAX_FONT, MAX_FONTS = 200_000, 16 << 20, 1 << 20, 256
@@ -91,10 +91,7 @@ class Report:
 
     def listing(self) -> Listing:
         """`pages.json`, in its one spelling."""
-        try:
-            said = parse(self.listing_bytes)
-        except Malformed as err:
-            raise Refused("pdf-attachments", f"pages.json: {err}") from err
+        said = parse(self.listing_bytes, "pdf-attachments")
         if type(said) is not dict or said.keys() != {"bundle_sha256", "pages"} or type(said["pages"]) is not list:
             raise Refused("pdf-attachments", "pages.json has other members")
         if not all(type(each) is str and _HEX64.fullmatch(each) for each in (said["bundle_sha256"], *said["pages"])):

@@ -62,13 +62,15 @@ def _named(bundle: BinaryIO, digest: str) -> bool:
             own = {}
             for line in lines:
                 if b'"type":"log.genesis"' in line or b'"type":"key.created"' in line:
-                    entry = parse(line.partition(b" ")[2][:-1])
+                    entry = parse(line.partition(b" ")[2][:-1], "V16", "pdf-signature")
                     if entry["object"]["type"] == "log":
                         own[entry["id"]] = entry["type"]
         with archive.open("payloads.jsonl") as lines:
             for line in lines:
-                if digest.encode() in line and (kind := own.get((kept := parse(line[:-1]))["entry"])):
-                    said = parse(kept["body"].encode())
+                if digest.encode() in line and (
+                    kind := own.get((kept := parse(line[:-1], "V16", "pdf-signature"))["entry"])
+                ):
+                    said = parse(kept["body"].encode(), "V16", "pdf-signature")
                     first = kind == "log.genesis" and said.get("report_certificate_sha256") == digest
                     if first or (said.get("use") == "report" and said.get("certificate_sha256") == digest):
                         return True

@@ -11,6 +11,7 @@ import json
 import re
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
@@ -33,25 +34,24 @@ class Signatures:
 
     def __init__(self) -> None:
         self.counts = {"webauthn": 0, "password_totp": 0, "session": 0, "content_shown": 0}
-        self._confirmed: dict[tuple[str, ...], bool] = {}  # (account, credential id, key)
+        self._enrolled: dict[tuple[str, ...], object] = {}  # (account, credential id, key), and at which object
+        self._confirmed: set[tuple[str, ...]] = set()
         self._revoked: set[object] = set()  # credential ids, and the objects of enrolments
-        self._enrolled: dict[tuple[str, ...], object] = {}  # where each was enrolled
         self._used: set[str] = set()
         self._made: dict[str, tuple[Any, Any]] = {}  # assertion -> (esign, record) of a signature whose act is to come
 
     def learn(self, entry: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-        """Take in an entry about a credential."""
+        """Take in an entry of outcome ok that may be about a credential."""
         named, word = [body.get(key) for key in ("user", "credential_id", "public_key")], entry["type"]
         name, thing = tuple(map(str, named)), (entry["object"]["type"], entry["object"]["id"])
-        if entry["outcome"] == "ok" and word == "credential.revoked":
+        if word == "credential.revoked":
             self._revoked |= {name[1], thing}  # a payload that is not shown hides no revocation
-        if entry["outcome"] != "ok" or body.get("method") != "webauthn" or not all(type(each) is str for each in named):
+        if body.get("method") != "webauthn" or not all(type(each) is str for each in named):
             return
         if word == "credential.enrolled":
-            self._confirmed.setdefault(name, False)
             self._enrolled.setdefault(name, thing)
-        elif word == "credential.confirmed" and (entry["actor"]["kind"], entry["actor"]["id"]) != ("user", name[0]):
-            self._confirmed[name] = name in self._confirmed
+        if word == "credential.confirmed" and (entry["actor"]["kind"], entry["actor"]["id"]) != ("user", name[0]):
+            self._confirmed |= self._enrolled.keys() & {name}
 
     def check(self, entry: Mapping[str, Any], line: Mapping[str, Any] | None) -> None:
         """The entry's signature, with its line of evidence; raises Wrong."""
@@ -63,37 +63,30 @@ class Signatures:
         elif method == "webauthn":
             esign, record = self._made.pop(entry["esign"].get("assertion_sha256", ""), (None, None))
             _require(esign is not None, "missing", "a signature without its evidence, or used up")
-            same = esign == entry["esign"] and record == _said(entry, record)
-            _require(same, "record", "another act than was signed")
+            _require((esign, record) == (entry["esign"], _said(entry, record)), "record", "another act than was signed")
         if method:
             self.counts[method] += 1
 
     def _webauthn(self, entry: Mapping[str, Any], esign: Mapping[str, Any], line: Mapping[str, Any]) -> None:
-        try:
-            record = parse(line["record"].encode())
-        except ValueError as err:
-            raise Wrong("V10", "esign-record", err) from err
+        record = parse(line["record"].encode(), "V10", "esign-record")
         nonce, client, authenticator, signature, public, credential = (unb64(line[name]) for name in _BYTES)
         self._says_the_same(entry, esign, line, record)
         record_hash = sha256(CONTEXT + line["record"].encode()).digest()
         _require(record_hash.hex() == esign["record"], "record", "the record shown is not the one that was signed")
         host = _client(client, sha256(CONTEXT + record_hash + nonce).digest())
         _require(host is not None and len(nonce) == 32, "challenge", "the client data is for something else")
-        there = len(authenticator) >= 37 and authenticator[32] & 5 == 5
-        _require(there, "flags", "the user was not present and verified")
+        _require(len(authenticator) > 36 and authenticator[32] & 5 == 5, "flags", "the user was not there and verified")
         sites = {sha256(str(host).split(".", n)[-1].encode()).digest() for n in range(str(host).count(".") + 1)}
         _require(authenticator[:32] in sites, "rp", "the authenticator answered another site")
-        good = _good(public, authenticator + sha256(client).digest(), signature)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in (authenticator, client, signature))
         assertion = sha256(framed).hexdigest()
-        good = good and assertion == esign.get("assertion_sha256")
-        _require(good, "signature", "not the assertion, or it is not good")
+        good = _good(public, authenticator + sha256(client).digest(), signature)
+        _require(good and assertion == esign.get("assertion_sha256"), "signature", "not the assertion, or not good")
         _require(assertion not in self._used, "reused", "one assertion for two entries")
         self._used.add(assertion)
         name = (entry["actor"]["id"], _url64(credential), _url64(public))
-        known = self._confirmed.get(name) and not self._revoked & {name[1], self._enrolled[name]}
-        same = esign.get("key_id") == name[1]
-        _require(bool(known and same), "key", "not a confirmed key of this person")
+        known = name in self._confirmed and not self._revoked & {name[1], self._enrolled[name]}
+        _require(known and esign.get("key_id") == name[1], "key", "not a confirmed key of this person")
 
     def _says_the_same(self, entry: Any, esign: Any, line: Any, record: Any) -> None:
         _require(CHECKS["record"](record) and entry["actor"]["kind"] == "user", "record", "not the members of a record")
@@ -115,14 +108,13 @@ def _said(entry: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]
     """The record that this entry answers to; its content is whatever was shown."""
     place, esign = entry["object"], entry["esign"]
     return {
-        "v": 1,
+        **record,
         "type": entry["type"],
         "object": {name: place[name] for name in ("type", "id", "version")},
         "subject": entry.get("subject"),
         "meaning": esign["meaning"],
         "account": entry["actor"]["id"] if entry["actor"]["kind"] == "user" else None,
         "name_shown": esign.get("name_shown"),
-        "content": record["content"],
     }
 
 
@@ -137,14 +129,13 @@ def _url64(data: bytes) -> str:
 
 def _client(data: bytes, challenge: bytes) -> str | None:
     """The host that the client data names, None unless they are for this challenge and from a secure place."""
-    try:
+    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
         said = json.loads(data.decode())
+        same = (said["type"], said["challenge"]) == ("webauthn.get", _url64(challenge))
         origin = _ORIGIN.fullmatch(said["origin"])
-        good = (said["type"], said["challenge"]) == ("webauthn.get", _url64(challenge))
-        good = good and said.get("crossOrigin", False) is False
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
-    return origin[1] or origin[2] if good and origin else None
+        if same and origin and said.get("crossOrigin", False) is False:
+            return origin[1] or origin[2]
+    return None
 
 
 def _good(cose: bytes, message: bytes, signature: bytes) -> bool:
@@ -153,9 +144,8 @@ def _good(cose: bytes, message: bytes, signature: bytes) -> bool:
         return verifies(cose[10:], message, signature)
     if not cose.startswith(_P256) or len(cose) != 77 or cose[42:45] != _Y:
         return False
-    try:
+    with suppress(InvalidSignature, ValueError):
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + cose[10:42] + cose[45:])
         key.verify(signature, message, ec.ECDSA(SHA256()))
-    except (InvalidSignature, ValueError):
-        return False
-    return True
+        return True
+    return False

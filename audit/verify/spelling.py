@@ -27,36 +27,27 @@ _LEAP = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-
 class Refused(Exception):
     """The input cannot be used. Exit 2."""
 
-    step: str = ""
-    position: int | None = None
-    entry: str | None = None
-
-    def __init__(self, code: str, detail: object = "") -> None:
+    def __init__(self, code: str, detail: object = "", step: str = "", position: Any = None, entry: Any = None) -> None:
         super().__init__(code, detail)
-        self.code, self.detail = code, str(detail)
+        self.step, self.code, self.detail, self.position, self.entry = step, code, str(detail), position, entry
 
 
 class Wrong(Refused):
     """Something does not hold: a step and a class of README 10. Exit 1."""
 
     def __init__(self, step: str, code: str, detail: object = "", position: Any = None, entry: Any = None) -> None:
-        super().__init__(code, detail)
-        self.step, self.position, self.entry = step, position, entry
-
-
-class Malformed(ValueError):
-    """The bytes are not a canonical value within the limits."""
+        super().__init__(code, detail, step, position, entry)
 
 
 def parse(data: bytes, *wrong: str) -> Any:
-    """The value whose one spelling is `data`; raises Malformed, or with what is given Refused or Wrong."""
+    """The value whose one spelling is `data`; raises Refused (given a class) or Wrong (given step and class)."""
     try:
         value = _decode(text := data.decode())[0]
         if "".join(_chunks(value, 0)) != text or not (text.isascii() or unicodedata.is_normalized("NFC", text)):
-            raise Malformed("not the one spelling")
+            raise ValueError("not the one spelling")
     except (ValueError, RecursionError) as err:
-        kinds: Any = (Malformed, Refused, Wrong)
-        raise kinds[len(wrong)](*wrong, str(err)[:100]) from err
+        kind: Any = Wrong if len(wrong) > 1 else Refused
+        raise kind(*wrong, str(err)[:100]) from err
     return value
 
 
@@ -146,6 +137,7 @@ SHAPES = {
     " complete_objects:flag files:file[]",
     "checkpoints.jsonl": "size:count note:string timestamp?:b64",
     "rest.jsonl": "start:count end:count hash:hash",
+    "heads.jsonl": "entry:uuid leaf:hash version:count",
     "payloads.jsonl": "entry:uuid salt:hash body:string",
     "batches.jsonl": "entry:uuid rows:b64[]",
     "assertions.jsonl": "entry:uuid record:string content:string! content_salt:hash! nonce:b64 client_data:b64"

@@ -1,14 +1,14 @@
 """One pass over a bundle, in the order of positions; the first thing that does not hold ends it (README 10, V1 to V15).
 
 * Entries and the hashes of what was left out grow one tree, which must have every checkpoint's root on its way.
-* Nothing is kept but 16 bytes per entry (its id), at most 88 per object (its newest version), what signatures need.
+* Nothing is kept but the ids of entries and of their payloads, what each object's newest version is, and what
+  signatures need: at most some 300 bytes per entry.
 """
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from hashlib import blake2b, sha256
 from typing import Any
 
@@ -19,8 +19,10 @@ from audit.verify.quick import Entry
 from audit.verify.signatures import Signatures
 from audit.verify.spelling import CHECKS, Refused, Wrong, instant, parse, stamp
 
-FAULTS = {0: "checkpoint-form", PLAIN: "checkpoint-signature", COSIGNATURE: "cosignature"}
-STRAY = (("payloads", "V12", "payload-stray"), ("batches", "V11", "batch-stray"), ("assertions", "V10", "esign-stray"))
+FAULTS = {PLAIN: ("V2", "checkpoint-signature"), COSIGNATURE: ("V3", "cosignature")}
+KEYS = {"log.genesis": ("key-genesis", "vkey", "vkey"), "log.key_rotated": ("key-rotation", "old", "new")}
+STRAY = {"payloads": ("V12", "payload-stray"), "batches": ("V11", "batch-stray")}
+STRAY |= {"assertions": ("V10", "esign-stray"), "heads": ("V14", "object-head")}
 SHREDDED, KEY = ("payload.shredded", "payload"), ("key.destroyed", "data_key")
 LONG = 48  # characters of an object's name above which only its digest is kept
 SECOND, SKEW, MERGE = 1_000_000, 2_000_000, 60_000_000  # microseconds: clocks differ, an entry waits to be merged
@@ -93,45 +95,41 @@ class Walk:
         self.stamped: Callable[[str, bytes], int] | None = None
         self.keys = [key for key in policy.logs if key.name == self.manifest["origin"]]
         self.prefix = f"\0clinaiops/audit-entry/v1\n{self.manifest['origin']}\n".encode()
-        self.begin(sure=False)
-
-    def begin(self, *, sure: bool) -> None:
-        """Nothing is known yet; `sure` when what is gone will be looked up first."""
-        self.sure, self.tree, self.signatures, self.covered = sure, Range(), Signatures(), dict[str, Any]()
-        beside = (_Beside(self.archive.objects(f"{name}.jsonl")) for name, *_ in STRAY)
-        self.payloads, self.batches, self.assertions = beside
-        self.strict = self.manifest["complete_objects"] or self.manifest["entries"] == self.manifest["size"]
-        self.ids, self.versions, self.gone = set[bytes](), dict[str | bytes, bytes](), dict[Any, int]()
+        self.tree, self.signatures, self.covered = Range(), Signatures(), dict[str, Any]()
+        self.beside = {name: _Beside(archive.objects(f"{name}.jsonl")) for name in STRAY}
+        self.payloads, self.batches, self.assertions, self.heads = self.beside.values()
+        self.whole = self.manifest["entries"] == self.manifest["size"]
+        self.strict = self.manifest["complete_objects"] or self.whole
+        self.ids, self.versions = set[bytes](), dict[str | bytes, bytes]()
+        self.newest = dict[str | bytes, tuple[str, str, bytes]]()  # each object, its first entry here, its last version
+        self.refs, self.hidden, self.missing = set[str | None](), set[str | None](), 0  # payloads shown, and not
+        self.subjects, self.about = set[str | None](), dict[str | None, list[str | None]]()  # whose they are
         self.in_force: set[Key] = set()  # what the next checkpoint must be signed by
-        self.next_key: Key | None = None  # and those after it
+        self.after: set[Key] = set()  # and those after it
         self.latest = ("0001-01-01T00:00:00.000000Z", -1)  # newest `at`, and where
         self.floor = -(1 << 62)  # last covered checkpoint's time
         self.late, self.oldest = "", ""  # the least `at` that is not late, and that is not wrong
-        self.shown = {"included": 0, "withheld": 0, "shredded": 0}
         self.tally = dict.fromkeys(("witnessed", "checkpoints", "tokens", "compared", "late", "out_of_order"), 0)
 
+    @property
+    def shown(self) -> dict[str, int]:
+        """How many payloads are here, are kept from this reader, and were destroyed."""
+        shredded = self.missing - len(self.hidden)
+        return {"included": self.payloads.taken, "withheld": len(self.hidden), "shredded": shredded}
+
+    @property
+    def cut(self) -> list[tuple[str, str, int, int]]:
+        """The objects whose newest version is not here: name, first entry here, newest version, the last one here."""
+        ends = ((*said, self.versions[name]) for name, said in self.newest.items() if said[2] != self.versions[name])
+        return [(name, first, int.from_bytes(said[32:]), int.from_bytes(last[32:])) for name, first, said, last in ends]
+
     def run(self) -> None:
-        """Everything; raises Wrong or Refused.
-
-        A bundle that counts no payload as shredded most often has no word about shredding: then one reading is enough.
-        Where it has, or anything else is wrong, what is gone is looked up first, and that pass gives the verdict.
-        """
-        given = dict(self.seen), dict(self.receipts)
-        if self.manifest["payloads"]["shredded"] == 0:
-            with suppress(Wrong):
-                return self._pass()
-        self.seen, self.receipts = given
-        self.begin(sure=True)
-        self._accounts()
-        return self._pass()
-
-    def _pass(self) -> None:
+        """Everything; raises Wrong or Refused."""
         entries, rest = self._entries(), self.archive.objects("rest.jsonl")
         entry, gap = next(entries, None), next(rest, None)
         for line in self.archive.objects("checkpoints.jsonl"):
-            if line["size"] <= self.tree.size:
-                raise Wrong("V2", "checkpoint-order", f"size {line['size']} after {self.tree.size}")
-            size = line["size"]
+            if (size := line["size"]) <= self.tree.size:
+                raise Wrong("V2", "checkpoint-order", f"size {size} after {self.tree.size}")
             while (at := self.tree.size) < size:
                 if entry is not None and entry[0] == at:
                     self._entry(*entry)
@@ -159,21 +157,6 @@ class Walk:
                 raise Wrong("V1", "line-form", "entries.jsonl: no position", self.tree.size)
             yield position, encoded
 
-    def _accounts(self) -> None:
-        """A first look through the entries for what says that payloads are gone: by reference, or by subject."""
-        for block in self.archive.blocks("entries.jsonl", check=False):
-            gone = b'"payload.shredded"' in block or b'"key.destroyed"' in block
-            for line in block.split(b"\n") if gone else ():
-                if b'"payload.shredded"' in line or b'"key.destroyed"' in line:
-                    self._account(*line.split(b" ", 1))
-
-    def _account(self, position: bytes, encoded: bytes = b"") -> None:
-        with suppress(ValueError, TypeError, KeyError):  # the pass itself will come to it and say where
-            entry = parse(encoded)
-            what, thing = (entry["type"], entry["object"]["type"]), entry["object"]["id"]
-            if entry["outcome"] == "ok":
-                self.gone[what, thing if what == SHREDDED else entry["subject"]] = int(position)
-
     def _entry(self, position: int, encoded: bytes) -> None:
         entry = None
         try:
@@ -183,9 +166,14 @@ class Walk:
             self.tree.add(leaf)
             self._chain(entry, leaf)
             self._times(position, entry.at)
-            body = self._payload(position, entry)
-            if entry.all:
-                self._about_keys(entry, body)
+            done = entry.all.get("outcome") == "ok"  # and it is about keys or payloads, or signed
+            if done:
+                self._gone(entry)
+            body = self._payload(entry)
+            if done and entry.type in KEYS:
+                self._log_key(entry.type, body)
+            if done:
+                self.signatures.learn(entry.all, body)
             if self.batches.id == entry.id:
                 _check_batch(entry.type, body, self.batches.take()["rows"])
             if entry.all or self.assertions.id == entry.id:
@@ -197,13 +185,6 @@ class Walk:
             err.entry = entry.id if entry else err.entry
             raise
 
-    def _about_keys(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        if entry.type in {"log.genesis", "log.key_rotated"} and entry.all["outcome"] == "ok":
-            self._log_key(entry.type == "log.genesis", body)
-        if entry.type in {SHREDDED[0], KEY[0]} and not self.sure:
-            raise Wrong("V12", "payload-shredded")  # never told: see `run`
-        self.signatures.learn(entry.all, body)
-
     def _chain(self, entry: Entry, leaf: bytes) -> None:
         raw = bytes.fromhex(entry.id.replace("-", ""))
         if raw in self.ids:
@@ -214,17 +195,22 @@ class Walk:
             raise Wrong("V4", "entry-schema", "a version from the second on, and no other, names the one before it")
         if version is None:
             return
-        words = f"{entry.thing}\0{entry.name}"
+        words = f"{entry.thing} {entry.name}"  # a type has no space
         name = words if len(words) <= LONG else blake2b(words.encode(), digest_size=16).digest()
         before = self.versions.get(name, b"")
-        known = int.from_bytes(before[32:], "big")
-        if version == known + 1:
-            if (entry.prev or "") != before[:32].hex():
-                raise Wrong("V8", "prev", "does not name the object's entry before it")
-        elif version <= known or self.strict:
-            code = "version-order" if version <= known else "version-gap"
-            raise Wrong("V8", code, f"version {version} after {known}")
-        self.versions[name] = leaf + version.to_bytes(7, "big")
+        known = int.from_bytes(before[32:])
+        if version <= known or (version > known + 1 and self.strict):
+            raise Wrong(
+                "V8", "version-order" if version <= known else "version-gap", f"version {version} after {known}"
+            )
+        if version == known + 1 and (entry.prev or "") != before[:32].hex():
+            raise Wrong("V8", "prev", "does not name the object's entry before it")
+        self.versions[name] = leaf + version.to_bytes(7)
+        if not before and not self.whole:
+            if self.heads.id != entry.id:
+                raise Wrong("V14", "object-head", "nothing says how far this object goes on")
+            head = self.heads.take()
+            self.newest[name] = words[:200], entry.id, bytes.fromhex(head["leaf"]) + head["version"].to_bytes(7)
 
     def _times(self, position: int, at: str) -> None:
         if at < self.oldest:
@@ -235,43 +221,50 @@ class Walk:
         else:
             self.tally["out_of_order"] += instant(at) < instant(self.latest[0]) - SKEW
 
-    def _payload(self, position: int, entry: Entry) -> dict[str, Any]:
+    def _gone(self, entry: Entry) -> None:
+        """What says that payloads are destroyed: none of them was shown, and those that were not are not withheld."""
+        what = entry.type, entry.thing
+        name = {SHREDDED: entry.name, KEY: entry.subject}.get(what)
+        if name is not None:
+            if name in (self.refs if what == SHREDDED else self.subjects):
+                raise Wrong("V12", "payload-shredded", "a payload that was shredded is shown")
+            self.hidden.difference_update([name] if what == SHREDDED else self.about.pop(name, ()))
+
+    def _payload(self, entry: Entry) -> dict[str, Any]:
         """The payload as an object, empty when it is not shown. A line for no payload is left over at the end."""
         if entry.commit is None:
             return {}
-        line = self.payloads.take() if self.payloads.id == entry.id else None
-        gone = bool(self.gone) and position < max(
-            self.gone.get((SHREDDED, entry.ref), 0), self.gone.get((KEY, entry.subject), 0)
-        )
-        self.shown["included" if line else "shredded" if gone else "withheld"] += 1
-        if line is None:
+        if self.payloads.id != entry.id:
+            self.missing += 1
+            self.hidden.add(entry.ref)
+            self.about.setdefault(entry.subject, []).append(entry.ref)
             return {}
+        self.refs.add(entry.ref)
+        self.subjects.add(entry.subject)
+        line = self.payloads.take()
         plain = line["body"].encode()
         if sha256(b"clinaiops/payload-commit/v1" + bytes.fromhex(line["salt"]) + plain).hexdigest() != entry.commit:
             raise Wrong("V12", "payload-commit", "the payload is not the one the entry commits to")
-        if gone:
-            raise Wrong("V12", "payload-shredded", "a payload that was shredded is shown")
         body = parse(plain, "V12", "payload-spelling")
         return body if isinstance(body, dict) else {}
 
-    def _log_key(self, first: bool, body: Mapping[str, Any]) -> None:
-        code = "key-genesis" if first else "key-rotation"
+    def _log_key(self, kind: str, body: Mapping[str, Any]) -> None:
+        code, *names = KEYS[kind]
         try:
-            old, new = (Key.parse(body[name], PLAIN) for name in (("vkey", "vkey") if first else ("old", "new")))
+            old, new = (Key.parse(body[name], PLAIN) for name in names)
         except (KeyError, ValueError, AttributeError) as err:
             raise Wrong("V13", code, "its payload is not shown, or names no key") from err
-        mine = self.next_key in {None, old} and (not first or body.get("origin") == self.manifest["origin"])
+        mine = self.after <= {old} and (kind != "log.genesis" or body.get("origin") == self.manifest["origin"])
         if not mine or not {old, new} <= set(self.keys):
             raise Wrong("V13", code, "not a key of this log in the policy, or not the one in force")
-        self.in_force, self.next_key = self.in_force | {old, new}, new
+        self.in_force, self.after = self.in_force | {old, new}, {new}
 
     def _checkpoint(self, line: Mapping[str, Any], size: int) -> None:
         try:
             text, signed = open_note(line["note"].encode(), [*self.keys, *self.policy.witnesses.values()])
             origin, stated_size, root = read_head(text)
         except ValueError as err:
-            kind = err.type if isinstance(err, NoteInvalid) else 0
-            raise Wrong("V3" if kind == COSIGNATURE else "V2", FAULTS[kind], err) from err
+            raise Wrong(*FAULTS.get(getattr(err, "type", 0), ("V2", "checkpoint-form")), err) from err
         if (origin, stated_size) != (self.manifest["origin"], size):
             raise Wrong("V2", "checkpoint-form" if stated_size != size else "checkpoint-origin", (origin, stated_size))
         logs = {key for key in signed if key.type == PLAIN}
@@ -280,7 +273,7 @@ class Walk:
         self._agree(root, "V5", "root")
         if not self.in_force <= logs:
             raise Wrong("V13", "key-not-in-force", f"the checkpoint of size {size} is not signed by the key in force")
-        self.in_force = {self.next_key} if self.next_key else set()
+        self.in_force = self.after
         self.tally["checkpoints"] += 1
         covered, since = self.policy.judge(signed)
         if covered:
@@ -302,15 +295,22 @@ class Walk:
             heads = f"two heads of size {self.tree.size}: {own.hex()} by the entries here, {root.hex()} by the other"
             raise Wrong(step, code, f"{heads}; agreed: {self.covered.get('size', 0)}")
 
+    def _reach(self) -> None:
+        """Each object ends here with the version that its head names; where the filter may cut, not behind it."""
+        for words, first, newest, last in self.cut:
+            if self.strict or last >= newest:
+                raise Wrong("V14", "object-head", f"{words} goes to version {newest}, here to {last}", entry=first)
+
     def _end(self) -> None:
-        said, tally = self.manifest, self.tally
-        if (self.tree.size, self.tree.root().hex()) != (said["size"], said["root"]) or not tally["checkpoints"]:
+        said, last = self.manifest, (self.tree.size, self.tree.root().hex())
+        if last != (said["size"], said["root"]) or not self.tally["checkpoints"]:
             raise Wrong("V2", "checkpoint-order", "the last checkpoint is not the manifest's size and root")
-        if self.next_key is None:
+        if not self.after:
             raise Wrong("V13", "key-genesis", "the log's first words are not here")
-        for name, step, code in STRAY:
-            if (stray := getattr(self, name).id) is not None:
+        for name, (step, code) in STRAY.items():
+            if (stray := self.beside[name].id) is not None:
                 raise Wrong(step, code, "a line that belongs to no entry here, or is out of order", entry=stray)
+        self._reach()
         left = [sum(each["n"] for each in said["left_out"] if each["what"] == what) for what in ("entries", "payloads")]
         counted = [len(self.ids), self.shown, self.batches.taken, [said["size"] - len(self.ids)]]
         listed = [said["entries"], said["payloads"], said["batches"], left[:1]]

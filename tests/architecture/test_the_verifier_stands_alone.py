@@ -9,8 +9,9 @@ from tests.architecture.source import ROOT, Source, our_sources
 # Counted are lines of code: without docstrings, comments and blank lines (what `audit/README.md` says of its size).
 LINES = 700
 CORE = ("__init__", "archive", "notes", "spelling", "walk")
-# With WebAuthn and the quick lines, and with the command: more than 700, may only shrink.
-BESIDE, WITH_SIGNATURES, COMMAND, WITH_COMMAND = ("quick", "signatures"), 786, ("__main__",), 933
+# With WebAuthn it is still at most 700. With the quick lines, and with the command: more, may only shrink.
+SIGNATURES, QUICK, COMMAND = (*CORE, "signatures"), (*CORE, "signatures", "quick"), ("signatures", "quick", "__main__")
+WITH_QUICK, WITH_COMMAND = 762, 913
 ALLOWED = {"cryptography", "audit.verify"}
 WITH_LIBRARIES = {"audit/verify/timestamps.py": {"rfc3161_client"}}
 LOADED_WHEN_NEEDED = ("timestamps", "online", "pdf", "redraw")
@@ -72,13 +73,13 @@ def loaded_early(sources: list[Source]) -> list[str]:
     ]
 
 
-def test_the_core_has_at_most_700_lines_of_code():
-    assert len(named(verifier(), *CORE)) == len(CORE)
-    assert lines(named(verifier(), *CORE)) <= LINES
+def test_the_core_has_at_most_700_lines_of_code_signatures_included():
+    assert len(named(verifier(), *SIGNATURES)) == len(SIGNATURES)
+    assert lines(named(verifier(), *SIGNATURES)) <= LINES
 
 
-def test_with_webauthn_and_with_the_command_it_does_not_grow():
-    for names, most in (((*CORE, *BESIDE), WITH_SIGNATURES), ((*CORE, *BESIDE, *COMMAND), WITH_COMMAND)):
+def test_with_the_quick_lines_and_with_the_command_it_does_not_grow():
+    for names, most in ((QUICK, WITH_QUICK), ((*CORE, *COMMAND), WITH_COMMAND)):
         assert len(named(verifier(), *names)) == len(names)
         assert lines(named(verifier(), *names)) <= most
 

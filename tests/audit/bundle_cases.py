@@ -62,6 +62,10 @@ def write(target: Path, *, log: list[bytes], chosen: list[int], sizes: list[int]
     with BundleWriter(target) as writer:
         for each in sizes:
             writer.checkpoint(each, checkpoint(hashes, each))
+        newest = {n % 3: n for n in range(size)}
+        for position in chosen if len(chosen) < size else ():
+            if (last := newest.pop(position % 3, None)) is not None:
+                writer.head(UUID(int=position), version=last // 3 + 1, leaf_hash=hashes[last])
         for position in chosen:
             writer.entry(position, log[position])
             writer.payload(UUID(int=position), Body(SALT, b'{"n":%d}' % position))

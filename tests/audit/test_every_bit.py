@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from audit import merkle, notes
-from audit.verify.spelling import CHECKS, Malformed, parse
+from audit.verify.spelling import CHECKS, Refused, parse
 from audit.verify.walk import Range
 from tests.audit.verify.judging import found, judge
 from tests.audit.verify.maker import Log, root_of, usual
@@ -69,8 +69,8 @@ def test_every_bit_of_twenty_entries(log):
 
 def _passes_for_an_entry(changed: bytes) -> bool:
     try:
-        return CHECKS["entry"](parse(changed))
-    except Malformed:
+        return CHECKS["entry"](parse(changed, "spelling"))
+    except Refused:
         return False
 
 

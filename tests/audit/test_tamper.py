@@ -18,7 +18,7 @@ from audit.witness.judging import Refused, Witness
 from audit.witness.store import Store
 from tests.audit.builders import number, record
 from tests.audit.tamper import fresh, history
-from tests.audit.tamper.forging import Attack, bundle, rederived, reheaded, zipped
+from tests.audit.tamper.forging import Attack, bundle, heads_of, joined, rederived, reheaded, resigned, zipped
 from tests.audit.tamper.trial import NAMES, Auditor, Tally, Verdict, attacks, desk, tampered, worlds
 from tests.audit.tamper.world import LOG, ORIGIN, WITNESSES, Growing, World, grown, leaf_of
 from tests.audit.watched import WatchedLog
@@ -175,14 +175,18 @@ def last_of_a_chain(world: World) -> tuple[list[int], int]:
     return sorted({*range(5), *chain}), chain[-1]
 
 
-def test_a_part_of_the_log_may_lack_an_objects_last_version_when_its_maker_lies_and_a_receipt_leaves_it_open(folder):
-    """Whoever makes exports holds the statement key. Only the whole log, or a receipt, shows what he left."""
+def test_a_part_that_lacks_an_objects_last_version_is_found_by_its_heads_and_a_liar_about_those_by_receipts(folder):
+    """A filter that errs is found. Whoever makes exports may lie of the heads too, signed: only the whole log, or a
+    receipt, shows it."""
     world = grown(random.Random(SEED), 120, share=1)
     chosen, last = last_of_a_chain(world)
     auditor, short = Auditor(folder), [position for position in chosen if position != last]
-    honest, lying = (zipped(bundle(world, chosen=each, kind="patient")) for each in (chosen, short))
+    honest, erring = (bundle(world, chosen=each, kind="patient") for each in (chosen, short))
+    forged = joined(heads_of(world.records[:last], short))
+    lying = zipped(resigned(erring | {"heads.jsonl": forged}))
     receipts = [world.receipts[position] for position in chosen]
-    assert auditor.judge(honest, seen=world.seen, receipts=receipts) == Verdict(0, "")
+    assert auditor.judge(zipped(honest), seen=world.seen, receipts=receipts) == Verdict(0, "")
+    assert auditor.judge(zipped(erring), seen=world.seen) == Verdict(1, "object-head")
     assert auditor.judge(lying, seen=world.seen) == Verdict(0, "")
     assert auditor.judge(lying, seen=world.seen, receipts=receipts) == Verdict(3, "")
 

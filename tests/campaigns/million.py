@@ -78,7 +78,7 @@ def write(path: Path, n: int, *, defect: int | None = None) -> Log:
     log, tree, digests = Log(genesis=False), _Tree(), {}
     spools = {
         name: path.with_suffix(f".{name}")
-        for name in ("checkpoints", "entries", "payloads", "rest", "batches", "assertions")
+        for name in ("checkpoints", "entries", "heads", "payloads", "rest", "batches", "assertions")
     }
     files = {name: spool.open("wb") for name, spool in spools.items()}
     at = int(log.now.timestamp())

@@ -384,6 +384,12 @@ def _built(case: Case) -> Iterator[tuple[bytes, bytes, tuple[bytes, bytes] | Non
         yield canonical.spell(entry), leaf, (salt, body) if body is not None else None, entry_id
 
 
+def _object(case: Case, place: int) -> tuple[str, str] | None:
+    """The object that an act made a version of."""
+    thing = case.acts[place][0].object
+    return (thing.type, thing.id) if thing.version else None
+
+
 def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int] | None = None, **chosen: str) -> Path:
     """The bundle of the kept acts (all, unless told otherwise)."""
     built = list(_built(case))
@@ -398,6 +404,11 @@ def write(case: Case, target: Path, *, kind: str = "patient", keep: Sequence[int
         writer.checkpoint(size, note)
         for rest in rest_between(kept, size=size, splits=[size], subtree=merkle.subtree_of(leaves)):
             writer.rest(rest)
+        newest = {_object(case, place): place for place in range(size)}
+        for place in kept if len(kept) < size else ():
+            if (last := newest.pop(_object(case, place), None)) is not None and _object(case, place):
+                version = case.acts[last][0].object.version
+                writer.head(built[place][3], version=version, leaf_hash=leaves[last])
         for place in kept:
             encoded, _, plain, entry_id = built[place]
             writer.entry(place, encoded)

@@ -14,7 +14,7 @@ from .trees import leaf_hash
 from .verdict import Findings, Unusable
 from .zips import MEMBERS, members
 
-LONGEST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "rest.jsonl": 1 << 10}
+LONGEST = {"entries.jsonl": 65_600, "checkpoints.jsonl": 2 << 20, "heads.jsonl": 1 << 10, "rest.jsonl": 1 << 10}
 _ENTRY_LINE = re.compile(rb"(0|[1-9][0-9]{0,15})(?: (.*))?\Z", re.DOTALL)
 
 
@@ -53,13 +53,14 @@ class Bundle:
     note: bytes
     checkpoints: list[dict[str, Any]]
     rest: list[dict[str, Any]]
+    heads: list[dict[str, Any]]
     payloads: list[dict[str, Any]]
     batches: list[dict[str, Any]]
     assertions: list[dict[str, Any]]
     entries: list[Entry]
     broken: int | None
     disordered: bool
-    destroyed: dict[tuple[str, str], int]
+    destroyed: dict[tuple[str, str], list[int]]
 
     @property
     def by_id(self) -> dict[str, Entry]:
@@ -123,6 +124,7 @@ def opened(data: bytes, findings: Findings) -> Bundle:
         files["manifest.note"],
         _objects(lines["checkpoints.jsonl"], shapes.CHECKPOINT, findings),
         _objects(lines["rest.jsonl"], shapes.REST, findings),
+        _objects(lines["heads.jsonl"], shapes.HEAD, findings),
         _objects(lines["payloads.jsonl"], shapes.PAYLOAD, findings),
         _objects(lines["batches.jsonl"], shapes.BATCH, findings),
         _objects(lines["assertions.jsonl"], shapes.ASSERTION, findings),
@@ -175,9 +177,9 @@ def _entries(lines: list[bytes], manifest: dict[str, Any], findings: Findings) -
     return found, None, False
 
 
-def _destroyed(lines: list[bytes]) -> dict[tuple[str, str], int]:
-    """The last position that says a payload, or all about a subject, is gone: of every line that can be read at all."""
-    found = {}
+def _destroyed(lines: list[bytes]) -> dict[tuple[str, str], list[int]]:
+    """The positions that say a payload, or all about a subject, is gone: of every line that can be read at all."""
+    found: dict[tuple[str, str], list[int]] = {}
     for line in lines:
         if b'"payload.shredded"' not in line and b'"key.destroyed"' not in line:
             continue
@@ -186,9 +188,9 @@ def _destroyed(lines: list[bytes]) -> dict[tuple[str, str], int]:
             body = read(matched[2] or b"") if matched else None
             said = body["type"], body["object"]["type"], body["outcome"]
             if matched and said == ("payload.shredded", "payload", "ok"):
-                found["payload", body["object"]["id"]] = int(matched[1])
+                found.setdefault(("payload", body["object"]["id"]), []).append(int(matched[1]))
             elif matched and said == ("key.destroyed", "data_key", "ok"):
-                found["subject", body["subject"]] = int(matched[1])
+                found.setdefault(("subject", body["subject"]), []).append(int(matched[1]))
         except (Misspelled, KeyError, TypeError):
             continue
     return found

@@ -14,6 +14,7 @@ from . import shapes
 from .bundle import Bundle, Entry, opened
 from .notes import COSIGNS, SIGNS, Forged, Head, Key, Malformed, Note, Policy, head, note, policy, seconds_of
 from .payloads import Payloads
+from .pdf import Report
 from .signed import Signatures
 from .spelling import from_b64
 from .stamps import NoToken, microsecond, roots
@@ -48,9 +49,13 @@ def judge(
     `tsa`: the auditor's roots as PEM; `online`: what a witness answered that was asked for its newest head.
     """
     try:
-        judge = _Judge(bundle, policy(policy_file))
+        keys = policy(policy_file)
+        report = Report(bundle) if bundle.startswith(b"%PDF-") else None
+        judge = _Judge(report.bundle if report else bundle, keys)
         judge.trusted = None if tsa is None else roots(tsa)
-        return judge.verdict(receipts, seen, online)
+        verdict = judge.verdict(receipts, seen, online)
+        found = report.check(judge.bundle, judge.statements) if report and verdict.exit in (0, 3) else ""
+        return Judgment(1, found, None, frozenset({(found, None)})) if found else verdict
     except Unusable as unusable:
         return Judgment(2, unusable.kind)
 
@@ -260,6 +265,7 @@ class _Judge:
         strict = self.manifest["complete_objects"] or self.bundle.whole
         ids: set[str] = set()
         last: dict[tuple[str, str], tuple[int, bytes]] = {}
+        firsts: dict[tuple[str, str], Entry] = {}
         for entry in self.bundle.entries:
             if entry.body["id"] in ids:
                 self.findings.at(entry.position, 8, "duplicate-id")
@@ -275,6 +281,25 @@ class _Judge:
             elif strict:
                 self.findings.at(entry.position, 8, "version-gap")
             last[entry.object] = (entry.version, entry.leaf)
+            firsts.setdefault(entry.object, entry)
+        self.ends(firsts, last)
+
+    def ends(self, firsts: dict[tuple[str, str], Entry], last: dict[tuple[str, str], tuple[int, bytes]]) -> None:
+        """Each object goes as far as its line in `heads.jsonl` says; no such line where all entries are here."""
+        lines = {line["entry"]: (line["version"], bytes.fromhex(line["leaf"])) for line in self.bundle.heads}
+        expected = [] if self.bundle.whole else [entry.body["id"] for entry in firsts.values()]
+        told = [line["entry"] for line in self.bundle.heads]
+        for number, entry in enumerate(() if self.bundle.whole else firsts.values()):
+            if told[number : number + 1] != [entry.body["id"]]:
+                return self.findings.at(entry.position, 8, "object-head")
+        if told != expected:
+            self.findings.total(0, "object-head")
+        for thing, entry in firsts.items():
+            newest, here = lines.get(entry.body["id"]), last[thing]
+            strict = self.manifest["complete_objects"]
+            if newest is not None and newest != here and (strict or here[0] >= newest[0]):
+                return self.findings.total(0, "object-head")
+        return None
 
     def times(self) -> None:
         known = [(one.head.size, one.covered * SECOND) for one in self.checkpoints if one.covered is not None]

@@ -21,7 +21,7 @@ from tests.audit.verify.maker import Log, Passkey, b64, note, spell, stamp, usua
 Members = dict[str, bytes]
 ASSERTION = ("authenticator_data", "client_data", "signature")
 SHIFTS = (-86_400, -65, -63, -61, -59, 1, 3, 70, 86_400)
-LINED = ("assertions", "batches", "checkpoints", "entries", "payloads", "rest")
+LINED = ("assertions", "batches", "checkpoints", "entries", "heads", "payloads", "rest")
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,12 @@ class Payloads:
 
     def check(self) -> None:
         """V12, then V11."""
-        shredded = {entry.body["id"] for entry in self.bundle.entries if self.is_shredded(entry)}
+        gone = {entry.body["id"]: self.shredded_at(entry) for entry in self.bundle.entries}
+        shredded = {entry_id: at for entry_id, at in gone.items() if at is not None}
         by_id = self.bundle.by_id
         self.lines, left = self.bundle.turns(self.bundle.payloads, only="payload")
         for entry_id, line in self.lines.items():
-            self.line(line, by_id[entry_id], entry_id in shredded)
+            self.line(line, by_id[entry_id], shredded.get(entry_id))
         if left:
             self.findings.total(0, "payload-stray")
         batches, left = self.bundle.turns(self.bundle.batches)
@@ -34,9 +35,9 @@ class Payloads:
             self.batch(line, by_id[entry_id])
         if left:
             self.findings.total(0, "batch-stray")
-        self.sums(shredded)
+        self.sums({*shredded})
 
-    def line(self, line: dict[str, Any], entry: Entry, is_shredded: bool) -> None:
+    def line(self, line: dict[str, Any], entry: Entry, shredded_at: int | None) -> None:
         data = b"clinaiops/payload-commit/v1" + bytes.fromhex(line["salt"]) + line["body"].encode()
         if hashlib.sha256(data).hexdigest() != entry.body["payload"]["commit"]:
             return self.findings.at(entry.position, 12, "payload-commit")
@@ -44,16 +45,17 @@ class Payloads:
             self.of[entry.body["id"]] = read(line["body"].encode())
         except Misspelled:
             return self.findings.at(entry.position, 12, "payload-spelling")
-        if is_shredded:
-            self.findings.at(entry.position, 12, "payload-shredded")
+        if shredded_at is not None:
+            self.findings.at(shredded_at, 10, "payload-shredded")
         return None
 
-    def is_shredded(self, entry: Entry) -> bool:
-        """Whether a later entry says that this entry's payload is gone."""
+    def shredded_at(self, entry: Entry) -> int | None:
+        """Where the first later entry stands that says this entry's payload is gone; None when there is none."""
         if "payload" not in entry.body:
-            return False
+            return None
         names = ("payload", entry.body["payload"]["ref"]), ("subject", entry.body.get("subject", ""))
-        return any(self.bundle.destroyed.get(name, -1) > entry.position for name in names)
+        said = [at for name in names for at in self.bundle.destroyed.get(name, []) if at > entry.position]
+        return min(said, default=None)
 
     def sums(self, shredded: set[str]) -> None:
         having = {entry.body["id"] for entry in self.bundle.entries if "payload" in entry.body}

@@ -187,6 +187,7 @@ MANIFEST = made_of(
 
 CHECKPOINT = made_of({"note": string, "size": whole(0)}, {"timestamp": b64_of()})
 REST = made_of({"start": whole(0), "end": whole(0), "hash": HASH})
+HEAD = made_of({"entry": UUID, "leaf": HASH, "version": whole(0)})
 PAYLOAD = made_of({"body": string, "entry": UUID, "salt": HASH})
 BATCH = made_of({"entry": UUID, "rows": many(b64_of())})
 ASSERTION = made_of(

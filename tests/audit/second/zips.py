@@ -12,6 +12,7 @@ MEMBERS = (
     "batches.jsonl",
     "checkpoints.jsonl",
     "entries.jsonl",
+    "heads.jsonl",
     "manifest.json",
     "manifest.note",
     "payloads.jsonl",

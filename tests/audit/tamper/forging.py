@@ -32,7 +32,7 @@ from .world import (
     signed,
 )
 
-JSONL = ("assertions", "batches", "checkpoints", "entries", "payloads", "rest")
+JSONL = ("assertions", "batches", "checkpoints", "entries", "heads", "payloads", "rest")
 _ID = re.compile(rb'"id":"([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})"')
 Members = dict[str, bytes]
 
@@ -164,6 +164,7 @@ def bundle(
     rest = rest_between(positions, size=size, splits=sizes, subtree=merkle.subtree_of(leaves))
     lines: dict[str, list[Any]] = {
         "checkpoints": [{"size": head.size, "note": head.note.decode()} for head in heads],
+        "heads": heads_of(world.records[:size], positions) if size > len(here) else [],
         "rest": [{"start": each.start, "end": each.end, "hash": each.hash.hex()} for each in rest],
         "payloads": [payload_line(r) for _, r in here if r.payload and not r.erased],
         "batches": [
@@ -186,6 +187,27 @@ def bundle(
         "batches": len(lines["batches"]), "left_out": left_out, "complete_objects": True,
     }  # fmt: skip
     return manifested(members, said)
+
+
+def heads_of(records: list[Record], positions: list[int]) -> list[dict[str, Any]]:
+    """How far each object goes of which an entry is here; what nobody can read has no object."""
+    newest, lines = dict[tuple[str, str], dict[str, Any]](), []
+    for record in records:
+        if (place := _place(record)) is not None:
+            newest[place[0], place[1]] = {"leaf": record.leaf.hex(), "version": place[2]}
+    for position in positions:
+        place = _place(records[position])
+        if place is not None and place[:2] in newest:
+            lines.append({"entry": id_of(records[position]), **newest.pop((place[0], place[1]))})
+    return lines
+
+
+def _place(record: Record) -> tuple[str, str, int] | None:
+    try:
+        said = record.entry["object"]
+        return (said["type"], said["id"], said["version"]) if type(said["version"]) is int else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def proving(world: World, positions: list[int]) -> list[Head]:

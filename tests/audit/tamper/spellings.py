@@ -260,11 +260,12 @@ def copy_bent(world: World, dice: random.Random) -> Attack:
             chains.setdefault(record.entry["object"]["id"], []).append(position)
     chain = dice.choice([each for each in chains.values() if len(each) > 2])
     chosen = sorted({*range(5), *chain})
-    missing = dice.choice(chain[:-1])
+    missing = dice.choice(chain)
     if how == 0:  # one version is left out, everything else made to fit: whoever made the copy did it
         members = bundle(world, chosen=[each for each in chosen if each != missing], kind="patient")
-    elif how == 1:  # the same by somebody who has not the statement key; here even the last version
-        members = bundle(world, chosen=[each for each in chosen if each != chain[-1]], kind="patient")
+        members = resigned(members | {"heads.jsonl": bundle(world, chosen=chosen, kind="patient")["heads.jsonl"]})
+    elif how == 1:  # the same by somebody who has not the statement key
+        members = bundle(world, chosen=[each for each in chosen if each != missing], kind="patient")
         said = json.loads(members["manifest.json"])
         said.pop("files")
         members = manifested(members, said, key=STRANGER)

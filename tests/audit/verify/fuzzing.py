@@ -11,14 +11,17 @@ import json
 import sys
 import tempfile
 import zipfile
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from audit.verify.__main__ import verify
 from tests.audit.verify.maker import Log, Passkey, usual, zipped
 
+Verifier = Callable[[list[str], dict[str, Any]], None]
 SITES = ("file", "assertions.jsonl", "batches.jsonl", "checkpoints.jsonl", "entries.jsonl", "manifest.json")
-SITES += ("manifest.note", "payloads.jsonl", "rest.jsonl", "policy", "receipt", "seen")
+SITES += ("heads.jsonl", "manifest.note", "payloads.jsonl", "rest.jsonl", "policy", "receipt", "seen")
 
 
 class NotRefused(AssertionError):
@@ -57,7 +60,7 @@ def damaged(site: str, data: bytes) -> bytes:
     }[how]
 
 
-def attack(data: bytes) -> dict | None:
+def attack(data: bytes, *, verifier: Verifier = verify) -> dict | None:
     """One try; the report, None when nothing was changed. Raises NotRefused."""
     if not data:
         return None
@@ -71,7 +74,7 @@ def attack(data: bytes) -> dict | None:
     bundle = parts["file"]
     if site in members:
         bundle = zipped(log.resigned(members | {site: bent}) if resign else members | {site: bent})
-    report = ask(bundle, parts["policy"], parts["receipt"], parts["seen"])
+    report = ask(bundle, parts["policy"], parts["receipt"], parts["seen"], verifier=verifier)
     failure = report["failure"] or {}
     if failure.get("class") == "verifier-fault":
         raise NotRefused(f"{site}: {failure['detail']}")
@@ -108,7 +111,7 @@ def _contents(data: bytes) -> dict[str, bytes]:
         return {info.filename: held.read(info) for info in held.infolist()}
 
 
-def ask(bundle: bytes, policy: bytes, receipt: bytes, seen: bytes) -> dict:
+def ask(bundle: bytes, policy: bytes, receipt: bytes, seen: bytes, *, verifier: Verifier = verify) -> dict:
     """The report on these bytes as files."""
     with tempfile.TemporaryDirectory() as folder:
         names = []
@@ -117,7 +120,7 @@ def ask(bundle: bytes, policy: bytes, receipt: bytes, seen: bytes) -> dict:
             names[-1].write_bytes(held)
         report = {"result": "unusable", "exit": 2, "failure": None}
         asked = [names[0], "--policy", names[1], "--receipts", names[2], "--seen", names[3]]
-        verify([str(each) for each in asked], report)
+        verifier([str(each) for each in asked], report)
     return report
 
 

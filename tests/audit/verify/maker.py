@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 ORIGIN = "log.example/clinic"
 CONTEXT = b"clinaiops/esign/v1"
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-JSONL = ("assertions", "batches", "checkpoints", "entries", "payloads", "rest")
+JSONL = ("assertions", "batches", "checkpoints", "entries", "heads", "payloads", "rest")
 
 
 def b64(data: bytes) -> str:
@@ -252,6 +252,7 @@ class Log:
         identify = {p: self.entries[p]["id"] for p in chosen}
         lines = {
             "checkpoints": [self.checkpoints[s] for s in sizes],
+            "heads": list(self._heads(chosen, size)),
             "rest": list(self._rest(chosen, sizes)),
             "payloads": [
                 {"entry": identify[p], "salt": self.payloads[p][0].hex(), "body": self.payloads[p][1].decode()}
@@ -310,6 +311,16 @@ class Log:
         before = {max((s for s in known if s <= p), default=size) for p in chosen}
         return sorted(before | {min(s for s in known if s > p) for p in chosen} | {size})
 
+    def _heads(self, chosen: list[int], size: int):
+        """Of every object here its newest version among the first `size` entries, when not all of those are here."""
+        newest = {}
+        for p, entry in enumerate(self.entries[:size]):
+            if _place(entry):
+                newest[_place(entry)] = {"version": entry["object"]["version"], "leaf": self.hashes[p].hex()}
+        for p in chosen if len(chosen) < size else ():
+            if (head := newest.pop(_place(self.entries[p]), None)) is not None:
+                yield {"entry": self.entries[p]["id"]} | head
+
     def _rest(self, chosen: list[int], sizes: list[int]):
         for start, end in zip([-1, *chosen], [*chosen, sizes[-1]], strict=True):
             at = start + 1
@@ -320,6 +331,14 @@ class Log:
                         width >>= 1
                     yield {"start": at, "end": at + width, "hash": root_of(self.hashes[at : at + width]).hex()}
                     at += width
+
+
+def _place(entry: dict) -> tuple | None:
+    """The object that an entry has a version of; None for a look, and for what a liar wrote there."""
+    place = entry.get("object")
+    if not isinstance(place, dict) or type(place.get("version")) is not int:
+        return None
+    return str(place.get("type")), str(place.get("id"))
 
 
 def zipped(members: dict[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:

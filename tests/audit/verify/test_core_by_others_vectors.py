@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from audit.verify.notes import PLAIN, Key, Policy, open_note, read_head, verifies
-from audit.verify.spelling import Malformed, parse
+from audit.verify.spelling import Refused, parse
 from audit.verify.walk import Range
 from tests.audit.verify.judging import found, judge
 from tests.audit.verify.maker import Log, batch_root, root_of
@@ -168,7 +168,8 @@ def test_what_the_specification_of_the_format_shows_is_what_is_true():
     ]
     shown += [members["manifest.json"].decode(), root_of(log.hashes).hex(), root_of(log.hashes[:2]).hex()]
     shown += [f"{p} {log.encoded[p].decode()}\n=> {log.hashes[p].hex()}" for p in range(3)]
-    shown += [log.members(take=lambda p: p in (0, 2))["rest.jsonl"].decode(), batch_root(log.rows[2]).hex()]
+    part = log.members(take=lambda p: p in (0, 2))
+    shown += [part["rest.jsonl"].decode(), part["heads.jsonl"].decode(), batch_root(log.rows[2]).hex()]
     assert [each for each in shown if each.strip() not in said] == []
 
 
@@ -200,8 +201,8 @@ def test_keys_are_read_in_one_spelling_and_for_one_use():
     [b'{"a":1e2}', b"NaN", b'{"b":1,"a":2}', b'{"a":1,"a":1}', b"\xef\xbb\xbf1", b"1 ", b'"\\u0061"', b"[" * 9999],
 )
 def test_another_spelling_is_refused(data):
-    with pytest.raises(Malformed):
-        parse(data)
+    with pytest.raises(Refused):
+        parse(data, "spelling")
 
 
 @pytest.mark.parametrize(("asked", "holds"), [("any", 0), ("2", 0), ("all", 3), ("3", 3)])

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audit.verify import quick
-from audit.verify.spelling import CHECKS, SHAPES, Malformed, parse
+from audit.verify.spelling import CHECKS, SHAPES, Refused, parse
 from tests.audit.second.mutating import _changed, bent, logs
 from tests.audit.verify.maker import spell
 
@@ -47,8 +47,8 @@ def quickly(encoded: bytes) -> tuple | None:
 def slowly(encoded: bytes) -> tuple | None:
     """The same fields by the JSON reader and the shapes, written out once more."""
     try:
-        entry = parse(encoded)
-    except Malformed:
+        entry = parse(encoded, "spelling")
+    except Refused:
         return None
     if not CHECKS["entry"](entry):
         return None
@@ -153,9 +153,9 @@ def test_payload_lines_are_read_alike():
         encoded = bent(encoded, dice) if damage else encoded
         fast = quick.payload(encoded)
         try:
-            slow = parse(encoded)
+            slow = parse(encoded, "spelling")
             slow = slow if CHECKS["payloads.jsonl"](slow) else None
-        except Malformed:
+        except Refused:
             slow = None
         assert fast is None or fast == slow
         if slow is not None and fast is None:

@@ -89,6 +89,67 @@ def the_manifest_is_signed_by_the_logs_key():
     return members | {"manifest.note": note(text, other.line(text))}, log
 
 
+# --- V14: how far each object goes ------------------------------------------------------------------------------------
+
+FIRST_WINDOWS = {0, 2, 3, 8}  # the genesis, two of three versions of loop l-1, what shreds the first of them
+
+
+@case(1, "object-head")
+def the_newest_version_of_an_object_is_left_out_of_a_complete_bundle():
+    """The seeded defect: a filter lost the last act of a loop; whoever made the copy signed it with the true heads."""
+    log = usual()
+    whole, less = (log.members(take=lambda p, kept=kept: p in kept) for kept in (FIRST_WINDOWS | {4}, FIRST_WINDOWS))
+    return log.resigned(less | {"heads.jsonl": whole["heads.jsonl"]}), log
+
+
+@case(1, "object-head")
+def an_object_is_said_to_go_less_far_than_it_does():
+    log = usual()
+    members = log.members(take=lambda p: p in FIRST_WINDOWS | {4})
+    lines = [line | ({"version": 2} if line["version"] == 3 else {}) for line in rows(members, "heads")]
+    return with_rows(log, members, "heads", lines), log
+
+
+@case(1, "object-head")
+def an_object_goes_less_far_though_it_may_be_cut():
+    log = usual()
+    members = log.members(take=lambda p: p in FIRST_WINDOWS | {4}, complete=False)
+    lines = [line | ({"version": 2} if line["version"] == 3 else {}) for line in rows(members, "heads")]
+    return with_rows(log, members, "heads", lines), log
+
+
+@case(1, "object-head")
+def an_object_ends_with_another_leaf():
+    log = usual()
+    members = log.members(take=lambda p: p in FIRST_WINDOWS | {4}, complete=False)
+    return with_rows(log, members, "heads", [line | {"leaf": "ab" * 32} for line in rows(members, "heads")]), log
+
+
+@case(1, "object-head")
+def nothing_says_how_far_an_object_goes():
+    log = usual()
+    members = log.members(take=lambda p: p in FIRST_WINDOWS, complete=False)
+    return with_rows(log, members, "heads", rows(members, "heads")[:-1]), log
+
+
+@case(1, "object-head")
+def an_object_that_is_not_here_is_said_to_go_far():
+    log = usual()
+    members = log.members(take=lambda p: p in FIRST_WINDOWS, complete=False)
+    stray = {"entry": log.entries[9]["id"], "leaf": "ab" * 32, "version": 2}
+    return with_rows(log, members, "heads", [*rows(members, "heads"), stray]), log
+
+
+@case(1, "object-head")
+def a_bundle_of_everything_says_how_far_its_objects_go():
+    log = usual()
+    part = log.members(take=lambda p: p in FIRST_WINDOWS, complete=False)
+    return with_rows(log, log.members(), "heads", rows(part, "heads")), log
+
+
+# --- V14: the tiling --------------------------------------------------------------------------------------------------
+
+
 @case(1, "tiling")
 def an_entry_is_taken_out():
     log = usual()
