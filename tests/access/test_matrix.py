@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import pytest
 from django.test import override_settings
 
-from tests.access.cast import Cast, built
+from tests.access.cast import Cast
+from tests.access.cast import built as everybody
 from tests.access.expecting import Cell, cells, expected, judged, plain, send
 from tests.access.rows import ROWS
 from tests.access.walking import Route, routes, row_of, without_route, without_row
@@ -23,11 +24,10 @@ AT_LEAST = 9_000
 
 
 @pytest.fixture
-def cast(settings, tmp_path) -> Iterator[Cast]:
+def cast(built, settings, tmp_path) -> Iterator[Cast]:
     settings.CHANNEL_FILE = str(tmp_path / "sent")
     logging.disable(logging.WARNING)
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    yield built()
+    yield built.once(everybody, fresh_s=300)
     logging.disable(logging.NOTSET)
 
 
