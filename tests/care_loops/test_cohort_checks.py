@@ -30,7 +30,7 @@ def test_the_simulated_figures_lie_in_the_published_bands():
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.name)
 def test_a_seeded_defect_is_seen_by_the_checks_named_for_it(defect):
-    found = acceptance(published().changed(defect.changes), people=300, seeds=(1,), measures=[defect.measure])
+    found = acceptance(published().changed(defect.changes), people=250, seeds=(1,), measures=[defect.measure])
     assert defect.breaks <= {check.quantity for check in found if not check.holds}, as_table(found)
 
 

@@ -12,7 +12,7 @@ from care_loops.pathways.hypertension.cohort_simulator.parameters import Unknown
 from care_loops.pathways.hypertension.cohort_simulator.people import BadCohort
 from care_loops.pathways.hypertension.table_files import BadTable, read_table
 
-PLAN = Plan(people=1_500, windows=4, seed=21)
+PLAN = Plan(people=900, windows=4, seed=21)
 HELD_OUT = {
     "no_effect",
     "adherence_misreported",

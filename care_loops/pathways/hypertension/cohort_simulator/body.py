@@ -65,15 +65,20 @@ class Body:
     def advance(self, days: int, chance: Chance) -> None:
         """Live `days` days."""
         counted = np.zeros(len(self.people)) if self.doses is None else self.doses
-        decay = np.exp(-np.log(2) / pharmacy().half_life_days)[np.maximum(self.drug, 0)]
+        used = np.flatnonzero((self.drug != NONE).any(axis=0))
+        slots = slice(0, int(used[-1]) + 1 if len(used) else 0)  # the rest stay as they are: nothing is taken there
+        decay = np.exp(-np.log(2) / pharmacy().half_life_days)[np.maximum(self.drug[:, slots], 0)]
+        asked, steady = self.kept[:, slots] & (self.multiple[:, slots] > 0), self.steady[:, slots]
+        occupancy, filters = self.occupancy[:, slots], self.filters[:, :, slots]
         gains = 1 - np.exp(-1 / np.array([self.p["fast_tau"], self.p["slow_tau"]]))[:, None, None, None]
         for _ in range(days):
             taking = self._take(chance)
             counted += taking
-            on = taking[:, None] & self.kept & (self.multiple > 0)
-            self.occupancy = self.occupancy * decay + np.where(on, 1 - decay, 0.0)
-            follows = np.where((self.occupancy > 0.3)[..., None], self.steady, 0.0)
-            self.filters += gains * (follows - self.filters)
+            on = taking[:, None] & asked
+            occupancy = occupancy * decay + np.where(on, 1 - decay, 0.0)
+            follows = np.where((occupancy > self.p["occupancy_least"])[..., None], steady, 0.0)
+            filters += gains * (follows - filters)
+        self.occupancy[:, slots] = occupancy
         self.doses = counted
         self.day += days
         self.since += days
