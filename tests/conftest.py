@@ -1,5 +1,6 @@
 """What every test may ask for. The database is real, and so are the rights of its roles (`tests/real_database.py`)."""
 
+import gc
 import ipaddress
 import os
 import socket
@@ -66,6 +67,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The long files first, each whole; the others in the order they were given."""
     order = {ROOT / "tests" / name: place for place, name in enumerate(FIRST)}
     items.sort(key=lambda item: order.get(item.path, len(order)))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays until the end: the garbage collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class NetworkUsed(Exception):
