@@ -18,8 +18,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("reviewed", [False, True])
-def test_after_a_swelling_of_the_face_no_ace_inhibitor_is_stepped_up(reviewed):
-    site = Hospital()
+def test_after_a_swelling_of_the_face_no_ace_inhibitor_is_stepped_up(built, reviewed):
+    site = built.once(Hospital)
     patient = site.patient()
     site.weeks(patient, *[(152, 93)] * 3)
     week_ago = site.now - timedelta(days=20)
@@ -40,8 +40,8 @@ def test_after_a_swelling_of_the_face_no_ace_inhibitor_is_stepped_up(reviewed):
     assert outcome.change.ingredient != LISINOPRIL or not outcome.change.intensifies
 
 
-def test_without_the_swelling_the_same_patient_is_offered_the_step():
-    site = Hospital()
+def test_without_the_swelling_the_same_patient_is_offered_the_step(built):
+    site = built.once(Hospital)
     patient = site.patient()
     site.weeks(patient, *[(152, 93)] * 3)
 
@@ -51,16 +51,16 @@ def test_without_the_swelling_the_same_patient_is_offered_the_step():
     assert outcome.change.intensifies
 
 
-def test_one_week_over_target_is_called_that_and_not_a_change_too_recent():
-    site = Hospital()
+def test_one_week_over_target_is_called_that_and_not_a_change_too_recent(built):
+    site = built.once(Hospital)
     patient = site.patient()
     site.weeks(patient, (128, 78), (128, 78), (152, 93))
 
     assert site.close(patient).withheld_reason == "too_few_windows_over_target"
 
 
-def test_a_window_right_after_a_change_is_called_too_recent():
-    site = Hospital()
+def test_a_window_right_after_a_change_is_called_too_recent(built):
+    site = built.once(Hospital)
     patient = site.patient()
     site.takes(patient, LISINOPRIL, "20", since=site.now - timedelta(days=10))
     site.weeks(patient, (152, 93), (152, 93))
@@ -68,8 +68,8 @@ def test_a_window_right_after_a_change_is_called_too_recent():
     assert site.close(patient).withheld_reason == "too_soon_after_change"
 
 
-def test_a_step_that_was_rejected_is_not_proposed_again_the_week_after():
-    site = Hospital()
+def test_a_step_that_was_rejected_is_not_proposed_again_the_week_after(built):
+    site = built.once(Hospital)
     patient = site.patient()
     site.weeks(patient, *[(150, 92)] * 2)
     loop = site.close(patient)

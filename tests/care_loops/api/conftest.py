@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.care_loops.api.world import World
+from care_loops.models import Loop
+from tests.care_loops.api.world import World, for_the_clinician, for_the_patient
 
 
 @pytest.fixture(autouse=True)
@@ -15,6 +16,18 @@ def quick_passwords(settings):
 def world(db, built) -> World:
     """A site with Mary in it."""
     return built.once(World, fresh_s=120)
+
+
+@pytest.fixture
+def advised(db, built) -> tuple[World, Loop]:
+    """The site, and a proposal that waits for the clinician."""
+    return built.once(for_the_clinician, fresh_s=120)
+
+
+@pytest.fixture
+def directed(db, built) -> tuple[World, Loop]:
+    """The site, and a proposal that is put before Mary."""
+    return built.once(for_the_patient, fresh_s=120)
 
 
 @pytest.fixture

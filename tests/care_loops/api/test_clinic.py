@@ -23,8 +23,9 @@ def decision(loop: Loop, **more: object) -> dict[str, object]:
     return {"kind": "approve", "seen_version": Loop.objects.get(pk=loop.pk).version} | more
 
 
-def test_a_proposal_is_shown_and_approved_with_a_signature(world):
-    loop, tool = world.proposed(direct=False), world.tool(world.clinician)
+def test_a_proposal_is_shown_and_approved_with_a_signature(advised):
+    world, loop = advised
+    tool = world.tool(world.clinician)
     items = tool.get("worklist").json()["items"]
     assert ("recommendation", str(loop.pk)) in {(item["kind"], item["id"]) for item in items}
     shown = tool.get(f"recommendations/{loop.pk}").json()
@@ -44,8 +45,9 @@ def test_a_proposal_is_shown_and_approved_with_a_signature(world):
     assert entry["on_behalf_of"]["id"] == "clinaiops-phone"
 
 
-def test_modifying_names_another_change_and_keeps_the_original(world):
-    loop, tool = world.proposed(direct=False), world.tool(world.clinician)
+def test_modifying_names_another_change_and_keeps_the_original(advised):
+    world, loop = advised
+    tool = world.tool(world.clinician)
     candidates = tool.get(f"recommendations/{loop.pk}").json()["candidates"]
     other = next(one for one in candidates if not one["barred"] and one["key"].startswith("step_down"))
     body = decision(loop, kind="modify", candidate_key=other["key"], reason_code="side_effect")
@@ -73,15 +75,17 @@ def test_modifying_names_another_change_and_keeps_the_original(world):
         ({"decided_by": "me"}, "unknown_field", "decided_by"),
     ],
 )
-def test_a_decision_that_cannot_be_read_decides_nothing(world, change, code, field):
-    loop, tool = world.proposed(direct=False), world.tool(world.clinician)
+def test_a_decision_that_cannot_be_read_decides_nothing(advised, change, code, field):
+    world, loop = advised
+    tool = world.tool(world.clinician)
     refused = tool.post(f"recommendations/{loop.pk}/decision", decision(loop) | change, key="k-1")
     assert (refused.status_code, refused.json()["code"], refused.json()["field"]) == (400, code, field)
     assert not Decision.objects.exists()
 
 
-def test_a_decision_on_what_was_shown_before_is_refused(world):
-    loop, tool = world.proposed(direct=False), world.tool(world.clinician)
+def test_a_decision_on_what_was_shown_before_is_refused(advised):
+    world, loop = advised
+    tool = world.tool(world.clinician)
     stale = tool.post(f"recommendations/{loop.pk}/decision", decision(loop, seen_version=1), key="k-1")
     assert (stale.status_code, stale.json()["code"]) == (409, "changed_since_shown")
 

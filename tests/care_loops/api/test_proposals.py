@@ -42,8 +42,8 @@ def test_a_delivered_change_says_old_and_new_dose_what_to_stop_who_decided_and_h
     assert [one["id"] for one in world.marys.get("me/recommendations").json()["recommendations"]] == [str(loop.pk)]
 
 
-def test_a_proposal_within_the_boundary_names_who_signed_it(world):
-    loop = world.proposed(direct=True)
+def test_a_proposal_within_the_boundary_names_who_signed_it(directed):
+    world, loop = directed
     said = world.marys.get(path(loop)).json()
     assert said["state"] == "with_patient"
     assert world.clinician.printed_name in said["why"]
@@ -52,8 +52,8 @@ def test_a_proposal_within_the_boundary_names_who_signed_it(world):
     assert state_of(loop) == LoopState.ACCEPTED
 
 
-def test_what_waits_for_a_clinician_does_not_exist_on_the_phone(world):
-    loop = world.proposed(direct=False)
+def test_what_waits_for_a_clinician_does_not_exist_on_the_phone(advised):
+    world, loop = advised
     nowhere = world.marys.get(f"me/recommendations/{uuid4()}")
     hidden = world.marys.get(path(loop))
     assert (hidden.status_code, hidden.content) == (404, nowhere.content)
@@ -148,8 +148,8 @@ def entry_time(world: World) -> str:
 @pytest.mark.parametrize(
     ("answer", "state"), [("decline", LoopState.DECLINED), ("ask-person", LoopState.WITH_CLINICIAN)]
 )
-def test_declining_and_asking_a_person_change_nothing_about_the_medicine(world, answer, state):
-    loop = world.proposed(direct=True)
+def test_declining_and_asking_a_person_change_nothing_about_the_medicine(directed, answer, state):
+    world, loop = directed
     before = RegimenEntry.objects.count()
     answered = world.marys.post(path(loop, answer), {"reason": "wants_to_talk"}, key="k-1")
     assert answered.status_code == 200
@@ -170,8 +170,8 @@ def test_an_answer_without_a_usable_key_does_nothing(world, answer):
 
 
 @pytest.mark.parametrize("answer", ["accept", "decline", "ask-person"])
-def test_the_same_key_gives_the_same_bytes_and_one_effect(world, answer):
-    loop = world.proposed(direct=True)
+def test_the_same_key_gives_the_same_bytes_and_one_effect(directed, answer):
+    world, loop = directed
     first = world.marys.post(path(loop, answer), key="k-1")
     again = world.marys.post(path(loop, answer), key="k-1")
     assert first.status_code == again.status_code == 200
@@ -213,8 +213,8 @@ def test_a_carer_reads_but_does_not_answer(world):
     assert entries("access.denied")[-1]["actor"]["role"] == "carer"
 
 
-def test_a_side_effect_holds_an_increase_of_that_drug_at_once(world):
-    loop = world.proposed(direct=True)
+def test_a_side_effect_holds_an_increase_of_that_drug_at_once(directed):
+    world, loop = directed
     symptom = {
         "source_id": "s-1",
         "kind": SymptomKind.ANKLE_SWELLING.value,
@@ -234,8 +234,8 @@ def test_a_side_effect_holds_an_increase_of_that_drug_at_once(world):
     assert world.marys.get("me/today").json()["waiting_for_you"] == []
 
 
-def test_a_crisis_reading_holds_an_increase_at_once(world):
-    loop = world.proposed(direct=True)
+def test_a_crisis_reading_holds_an_increase_at_once(directed):
+    world, loop = directed
     reading = {
         "source_id": "r-1",
         "taken_at": entry_time(world),

@@ -274,6 +274,18 @@ class World:
         return loop
 
 
+def for_the_clinician() -> tuple[World, Loop]:
+    """The site with a proposal that waits for Mary's clinician."""
+    world = World()
+    return world, world.proposed(direct=False)
+
+
+def for_the_patient() -> tuple[World, Loop]:
+    """The site with a proposal that is put before Mary."""
+    world = World()
+    return world, world.proposed(direct=True)
+
+
 def entries(kind: str | None = None) -> list[dict[str, Any]]:
     """The entries of the record so far, oldest first, of one type or of all."""
     leaves = (bytes(leaf) for leaf in Pending.objects.order_by("id").values_list("leaf", flat=True))

@@ -11,14 +11,21 @@ from care_loops.models import Decision, Loop, Target
 from care_loops.presenters.changes import change_shown
 from care_loops.services import DecisionInput, decide, join_care_team
 from governance.domain import Role
-from tests.care_loops.web.ward import measured, proposed, reading, uncontrolled
+from tests.care_loops.web.ward import measured, reading, uncontrolled, with_advice
+from tests.factories import Hospital, hospital_now
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def loop(ward):
-    return proposed(ward, uncontrolled(ward))
+def ward(db, built, request) -> Hospital:
+    """A site, with a recommendation where the test is about one."""
+    return built.once(with_advice if "loop" in request.fixturenames else hospital_now, fresh_s=120)
+
+
+@pytest.fixture
+def loop(ward) -> Loop:
+    return Loop.objects.get()
 
 
 def form_of(client, loop) -> dict[str, str]:

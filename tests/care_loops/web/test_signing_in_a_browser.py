@@ -13,7 +13,6 @@ from datetime import UTC
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from care_loops.models import Decision
@@ -29,7 +28,7 @@ from tests.care_loops.web.test_browser import (
     unlabelled,
 )
 from tests.care_loops.web.ward import proposed, uncontrolled
-from tests.factories import PASSWORD, Hospital
+from tests.factories import PASSWORD, Hospital, hospital_now
 from tests.governance.test_passkeys_in_a_browser import AUTHENTICATOR, complains
 from tests.signing_in import code_of, confirmed
 
@@ -42,16 +41,16 @@ BY_APPLICATION = "by password and code: attested by this application"
 PICTURES = os.environ.get("CLINAIOPS_PICTURES")
 
 
-def with_advice() -> Hospital:
+def with_anna() -> Hospital:
     """A ward with one recommendation."""
-    ward = Hospital(now=timezone.now().replace(microsecond=0))
+    ward = hospital_now()
     proposed(ward, uncontrolled(ward, "Bergström", "Anna"))
     return ward
 
 
 @pytest.fixture
 def ward(transactional_db, built) -> Hospital:
-    return built.once(with_advice, fresh_s=120)
+    return built.once(with_anna, fresh_s=120)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from care_loops.services import (
     take_in,
 )
 from governance.services import acting_device
-from tests.factories import AMLODIPINE, LISINOPRIL, ZONE, Hospital, arrival_of, job
+from tests.factories import AMLODIPINE, LISINOPRIL, ZONE, Hospital, arrival_of, hospital_now, job
 
 _numbers = count(1)
 
@@ -101,6 +101,13 @@ def uncontrolled(
         for ingredient in (LISINOPRIL, AMLODIPINE):
             took(patient, ingredient, today - timedelta(days=back), taken=back % 13 != 0)
     return patient
+
+
+def with_advice() -> Hospital:
+    """A site as of now with one patient, for whom a recommendation waits."""
+    ward = hospital_now()
+    proposed(ward, uncontrolled(ward))
+    return ward
 
 
 def proposed(site: Hospital, patient: Patient) -> Loop:
