@@ -17,6 +17,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -142,7 +143,8 @@ class BundleWriter:
 
     def _clear(self) -> None:
         for member in self._members.values():
-            member.file.close()
+            with suppress(OSError):  # on a full disk its last bytes fail: it is taken away all the same
+                member.file.close()
         if self._spool is not None:
             shutil.rmtree(self._spool, ignore_errors=True)
         self._spool = None

@@ -13,7 +13,8 @@ from django.db import IntegrityError, connections, transaction
 
 from audit.models import DataKey, Payload, PayloadKey
 from audit.selectors import payload_of
-from audit.services import append, keys
+from audit.services import append, data_keys, keys
+from audit.services.holds import place_hold, release_hold
 from audit.services.payloads import Shredded, open_payloads
 from audit.services.shredding import Lawful, ShreddingRefused, holds_for, shred_payload, shred_person
 from audit.services.verifying import verify_log
@@ -96,27 +97,20 @@ def test_a_writer_with_the_key_in_hand_writes_nothing_that_cannot_be_opened():
     assert first_bad() is None
 
 
-def test_a_payload_sealed_under_a_key_destroyed_meanwhile_is_refused(monkeypatch):
+def test_a_payload_sealed_under_a_key_destroyed_meanwhile_is_refused():
+    """A process remembers whose key it met; it is destroyed elsewhere, and what is sealed under it is not written."""
+    record(event("first", subject="patient-9"))
     record(event("before", subject="patient-9"))
-    from audit.services import recording
-
-    held, sealed_under = recording._sealed, []
-
-    def seal_then_lose_it(*asked):
-        kept = held(*asked)
-        sealed_under.append(kept.dek_id)
-        monkeypatch.setattr(recording, "_sealed", held)
-        thread = threading.Thread(target=_shred_elsewhere, args=("patient-9",))
-        thread.start()
-        thread.join(20)
-        return kept
-
-    monkeypatch.setattr(recording, "_sealed", seal_then_lose_it)
+    (remembered,) = [key.id for (_, who), key in data_keys._MET.items() if who == DataKey.objects.get().subject]
+    thread = threading.Thread(target=_shred_elsewhere, args=("patient-9",))
+    thread.start()
+    thread.join(20)
+    assert remembered in {key.id for key in data_keys._MET.values()}, "this process has not heard of it"
     (done,) = record(event("after", subject="patient-9"))
     after = Payload.objects.get(entry_id=done.entry_id)
-    assert str(sealed_under[0]) != after.dek_id, "sealed again, under the key that is alive"
+    assert str(remembered) != after.dek_id, "sealed again, under the key that is alive"
     opened = open_payloads(list(Payload.objects.all()))
-    assert [isinstance(each, Shredded) for each in opened].count(True) == 1
+    assert [isinstance(each, Shredded) for each in opened].count(True) == 2
 
 
 def test_the_database_itself_takes_no_payload_under_a_destroyed_key():
@@ -171,17 +165,15 @@ def test_what_is_not_there_was_shredded_before_or_speaks_of_the_log_is_refused_b
         shred_person("nobody", **HOW)
 
 
-def test_under_a_legal_hold_nothing_is_shredded_and_the_hold_is_named(monkeypatch):
+def test_under_a_legal_hold_nothing_is_shredded_and_the_hold_is_named():
     (kept,) = record(event("a"))
-    held = DataKey.objects.get().subject
-    monkeypatch.setattr(
-        "audit.services.shredding.holds_for", lambda who, **_: ("litigation-2026-4",) if who == held else ()
-    )
+    held = DataKey.objects.get(subject__isnull=False).subject
+    place_hold("litigation-2026-4", subject="patient-7", **HOW)
     for act in (lambda: shred_payload(kept.payload_id, **HOW), lambda: shred_person("patient-7", **HOW)):
         with pytest.raises(ShreddingRefused, match="legal-hold: litigation-2026-4"):
             act()
     assert payload_of(kept.entry_id) is not None
-    monkeypatch.undo()
+    release_hold("litigation-2026-4", **HOW)
     assert holds_for(held) == ()
 
 
