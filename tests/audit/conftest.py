@@ -3,6 +3,7 @@
 from importlib import import_module
 
 import pytest
+from django.db import connection
 
 from audit.migrations_sql import EVIDENCE
 from tests.audit.builders import event, first_bad, number, record
@@ -15,6 +16,20 @@ KEY_GUARDS = tuple(
 )
 SEGMENT_GUARDS = import_module("audit.migrations.0009_segments").TRIGGERS
 KEYS = ("audit_datakey", "audit_payloadkey")
+
+
+@pytest.fixture
+def another_sha256(owner_db):
+    """A database whose owner put another hash function before PostgreSQL's, for the application's connection."""
+    owner_db.execute(
+        "CREATE FUNCTION public.sha256(bytea) RETURNS bytea LANGUAGE sql IMMUTABLE"
+        r" AS $$ SELECT pg_catalog.sha256('\x01'::bytea || $1) $$"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path = public, pg_catalog")
+    yield
+    connection.close()
+    owner_db.execute("DROP FUNCTION public.sha256(bytea)")
 
 
 @pytest.fixture
