@@ -29,6 +29,7 @@ from tests.campaigns.figure import Figure  # noqa: E402
 from tests.campaigns.fuzzing import verifier_fuzz  # noqa: E402
 from tests.campaigns.killed import kill  # noqa: E402
 from tests.campaigns.million import million  # noqa: E402
+from tests.campaigns.mutating import every_mutant  # noqa: E402
 from tests.campaigns.racing import WORKERS, concurrent, double_submit  # noqa: E402
 from tests.campaigns.simulating import cohort  # noqa: E402
 from tests.campaigns.swapping import object_ids  # noqa: E402
@@ -54,6 +55,7 @@ CAMPAIGNS: Mapping[str, tuple[int, Callable[[int, int, str], Figure]]] = {
     "million": (1_000_000, lambda n, seed, _db: million(n, seed=seed)),
     "differential": (100_000, lambda n, seed, _db: differential(n, seed=seed)),
     "cohort": (2_000, lambda n, seed, _db: cohort(n, seed=seed)),
+    "mutants": (100_000, lambda n, seed, _db: every_mutant(n, seed=seed)),
     "verifier_fuzz": (20_000, lambda n, seed, _db: verifier_fuzz(n, seed=seed)),
 }
 

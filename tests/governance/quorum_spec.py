@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import ModuleType
 
 from governance import quorum as real
-from governance.domain import NotAllowed, Refusal, Role
+from governance import quorum_rules
+from governance.domain import STAFF_ROLES, NotAllowed, Refusal, Role
 
 NOON = datetime(2026, 3, 30, 12, 0, tzinfo=UTC)
 C, P, Q, E = Role.CLINICIAN, Role.PHARMACIST, Role.COMPLIANCE_OFFICER, Role.ML_ENGINEER
@@ -172,3 +174,68 @@ def _tries(module: ModuleType) -> list[str]:
         if came != answer:
             found.append(f"{who} on {number}: {came}")
     return found
+
+
+# -- the reader of the rules -------------------------------------------------------------------------------------------
+
+DATA = Path(real.__file__).parent / "data" / "quorum_rules.json"
+SHARED = '"roles": ["pharmacist"], "count": 1'
+# What may not stand in the file, and what it is put in place of.
+WRONG = (
+    ('"table": "quorum_rules"', '"table": "rules"'),
+    ('"version": "2026-11-22"', '"version": ""'),
+    ('"mark": "proposal"', '"mark": "maybe"'),
+    ('"words": "', '"words": "", "was": "'),
+    ('"citation": "', '"citation": "", "was": "'),
+    (SHARED, '"roles": ["pharmacist"], "count": 0'),
+    (SHARED, '"roles": ["clinician"], "count": 1'),
+    (SHARED, '"roles": ["patient"], "count": 1'),
+    (SHARED, '"roles": [], "count": 1'),
+    ('[{"roles": ["pharmacist"], "count": 1}], "lives_days": 7', '[], "lives_days": 7'),
+    ('"seats": []', '"seats": [{"roles": ["pharmacist"], "count": 1}]'),
+    ('"lives_days": 7', '"lives_days": 0'),
+    ('"act": "finding"', '"act": "key"'),
+    ('"act": "finding", "of": [""]', '"act": "policy", "of": ["other"]'),
+    ('"of": ["gate_thresholds"]', '"of": ["targets"]'),
+    ('"id": "finding"', '"id": "key"'),
+)
+
+
+def disagreements_of_reader(module: ModuleType = quorum_rules) -> list[str]:
+    """Where a reader of the rules takes what it may not, or lets a site ask for fewer people."""
+    data = DATA.read_bytes()
+    table, found = module.parse(data), []
+    said = {(row.rule_id, row.act, row.of, row.seats, row.lives) for row in table.rows}
+    if said != {(row.rule_id, row.act, row.of, row.seats, row.lives) for row in quorum_rules.shipped().rows}:
+        found.append("the table as shipped")
+    for old, new in WRONG:
+        assert old.encode() in data, old
+        found += [] if _refused(module, data.replace(old.encode(), new.encode(), 1)) else [f"read: {new}"]
+    anybody = ", ".join(f'"{role}"' for role in sorted(STAFF_ROLES))
+    everybody = data.replace(SHARED.encode(), f'"roles": [{anybody}], "count": 1'.encode())
+    alone = everybody.replace(b'[{"roles": ["clinician"], "count": 1}, {', b"[{")
+    found += ["all of the staff in one seat"] if _refused(module, alone) else []
+    one_day = module.parse(data.replace(b'"lives_days": 7', b'"lives_days": 1', 1))
+    found += [] if one_day.rule(real.QuorumAct.BOUNDARY).lives == timedelta(days=1) else ["a day"]
+    for row in table.rows:
+        for of in row.of:
+            rule = table.rule(row.act, of)
+            if module.rule_of(module.described(rule)) != rule or (rule.of, rule.rule_id) != (of, row.rule_id):
+                found.append(f"{row.rule_id} {of}")
+    more = table.with_more({"policy_clinical": Q, "boundary": P})
+    care, boundary = more.rule(real.QuorumAct.POLICY, "targets"), more.rule(real.QuorumAct.BOUNDARY)
+    asked = [(sorted(seat.roles), seat.count) for seat in (*care.seats, *boundary.seats)]
+    found += [] if asked == [([C], 1), ([P], 1), ([Q], 1), ([P], 2)] else [f"more: {asked}"]
+    left = [row for row in more.rows if row.rule_id not in ("policy_clinical", "boundary")]
+    found += [] if all(row in table.rows for row in left) and len(more.rows) == len(table.rows) else ["the others"]
+    both = table.with_more({"policy_quorum": Q}).rule(real.QuorumAct.POLICY, "quorum_rules").seats
+    found += [] if [(len(s.roles), s.count) for s in both] == [(1, 1), (2, 2)] else [f"both: {both}"]
+    return found
+
+
+def _refused(module: ModuleType, data: bytes) -> bool:
+    try:
+        module.parse(data)
+    except (ValueError, StopIteration):
+        return True
+    return False

@@ -63,12 +63,13 @@ def test_every_mutant_of_the_table_is_noticed(monkeypatch, permission):
                 table = {**permissions.TABLE, (permission, role): other}
                 if not other:
                     del table[permission, role]
-                if not _cell_noticed(monkeypatch, table):
+                if not cell_noticed(monkeypatch, table):
                     missed.append((role, sorted(other)))
     assert missed == []
 
 
-def _cell_noticed(monkeypatch: pytest.MonkeyPatch, table: object) -> bool:
+def cell_noticed(monkeypatch: pytest.MonkeyPatch, table: object) -> bool:
+    """Whether the test of the whole table fails over this one."""
     with monkeypatch.context() as swapped:
         swapped.setattr(held, "TABLE", table)
         try:

@@ -132,6 +132,7 @@ def test_a_refusal_names_what_is_missing():
         (frozenset(), "role", "You are not signed in with any role."),
         ({Role.PATIENT}, "role", "Your role does not allow: decide."),
         ({Role.CLINICIAN}, "relation", "You are not in this patient's care team."),
+        ({Role.AUDITOR, Role.CLINICIAN}, "relation", "You are not in this patient's care team."),
     ):
         with pytest.raises(NotAllowed) as refusal:
             check(Permission.DECIDE, Standing(person_id="p", roles=frozenset(roles)), frozenset())
