@@ -18,10 +18,19 @@ from celery.schedules import crontab
 from django.utils import timezone
 
 from audit.domain import Job
+from governance.domain import BadInput
 from governance.services import Acting, acting_job
 
 from . import services
 from .services import autonomy, break_glass, exports, reviews, signed_rows
+
+
+def _identifier(text: str) -> UUID:
+    """The identifier that a message carries; whoever can write into the queue can send any text."""
+    try:
+        return UUID(text)
+    except (ValueError, AttributeError, TypeError) as err:
+        raise BadInput("The message names nothing by its identifier.", field="id") from err
 
 
 def _as(name: str) -> Acting:
@@ -48,7 +57,7 @@ def expire() -> int:
 @shared_task
 def close_window(patient_id: str) -> None:
     """Close one patient's window."""
-    services.close_window(UUID(patient_id), by=_as("close-windows"), now=timezone.now())
+    services.close_window(_identifier(patient_id), by=_as("close-windows"), now=timezone.now())
 
 
 @shared_task
@@ -78,7 +87,7 @@ ESCALATE, EXPIRE, WINDOWS, LOOK_AGAIN, REMIND = 20.0, 60.0, 300.0, 900.0, 900.0 
 @shared_task(time_limit=EXPORT_LIMIT, soft_time_limit=EXPORT_LIMIT - 30)
 def write_export(export_id: str) -> bool:
     """Write one export that was asked for. Returns whether it is there now."""
-    return exports.run_export(UUID(export_id), now=timezone.now())
+    return exports.run_export(_identifier(export_id), now=timezone.now())
 
 
 @shared_task

@@ -94,7 +94,7 @@ BEGIN
         SELECT 1 FROM audit_pending p,
             LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\n', 3)::jsonb AS said) entry
         WHERE p.txid = pg_current_xact_id() AND said ->> 'type' IN (<listed>)
-          AND said #>> '{object,id}' = NEW.<of>::text
+          AND said #>> '{object,id}' = NEW.<of>::text<by>
     ) THEN
         RAISE EXCEPTION '% of %: <named> moved without an entry', NEW.<of>, TG_TABLE_NAME
             USING ERRCODE = 'check_violation';
@@ -103,10 +103,13 @@ BEGIN
 END $$"""
 
 
-def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], of: str) -> migrations.RunSQL:
+def moves_by_entry(
+    table: str, columns: Sequence[str], *, kinds: Sequence[str], of: str, person: str = ""
+) -> migrations.RunSQL:
     """Refuse, at commit, to move `columns` without an entry of the same transaction about this very object (N5).
 
-    The entry is of one of `kinds`, and its object is what the column `of` of the row says. Other columns move freely.
+    The entry is of one of `kinds`, its object is what the column `of` of the row says, and it is by whom the column
+    `person` names, where one is said. Other columns move freely.
     """
     name = f"{table}_by_entry_{columns[0]}"
     moved = " OR ".join(f"NEW.{column} IS DISTINCT FROM OLD.{column}" for column in columns)
@@ -114,7 +117,8 @@ def moves_by_entry(table: str, columns: Sequence[str], *, kinds: Sequence[str], 
     named = ", ".join(columns)
     asked = f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION {name}()"
     function = _BY_ENTRY
-    for word, meant in {"name": name, "moved": moved, "listed": listed, "of": of, "named": named}.items():
+    by = f" AND said #>> '{{actor,id}}' = NEW.{person}::text" if person else ""
+    for word, meant in {"name": name, "moved": moved, "listed": listed, "of": of, "named": named, "by": by}.items():
         function = function.replace(f"<{word}>", meant)
     made: list[Any] = [
         function,
@@ -214,6 +218,46 @@ def own_entry(table: str, *kinds: str, of: str, person: str) -> migrations.RunSQ
     asked = f"governance_entry_is_own('{' '.join(kinds)}', '{of}', '{person}')"
     made: list[Any] = [
         f"CREATE TRIGGER {name} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {asked}",
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])
+
+
+_COMES_BY_ENTRY = r"""CREATE FUNCTION governance_comes_by_entry() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    kept jsonb := to_jsonb(NEW);
+BEGIN
+    IF NOT EXISTS (
+        SELECT 1 FROM audit_pending p,
+            LATERAL (SELECT split_part(convert_from(p.leaf, 'UTF8'), E'\n', 3)::jsonb AS said) entry
+        WHERE p.entry_id = (kept ->> 'entry')::uuid AND p.txid = pg_current_xact_id()
+          AND said ->> 'type' = ANY (string_to_array(TG_ARGV[0], ' '))
+          AND (TG_ARGV[1] = '' OR said #>> '{object,id}' = kept ->> TG_ARGV[1])
+          AND (TG_ARGV[2] = '' OR said #>> '{actor,id}' = kept ->> TG_ARGV[2])
+    ) THEN
+        RAISE EXCEPTION 'a row of % came without an entry of this very act', TG_TABLE_NAME
+            USING ERRCODE = 'check_violation';
+    END IF;
+    RETURN NULL;
+END $$;"""
+
+
+def comes_by_entry_function() -> migrations.RunSQL:
+    """The function that `comes_by_entry` asks; made once, by this app's own migration."""
+    return migrations.RunSQL(sql=_COMES_BY_ENTRY, reverse_sql="DROP FUNCTION governance_comes_by_entry() CASCADE")
+
+
+def comes_by_entry(table: str, *kinds: str, of: str = "", person: str = "") -> migrations.RunSQL:
+    """Refuse, at commit, a new row whose `entry` is not of the same transaction and of one of `kinds` (N5).
+
+    `of` is the column that names the entry's object, `person` the one that names who acted, where the row has them.
+    Unlike `own_entry` it lets the row and its entry come in one statement.
+    """
+    name = f"{table}_comes_by_entry"
+    said = f"'{' '.join(kinds)}', '{of}', '{person}'"
+    asked = f"DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION governance_comes_by_entry({said})"
+    made: list[Any] = [
+        f"CREATE CONSTRAINT TRIGGER {name} AFTER INSERT ON {table} {asked}",
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
     return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])

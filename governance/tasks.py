@@ -1,5 +1,5 @@
 """What the record needs done by the clock: refusals that were only counted are written, what has expired is purged,
-and the record verifies itself every night.
+what was put forward and not approved in time ends, and the record verifies itself every night.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from audit.services.retention import apply
 
 from .services import acting_job
 from .services.notices import send_due
+from .services.quorum import expire_motions as expire_due
 from .services.self_checks import check_record
 
 
@@ -43,9 +44,16 @@ def send_notices() -> int:
     return send_due(by=acting_job("send-notices", str(uuid4())), now=timezone.now()).accepted
 
 
-SEND = 2.0  # seconds between two rounds
+@shared_task
+def expire_motions() -> int:
+    """End what was put forward and not approved in its time. Returns how many."""
+    return expire_due(by=acting_job("expire-motions", str(uuid4())), now=timezone.now())
+
+
+SEND, EXPIRE = 2.0, 300.0  # seconds between two rounds
 SCHEDULE = {
     "send-notices": {"task": send_notices.name, "schedule": SEND, "options": {"expires": SEND}},
+    "expire-motions": {"task": expire_motions.name, "schedule": EXPIRE, "options": {"expires": EXPIRE}},
     "verify-record": {
         "task": verify_record.name,
         "schedule": crontab(hour="2", minute="17"),

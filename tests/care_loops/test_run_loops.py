@@ -18,6 +18,8 @@ from care_loops import tasks
 from care_loops.domain.loops import LoopState
 from care_loops.models import Alert, Loop, Message
 from config.beat import schedule
+from governance.domain import BadInput
+from governance.tasks import expire_motions
 from tests.factories import NOW, Hospital
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,7 +156,7 @@ def test_the_relay_as_a_program_delivers_and_ends_when_told(hospital, database_u
 
 def test_the_clock_hands_out_every_task_by_its_name():
     entries = schedule()
-    assert {"escalate-alerts", "expire-loops", "close-due-windows", "look-again"} <= set(entries)
+    assert {"escalate-alerts", "expire-loops", "close-due-windows", "look-again", "expire-motions"} <= set(entries)
     ours = {entry["task"] for name, entry in tasks.SCHEDULE.items()}
     named = "escalate expire close_due_windows look_again remind write_waiting_exports expire_exports draw_reviews"
     named += " end_break_glass check_signatures lower_autonomy"
@@ -171,3 +173,6 @@ def test_tasks_do_what_the_command_does(hospital, settings):
     assert tasks.expire.apply().get() == 0
     assert tasks.escalate.apply().get() == 0
     assert tasks.look_again.apply().get() == 0
+    assert expire_motions.apply().get() == 0
+    with pytest.raises(BadInput):
+        tasks.close_window.apply(args=["no id"]).get()
