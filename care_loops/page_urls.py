@@ -7,6 +7,7 @@ from django.urls import path
 from .views import (
     acts,
     autonomy,
+    boundaries,
     glass,
     incidents,
     limits,
@@ -31,7 +32,8 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/", patients.patient_page, name="patient"),
     path("patients/<uuid:patient_id>/trend.svg", patients.trend_drawing, name="patient-trend"),
     path("patients/<uuid:patient_id>/target/", limits.target_page, name="patient-target"),
-    path("patients/<uuid:patient_id>/boundary/", limits.boundary_page, name="patient-boundary"),
+    path("patients/<uuid:patient_id>/boundary/", boundaries.boundary_page, name="patient-boundary"),
+    path("patients/<uuid:patient_id>/boundary/waiting/", boundaries.boundary_waiting, name="patient-boundary-waiting"),
     path("patients/<uuid:patient_id>/alert-limits/", limits.alert_limits_page, name="patient-alert-limits"),
     path("patients/<uuid:patient_id>/order/", limits.order_page, name="patient-order"),
     path("patients/<uuid:patient_id>/visit/", acts.visit, name="patient-visit"),

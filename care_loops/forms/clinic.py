@@ -163,6 +163,12 @@ class BoundaryForm(OnceForm):
     review_everything = forms.BooleanField(
         label="Send everything to me for review (nothing goes straight to the patient)", required=False
     )
+    reason = forms.CharField(
+        label="Why so much at once",
+        required=False,
+        max_length=500,
+        help_text="Above the site's threshold (more drugs, or further up) a pharmacist approves it before you sign.",
+    )
 
     def __init__(self, *args: object, drugs: Mapping[Drug, Milligrams | None]) -> None:
         """`drugs` with what is taken a day now, where that is known: a boundary goes up from there."""

@@ -87,6 +87,12 @@ def boundary_motion(patient: Patient, *, now: datetime) -> MotionState | None:
     return state_of(row, content=content, now=now)
 
 
+def boundary_waits(patient: Patient) -> bool:
+    """Whether a boundary is put forward for this patient that has not ended."""
+    row = newest_motion(f"boundary:{patient.pk}")
+    return row is not None and not row.ended
+
+
 def _whose(motion_id: UUID, by: Acting, *, now: datetime) -> tuple[Motion, Patient]:
     motion = motion_named(motion_id)
     if motion.act != QuorumAct.BOUNDARY:

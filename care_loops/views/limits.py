@@ -1,4 +1,4 @@
-"""What a clinician signs for a patient: target, alert limits, boundary, and a change without a proposal."""
+"""What a clinician signs for a patient: target, alert limits, and a change without a proposal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from django.views.decorators.http import require_http_methods
 
 from governance.domain import Permission
 
-from ..forms.clinic import BoundaryForm, OrderForm, TargetForm, longest_expiry
+from ..forms.clinic import OrderForm, TargetForm
 from ..forms.limits import AlertLimitsForm
 from ..models import Loop, Patient
-from ..pathways.hypertension.tables_therapy import formulary
 from ..policies import NotNow
 from ..presenters import words
 from ..presenters.limits import limits_shown
@@ -24,20 +23,20 @@ from ..presenters.orders import order_choices
 from ..presenters.patient import patient_shown
 from ..presenters.recommendation import state_shown
 from ..presenters.signatures import decision_in_words
-from ..presenters.signing import Content, Lines, alert_limits_in_words, boundary_in_words, target_in_words
+from ..presenters.signing import Content, Lines, alert_limits_in_words, target_in_words
 from ..selectors.access import patient_for
 from ..selectors.danger import alert_limits_history
 from ..selectors.due import on_its_way
-from ..selectors.regimen import regimen_now
 from ..selectors.summary import summary_of
 from ..services.access import record_access
-from ..services.limits import sign_alert_limits, sign_boundary, sign_target
+from ..services.limits import sign_alert_limits, sign_target
 from ..services.order import ON_ITS_WAY, order_candidates, write_order
 from ..services.windows import PATHWAY
 from .door import StaffRequest, may, page, submitted
 
 
-def _signer(request: StaffRequest) -> dict[str, str]:
+def signer_shown(request: StaffRequest) -> dict[str, str]:
+    """Who signs, under which roles, for the foot of a form."""
     standing = request.acting.standing
     return {
         "signer": standing.name,
@@ -77,7 +76,7 @@ def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     return answer or render(
         request,
         "care_loops/target.html",
-        {"patient": patient, "form": form, "page": shown} | _signer(request),
+        {"patient": patient, "form": form, "page": shown} | signer_shown(request),
         status=422 if form.is_bound else 200,
     )
 
@@ -104,36 +103,7 @@ def alert_limits_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     return answer or render(
         request,
         "care_loops/alert_limits.html",
-        {"patient": patient, "form": form, "limits": shown} | _signer(request),
-        status=422 if form.is_bound else 200,
-    )
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-@page
-def boundary_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
-    """Sign the limits within which a small step may go straight to the patient."""
-    patient = patient_for(request.acting, patient_id, Permission.SIGN_BOUNDARY, now=request.now)
-    record_access(patient.pk, what="boundary page", by=request.acting, now=request.now)
-    taken = {drug.ingredient: drug.daily_dose for drug in regimen_now(patient, now=request.now).drugs}
-    drugs = {drug: taken[drug.ingredient] for drug in formulary().titrated if drug.ingredient in taken}
-    form = BoundaryForm(request.POST or None, drugs=drugs)
-
-    def work() -> str:
-        new = form.boundary(zone=patient.zone, now=request.now)
-        sign_boundary(patient.pk, new, by=request.acting, now=request.now)
-        return _back(patient)
-
-    asked = partial(_of, boundary_in_words, patient)
-    answer = (
-        submitted(request, form, work, said="The boundary is signed.", in_words=asked)
-        if request.method == "POST"
-        else None
-    )
-    return answer or render(
-        request,
-        "care_loops/boundary.html",
-        {"patient": patient, "form": form, "longest": longest_expiry(request.now, patient.zone)} | _signer(request),
+        {"patient": patient, "form": form, "limits": shown} | signer_shown(request),
         status=422 if form.is_bound else 200,
     )
 
@@ -167,7 +137,7 @@ def order_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     return answer or render(
         request,
         "care_loops/order.html",
-        {"patient": patient, "form": form, "choices": choices} | _signer(request),
+        {"patient": patient, "form": form, "choices": choices} | signer_shown(request),
         status=422 if form.is_bound else 200,
     )
 

@@ -20,6 +20,7 @@ from ..selectors.access import patient_for
 from ..selectors.glass import opening_of
 from ..selectors.summary import summary_of
 from ..services import record_access
+from ..services.boundary_quorum import boundary_waits
 from .door import StaffRequest, may, page
 
 
@@ -37,6 +38,7 @@ def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
             "patient": patient,
             "page": shown,
             "may": may_words(request, patient),
+            "boundary_waits": boundary_waits(patient),
             "acknowledge_form": AcknowledgeForm(),
             "disposition_form": DispositionForm(),
             "symptom_form": SymptomReviewForm(),

@@ -189,6 +189,7 @@ CARE = (
     page("patient-trend", of="patient", get=P.READ_RECORD),
     page("patient-target", of="patient", get=P.SIGN_TARGET, post=P.SIGN_TARGET, shown_on="patient"),
     page("patient-boundary", of="patient", get=P.SIGN_BOUNDARY, post=P.SIGN_BOUNDARY, shown_on="patient"),
+    page("patient-boundary-waiting", of="patient", get=P.READ_RECORD, post=P.READ_RECORD, within=(403, 404, 409)),
     page("patient-alert-limits", of="patient", get=P.SIGN_ALERT_LIMITS, post=P.SIGN_ALERT_LIMITS, shown_on="patient"),
     page("patient-order", of="patient", get=P.WRITE_ORDER, post=P.WRITE_ORDER, shown_on="patient"),
     page("patient-visit", of="patient", post=P.PLAN_VISIT, shown_on="patient"),
