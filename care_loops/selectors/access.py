@@ -9,6 +9,7 @@ Rules
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -113,6 +114,12 @@ def patients_of(by: Acting, *, now: datetime) -> QuerySet[Patient]:
         return Patient.objects.none()
     mine = during(now, "care_team__") & Q(care_team__user=by.user)
     return Patient.objects.filter(mine, merged_into__isnull=True).distinct()
+
+
+def loops_of(by: Acting, loop_ids: Iterable[str], *, now: datetime) -> frozenset[str]:
+    """Those of these recommendations that are of this person's own patients."""
+    mine = Loop.objects.filter(pk__in=list(loop_ids), patient__in=patients_of(by, now=now))
+    return frozenset(str(pk) for pk in mine.values_list("pk", flat=True))
 
 
 def patients_open_to(by: Acting, *, now: datetime) -> QuerySet[Patient]:

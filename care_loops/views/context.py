@@ -54,6 +54,7 @@ def frame(request: HttpRequest) -> dict[str, Any]:
             "glass": _glass(request, acting) if acting else [],
             "glass_overdue": _overdue(acting) if acting else 0,
             "stopped": _stopped() if acting else [],
+            "oversees": acting is not None and _holds(acting, Permission.SEE_OVERSIGHT),
         }
     }
 
@@ -99,10 +100,14 @@ def _acting(request: HttpRequest) -> Acting | None:
         return None
 
 
+def _holds(acting: Acting, permission: Permission) -> bool:
+    return any((permission, role) in TABLE for role in acting.standing.roles)
+
+
 def _nav(request: HttpRequest, acting: Acting) -> list[dict[str, object]]:
     found: list[dict[str, object]] = []
     for name, shown, permission in _NAV:
-        if not any((permission, role) in TABLE for role in acting.standing.roles):
+        if not _holds(acting, permission):
             continue
         try:
             href = reverse(name)

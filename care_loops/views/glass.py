@@ -14,12 +14,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
+from audit.domain import Person
 from governance.domain import NotAllowed, NotFound, Permission
 
 from ..break_glass import ReviewOutcome, glass_rules
 from ..forms.glass import GlassForm, GlassReviewForm
 from ..presenters.glass import opening_shown
-from ..selectors.glass import all_openings, opening_for_review, own_openings, record_meant
+from ..selectors.glass import all_openings, opening_for_review, openings_of_session, own_openings, record_meant
 from ..services.access import record_listing
 from ..services.break_glass import break_glass, close_review, end_break_glass
 from .door import StaffRequest, may, page, require, submitted
@@ -44,12 +45,21 @@ def glass_page(request: StaffRequest) -> HttpResponse:
         "own": [opening_shown(row, now=request.now, named=True) for row in own_openings(request.acting)[:20]]
         if opens
         else [],
+        "here": _open_here(request),
         "reviews": reviews,
         "all": [opening_shown(row, now=request.now) for row in all_openings()[:100]] if reviews else [],
     }
     return render(
         request, "care_loops/break_glass.html", shown, status=422 if form is not None and form.errors else 200
     )
+
+
+def _open_here(request: StaffRequest) -> frozenset[UUID]:
+    """What is open in this very session: nothing else opens from this window."""
+    session = request.acting.actor.session if isinstance(request.acting.actor, Person) else None
+    if session is None:
+        return frozenset()
+    return frozenset(row.pk for row in openings_of_session(request.acting.person().pk, session, now=request.now))
 
 
 _SAID = "The record is open. An alarm has gone out, and somebody else will review this."

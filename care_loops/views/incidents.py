@@ -14,9 +14,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from governance.domain import NotFound, Permission
+from governance.domain import NotFound, Permission, Relation
 from governance.incidents import IncidentClass, IncidentState
 from governance.models import Incident
+from governance.permissions import allows, check
 from governance.presenters.oversight import oversight_tabs
 from governance.selectors import staff_names
 from governance.services.incidents import Happened, move_incident, report_incident
@@ -77,7 +78,7 @@ def incident(request: StaffRequest, incident_id: UUID) -> HttpResponse:
             "models": len({one.model for one in touched if one.model}),
         },
         "may_work": may(request, Permission.WORK_INCIDENT),
-        "may_export": may(request, Permission.EXPORT_AUDIT),
+        "may_export": allows(check, Permission.EXPORT_AUDIT, request.acting.standing, frozenset({Relation.SITE})),
         "tabs": oversight_tabs(request.acting.standing.roles, here="incidents"),
     }
     return render(request, "care_loops/incident.html", shown)

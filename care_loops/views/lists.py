@@ -16,7 +16,7 @@ from ..presenters.worklist import Tab, alert_lines, worklist_shown
 from ..selectors.quarantine import held_back
 from ..selectors.worklist import open_alerts_of, worklist
 from ..services.access import record_listing
-from .door import StaffRequest, page, require
+from .door import StaffRequest, may, page, require
 
 # The first page that exists, by role.
 _START: tuple[tuple[Role, str], ...] = (
@@ -28,7 +28,6 @@ _START: tuple[tuple[Role, str], ...] = (
     (Role.COMPLIANCE_OFFICER, "/audit/"),
     (Role.DATA_ENGINEER, "/quarantine/"),
     (Role.ML_ENGINEER, "/models/"),
-    (Role.DATA_SCIENTIST, "/models/"),
     (Role.DEVOPS_ENGINEER, "/fleet/"),
     (Role.ADMINISTRATOR, "/quarantine/"),
     (Role.ML_ENGINEER, "/oversight/autonomy/"),
@@ -73,7 +72,8 @@ def worklist_page(request: StaffRequest) -> HttpResponse:
     record_listing("worklist", by=request.acting, now=request.now)
     found = worklist(request.acting, now=request.now)
     shown = worklist_shown(found, tab=tab, query=request.GET.get("q", "")[:80].strip(), now=request.now)
-    return render(request, "care_loops/worklist.html", {"page": shown})
+    enrols = may(request, Permission.ENROL_PATIENT)
+    return render(request, "care_loops/worklist.html", {"page": shown, "may_enrol": enrols})
 
 
 @require_safe

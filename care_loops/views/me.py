@@ -5,9 +5,14 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import ensure_csrf_cookie
 from django.views.decorators.http import require_safe
+
+from governance.domain import Permission
+from governance.permissions import TABLE
+from governance.services import acting_person
 
 from ..domain.record import SymptomKind
 from ..presenters import words
@@ -20,4 +25,6 @@ from ..presenters import words
 def me(request: HttpRequest) -> HttpResponse:
     """The frame, with the words for what can be felt."""
     symptoms = [(kind.value, words.symptom(kind)) for kind in SymptomKind]
-    return render(request, "care_loops/me.html", {"symptoms": symptoms})
+    roles = acting_person(request.user, now=timezone.now()).standing.roles
+    own = any((Permission.GIVE_CONSENT, role) in TABLE for role in roles)
+    return render(request, "care_loops/me.html", {"symptoms": symptoms, "may_consent": own})

@@ -123,7 +123,7 @@ def _enrolled(request: StaffRequest, form: EnrolForm) -> str:
 def invite_to_a_record(request: StaffRequest) -> HttpResponse:
     """Invite a patient or a carer to a record; the link is shown here, once."""
     require(request, Permission.INVITE_TO_RECORD)
-    form = RecordInviteForm(request.POST or None)
+    form = RecordInviteForm(request.POST or None, initial={"patient": request.GET.get("patient", "")[:36]})
     link = ""
     if form.is_valid():
         said = form.cleaned_data

@@ -15,9 +15,10 @@ from governance.selectors.policies import motion_state
 from governance.selectors.quorum import motion as motion_named
 
 from ..presenters.what_if import what_if_shown
+from ..selectors.access import loops_of
 from ..services.access import record_listing
 from ..services.what_if import what_if
-from .door import StaffRequest, may, page, require
+from .door import StaffRequest, page, require
 
 NEWEST = 200  # what a page computes while somebody waits; the command has no end
 
@@ -40,6 +41,6 @@ def what_if_page(request: StaffRequest, motion_id: UUID) -> HttpResponse:
         "motion": motion_shown(motion_state(motion, now=request.now), viewer=request.acting.person()),
         "page": found,
         "newest": NEWEST,
-        "may_open": may(request, Permission.DECIDE),
+        "own": loops_of(request.acting, (one[0] for one in found.listed), now=request.now) if found else (),
     }
     return render(request, "care_loops/what_if.html", shown)
