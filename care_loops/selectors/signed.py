@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from governance.services.signed_rows import ON_SIGNING, SignedRow, signature_of
+from governance.services.signed_rows import ON_SIGNING, SignedRow, signature_of, signed_row
 
 from ..danger import LimitName
 from ..domain.evidence import Evidence, Outcome
@@ -65,16 +65,13 @@ def signed_recalls() -> Iterator[SignedRow]:
     """Every change that was taken back. What its clinician wrote in words stands in no row."""
     rows = Step.objects.filter(state=LoopState.RECALLED.value).select_related("loop", "decision")
     for row in rows.order_by("pk").iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="recall",
-            row=str(row.pk),
-            signature=signature_of(row.signature_id),
-            entry=row.entry,
-            signer=UUID(row.actor_id) if row.actor_kind == "user" else None,
+        yield signed_row(
+            row,
+            "recall",
             types=("recommendation.recalled",),
-            object_type="recommendation",
-            object_id=str(row.loop_id),
-            object_version=row.seq,
+            of=("recommendation", row.loop_id),
+            version=row.seq,
+            signer=UUID(row.actor_id) if row.actor_kind == "user" else None,
             content=partial(_recall, row),
             elsewhere=("free_text",),
         )
@@ -95,16 +92,13 @@ def _recall(row: Step) -> dict[str, Any]:
 def signed_targets() -> Iterator[SignedRow]:
     """Every target."""
     for row in Target.objects.order_by("signed_at", "pk").iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="target",
-            row=str(row.pk),
-            signature=signature_of(row.signature_id),
-            entry=row.entry,
-            signer=row.signed_by_id,
+        yield signed_row(
+            row,
+            "target",
             types=("target.signed",),
-            object_type="target",
-            object_id=str(row.pk),
-            object_version=1,
+            of=("target", row.pk),
+            version=1,
+            signer=row.signed_by_id,
             content={
                 "target": str(row.pk),
                 "patient": str(row.patient_id),
@@ -119,16 +113,13 @@ def signed_boundaries() -> Iterator[SignedRow]:
     """Every boundary with its drugs. One that began with its signature says so, as it did when it was signed."""
     rows = Boundary.objects.prefetch_related("drugs").order_by("signed_at", "pk")
     for row in rows.iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="boundary",
-            row=str(row.pk),
-            signature=signature_of(row.signature_id),
-            entry=row.entry,
-            signer=row.signed_by_id,
+        yield signed_row(
+            row,
+            "boundary",
             types=("boundary.signed",),
-            object_type="boundary",
-            object_id=str(row.patient_id),
-            object_version=row.version,
+            of=("boundary", row.patient_id),
+            version=row.version,
+            signer=row.signed_by_id,
             content={
                 "boundary": str(row.pk),
                 "patient": str(row.patient_id),
@@ -154,16 +145,13 @@ def signed_boundaries() -> Iterator[SignedRow]:
 def signed_openings() -> Iterator[SignedRow]:
     """Every record opened by break-glass."""
     for row in BreakGlass.objects.order_by("opened_at", "pk").iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="break-glass",
-            row=str(row.pk),
-            signature=signature_of(row.signature_id),
-            entry=row.entry,
-            signer=row.opened_by_id,
+        yield signed_row(
+            row,
+            "break-glass",
             types=("access.break_glass",),
-            object_type="break_glass",
-            object_id=str(row.pk),
-            object_version=1,
+            of=("break_glass", row.pk),
+            version=1,
+            signer=row.opened_by_id,
             content=partial(_opening, row),
             elsewhere=("allows",),
         )
@@ -183,16 +171,13 @@ def signed_alert_limits() -> Iterator[SignedRow]:
     """Every version of a patient's alert limits. Under which danger table they were signed stands in no row."""
     for row in AlertLimits.objects.order_by("signed_at", "pk").iterator(chunk_size=PAGE):
         kept = {name.value: getattr(row, name.value) for name in LimitName}
-        yield SignedRow(
-            kind="alert limits",
-            row=str(row.pk),
-            signature=signature_of(row.signature_id),
-            entry=row.entry,
-            signer=row.signed_by_id,
+        yield signed_row(
+            row,
+            "alert limits",
             types=("alert_limits.signed",),
-            object_type="alert_limits",
-            object_id=str(row.patient_id),
-            object_version=row.version,
+            of=("alert_limits", row.patient_id),
+            version=row.version,
+            signer=row.signed_by_id,
             content={
                 "alert_limits": str(row.pk),
                 "patient": str(row.patient_id),

@@ -24,7 +24,7 @@ from ..models import (
 )
 from ..selectors.policies import ON_APPROVAL
 from .autonomy import gate_content
-from .signed_rows import ON_SIGNING, PAGE, SignedRow, signature_of
+from .signed_rows import ON_SIGNING, PAGE, SignedRow, signature_of, signed_row
 
 
 def signed_motions() -> Iterator[SignedRow]:
@@ -32,16 +32,13 @@ def signed_motions() -> Iterator[SignedRow]:
     for row in Motion.objects.order_by("asked_at", "pk").iterator(chunk_size=PAGE):
         yield _of_motion("motion", str(row.pk), row, content=partial(_document, row))
     for given in Approval.objects.select_related("motion").order_by("approved_at", "pk").iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="approval of a motion",
-            row=str(given.pk),
-            signature=signature_of(given.signature_id),
-            entry=given.entry,
-            signer=given.approver_id,
+        yield signed_row(
+            given,
+            "approval of a motion",
             types=("approval.given",),
-            object_type="motion",
-            object_id=str(given.motion_id),
-            object_version=None,
+            of=("motion", given.motion_id),
+            version=None,
+            signer=given.approver_id,
             content=partial(_approval, given),
         )
 
@@ -164,16 +161,13 @@ def _end(kind: str, act: str, end: SuspensionEnd | SuspensionEndAsked, *, row: s
 def signed_gates() -> Iterator[SignedRow]:
     """Every signature under the evidence for a level of autonomy."""
     for given in GateSignature.objects.select_related("gate").order_by("signed_at", "pk").iterator(chunk_size=PAGE):
-        yield SignedRow(
-            kind="gate of autonomy",
-            row=str(given.pk),
-            signature=signature_of(given.signature_id),
-            entry=given.entry,
-            signer=given.signer_id,
+        yield signed_row(
+            given,
+            "gate of autonomy",
             types=("autonomy.gate_signed",),
-            object_type="autonomy_gate",
-            object_id=str(given.gate_id),
-            object_version=None,
+            of=("autonomy_gate", given.gate_id),
+            version=None,
+            signer=given.signer_id,
             content=partial(gate_content, given.gate),
         )
 

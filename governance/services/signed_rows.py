@@ -222,6 +222,33 @@ def signature_of(signature_id: UUID | None) -> Signature | None:
     return Signature.objects.filter(pk=signature_id).first() if signature_id is not None else None
 
 
+def signed_row(
+    row: Any,
+    kind: str,
+    *,
+    types: tuple[str, ...],
+    of: tuple[str, object],
+    version: int | None,
+    signer: UUID | None,
+    content: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
+    elsewhere: tuple[str, ...] = (),
+) -> SignedRow:
+    """A row of a table with columns `signature` and `entry`; `of` is the type and the number of the object signed."""
+    return SignedRow(
+        kind=kind,
+        row=str(row.pk),
+        signature=signature_of(row.signature_id),
+        entry=row.entry,
+        signer=signer,
+        types=types,
+        object_type=of[0],
+        object_id=str(of[1]),
+        object_version=version,
+        content=content,
+        elsewhere=elsewhere,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SignaturesChecked:
     """What the last check found, and when it was recorded."""

@@ -21,6 +21,7 @@ from audit.selectors import next_version, releases_may_go_on
 from audit.services import append
 from governance.domain import STAFF_ROLES, NotAllowed, Permission, Refusal, Relation
 from governance.permissions import check
+from governance.quorum import ApprovedAlready
 from governance.selectors.suspensions import stopping
 from governance.services import Act, Acting, sign
 from governance.suspension import about, check_goes_on
@@ -36,12 +37,6 @@ class NotApproved(Refusal):
     """The version lacks approvals by people other than its author."""
 
     code = "model_not_approved"
-
-
-class ApprovedAlready(Refusal):
-    """This person has approved this version."""
-
-    code = "approved_already"
 
 
 class EvidenceStale(Refusal):
