@@ -23,7 +23,7 @@ from governance.selectors import account_named, person_here, staff_people
 from ..domain.record import Sex
 from ..services import NewPatient
 from ..services.joining import enrol_and_invite, hand_over, invite_to_record
-from .door import StaffRequest, page, require
+from .door import StaffRequest, may, page, require
 
 _CONTINENTS = frozenset(
     {"Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
@@ -154,5 +154,7 @@ def leaves(request: StaffRequest, user_id: UUID) -> HttpResponse:
 
 
 def _form(request: StaffRequest, form: forms.Form, link: str, *, title: str, action: str) -> HttpResponse:
-    shown = {"form": form, "link": link, "title": title, "action": action}
+    shown = {"form": form, "link": link, "title": title, "action": action, "back": ""}
+    if not (may(request, Permission.MANAGE_STAFF) or may(request, Permission.CONFIRM_PEOPLE)):
+        shown["back"] = reverse("worklist")  # the list of people is not theirs to see
     return render(request, "governance/one_form.html", shown, status=422 if form.errors else 200)
