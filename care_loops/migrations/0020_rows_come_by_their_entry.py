@@ -46,7 +46,7 @@ class Migration(migrations.Migration):
         comes_by_entry("care_loops_carerlink", "carer.joined"),
         comes_by_entry("care_loops_consent", "consent.given", "consent.withdrawn", person="by_id"),
         comes_by_entry("care_loops_alert", "alert.raised", of="id"),
-        comes_by_entry("care_loops_alertevent", "alert.raised", *KINDS, of="alert_id", person="actor_id"),
+        comes_by_entry("care_loops_alertevent", "alert.raised", *KINDS, of="alert_id"),
         comes_by_entry("care_loops_visitplan", "visit.planned"),
         comes_by_entry("care_loops_visit", "visit.recorded", "visit.closed", "visit.cancelled"),
         *(
