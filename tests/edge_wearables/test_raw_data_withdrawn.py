@@ -30,7 +30,7 @@ def test_the_device_is_told_no_consent_and_nothing_of_it_is_kept_while_a_pressur
     assert answer["rejected"] == [{"seq": 2, "code": "no_consent"}]
     assert answer["accepted"] == [3]
     assert len(sender.samples()) == 1
-    assert not RefusedReading.objects.exists()
+    assert [(row.code, bytes(row.body)) for row in RefusedReading.objects.all()] == [("no_consent", b"")]
     assert BloodPressure.objects.filter(patient=patient).count() == before + 1
     hospital.consents(patient, "raw_upload", given=True, at=timezone.now() - timedelta(minutes=1))
     assert sender.taken(sample(4))["accepted"] == [4]
