@@ -166,7 +166,7 @@ class Walk:
             self.tree.add(leaf)
             self._chain(entry, leaf)
             self._times(position, entry.at)
-            done = entry.all.get("outcome") == "ok"  # and it is about keys or payloads, or signed
+            done = entry.all and entry.all["outcome"] == "ok"  # and it is about keys or payloads, or signed
             if done:
                 self._gone(entry)
             body = self._payload(entry)
@@ -199,12 +199,12 @@ class Walk:
         name = words if len(words) <= LONG else blake2b(words.encode(), digest_size=16).digest()
         before = self.versions.get(name, b"")
         known = int.from_bytes(before[32:])
-        if version <= known or (version > known + 1 and self.strict):
-            raise Wrong(
-                "V8", "version-order" if version <= known else "version-gap", f"version {version} after {known}"
-            )
-        if version == known + 1 and (entry.prev or "") != before[:32].hex():
-            raise Wrong("V8", "prev", "does not name the object's entry before it")
+        if version == known + 1:
+            if (entry.prev or "") != before[:32].hex():
+                raise Wrong("V8", "prev", "does not name the object's entry before it")
+        elif version <= known or self.strict:
+            code = "version-order" if version <= known else "version-gap"
+            raise Wrong("V8", code, f"version {version} after {known}")
         self.versions[name] = leaf + version.to_bytes(7)
         if not before and not self.whole:
             if self.heads.id != entry.id:
