@@ -50,6 +50,15 @@ def recalled_for_patient(change: Change) -> str:
     )
 
 
+def moved_for_patient(change: Change) -> str:
+    """What the patient reads when the medicines changed elsewhere meanwhile: no dose, since the old one may be gone."""
+    drug = change.drug or "your medicine"
+    return (
+        f"Your medicines have changed since, so the change of {drug} no longer stands: do not follow it. "
+        "Go on with what you were told last. If you are not sure, or have already changed, ask a person now."
+    )
+
+
 def dose(value: Milligrams | None) -> str:
     """A dose with its unit; nothing taken is said as such."""
     return "none" if value is None else f"{format(value.value.normalize(), 'f')} mg"

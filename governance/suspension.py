@@ -3,7 +3,7 @@
 Rules (REGULATORY 2.3 Art. 14(4)(e) and 26, FAL-03, DESIGN 1)
  * A suspension names one thing: everything, a pathway, a model, a boundary, a device type or a cohort of patients.
  * What is touched by a standing suspension proposes nothing, is not delivered, and lets no patient act. Danger rules, a
-   clinician's own orders and recalls are never asked (N4).
+   clinician's own orders and recalls are never asked (N4), nor is what a clinician signed that gives less (N3).
  * It stands until another person than who began it has ended it. Nobody else can: no model, device or job.
  * Asked in the act's own transaction, of the table itself; nothing is remembered between two acts.
 """

@@ -34,6 +34,8 @@ class AlertKind(StrEnum):
     PREGNANCY_PRESSURE = "pregnancy_pressure"
     PREGNANCY_SYMPTOM = "pregnancy_symptom"
     PATIENT_ASKS = "patient_asks"  # no danger rule: a person is asked for
+    REGIMEN_CHANGED = "regimen_changed"  # no danger rule: elsewhere, so that a change on its way stands no longer
+    NOT_REACHED = "not_reached"  # no danger rule: a reduction or a stop that was signed has not come about in time
 
 
 class AlertSeverity(StrEnum):

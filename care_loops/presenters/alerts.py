@@ -58,7 +58,7 @@ def ended_shown(alert: Alert, evidence: AlertEvidence | None, *, zone: str, now:
     closing = next((event for event in alert.events.all() if event.kind == "disposed"), None)
     if alert.disposed_at is None or alert.disposed_by is None or closing is None:
         raise ValueError("an open alert has not ended")
-    found = evidence_words(evidence)
+    found = evidence_words(evidence) or words.why_called(alert.rules)
     name = words.alert_kind(alert.kind)
     return EndedShown(
         severity=words.severity(alert.severity),
@@ -84,7 +84,7 @@ def alert_shown(
         look=alert.severity,
         severity=words.severity(alert.severity),
         name=words.alert_kind(alert.kind),
-        found=evidence_words(evidence),
+        found=evidence_words(evidence) or words.why_called(alert.rules),
         measured=f"{timed(evidence)} {times.clock(at, zone)} ({times.ago(at, now=now)})",
         clock=f"{timed(evidence)} {times.ago(at, now=now)}",
         since=times.ago(alert.raised_at, now=now),

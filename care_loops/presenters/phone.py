@@ -23,6 +23,7 @@ from ..domain.units import MmHg
 from ..models import Alert, Consent, IntakeLog, Loop, RegimenEntry, Symptom
 from ..selectors.phone import Day, Holds
 from ..selectors.summary import ReadingSeen
+from ..selectors.suspended import less_was_signed
 from . import words
 from .changes import ChangeShown, change_shown, milligrams
 
@@ -78,7 +79,7 @@ def proposal(loop: Loop, holds: Holds, now: datetime) -> dict[str, Any]:
     stopped = state in WAITING and holds.suspends(loop)
     held = stopped or (state in WAITING | {LoopState.ACCEPTED} and holds.against(loop, frozen))
     lapsed = not held and state in WAITING and loop.pk in holds.lapsed
-    waits = state in WAITING and not held and not lapsed and now < loop.expires_at
+    waits = state in WAITING and not held and not lapsed and (now < loop.expires_at or less_was_signed(loop))
     stands = waits or (state in FOLLOWED and not held)
     decided_by, why = _who_and_why(loop)
     return {

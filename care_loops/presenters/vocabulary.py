@@ -13,6 +13,7 @@ from ..domain.loops import DecisionKind, LoopState
 from ..domain.readings import Implausible, Insufficient, Method, NotUsed
 from ..domain.record import ConditionKind, DrugClass, LabKind, Pregnancy, SymptomKind
 from ..domain.refusals import Withheld
+from ..regimen_news import News
 from ..selectors.alert_evidence import Doubt
 
 STATES: Mapping[LoopState, str] = {
@@ -224,6 +225,8 @@ ALERTS: Mapping[AlertKind, str] = {
     AlertKind.PREGNANCY_PRESSURE: "High pressure in or after pregnancy",
     AlertKind.PREGNANCY_SYMPTOM: "Warning symptom in or after pregnancy",
     AlertKind.PATIENT_ASKS: "The patient asks for a person",
+    AlertKind.REGIMEN_CHANGED: "The medicines changed elsewhere",
+    AlertKind.NOT_REACHED: "A reduction or stop has not come about: phone the patient",
 }
 ASKS: Mapping[Ask, str] = {
     Ask.CALL_EMERGENCY: "Emergency: call the local emergency number",
@@ -265,6 +268,19 @@ SEVERITIES: Mapping[str, str] = {
     "urgent": "Urgent",
     "card": "To review",
     "info": "For information",
+}
+# What moved in the regimen, so that a change stands no longer; why somebody is to phone.
+MOVED: Mapping[str, str] = {
+    News.NOT_FULLY_KNOWN.value: "A line of the regimen can no longer be read",
+    News.DOSE_CHANGED.value: "Another dose of the drug is on record than the change was signed for",
+    News.STOPPED.value: "The drug was stopped elsewhere",
+    News.STARTED.value: "The drug to be started is taken already",
+    News.OTHERS_CHANGED.value: "Other drugs that lower pressure have changed",
+    News.INTERACTS.value: "A new drug must not be taken with it",
+    "approved_too_long": "It was signed, and not delivered in time",
+    "modified_too_long": "It was signed, and not delivered in time",
+    "delivered_too_long": "It was delivered, and not answered in time",
+    "accepted_too_long": "It was accepted, and not begun in time",
 }
 # Codes that stand among reasons.
 SENTENCES: Mapping[str, str] = {

@@ -7,7 +7,7 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import TypeVar
 
@@ -36,6 +36,7 @@ from .vocabulary import (
     LIMITS,
     METHODS,
     MODELS,
+    MOVED,
     NOT_USED,
     NOTES,
     PREGNANCY,
@@ -197,6 +198,11 @@ def alert_kind(value: AlertKind | str) -> str:
     return _or_opened(ALERTS, AlertKind(value))
 
 
+def why_called(rules: Iterable[str]) -> str:
+    """Why an alert that rests on no reading was raised; empty where its rules are of the danger table."""
+    return ". ".join(MOVED[rule] for rule in rules if rule in MOVED)
+
+
 def ask(value: Ask | str) -> str:
     """What an alert asks of people."""
     return _or_opened(ASKS, Ask(value))
@@ -211,7 +217,7 @@ def sentence(code: str) -> str:
     """A code among reasons as a sentence begins: in words where we have them, else opened."""
     if code in _WITHHELD_CODES:
         return _first_upper(withheld(code))
-    return SENTENCES.get(code) or REASONS.get(code) or _first_upper(opened(code))
+    return SENTENCES.get(code) or MOVED.get(code) or REASONS.get(code) or _first_upper(opened(code))
 
 
 def model(name: str) -> str:

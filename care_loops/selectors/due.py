@@ -21,9 +21,9 @@ def window_due(*, pathway: str, every: timedelta, now: datetime) -> list[UUID]:
 
 
 def with_something_waiting() -> list[UUID]:
-    """Patients with a proposal that waits for them or for a clinician, by id."""
-    waiting = Loop.objects.filter(state__in=WAITING, origin=Origin.PROPOSAL.value)
-    return sorted(set(waiting.values_list("patient_id", flat=True)))
+    """Patients with a proposal that waits for them or for a clinician, or a change on its way, by id."""
+    open_now = Loop.objects.filter(state__in=[state.value for state in OPEN])
+    return sorted(set(open_now.values_list("patient_id", flat=True)))
 
 
 def on_its_way(patient: Patient, *, pathway: str) -> Loop | None:

@@ -2,7 +2,8 @@
 
 Rules
  * A proposal is touched through its pathway, model, boundary, the patient's cohort, and the types of the devices
-   that measured what it rests on. A clinician's own order is touched by nothing.
+   that measured what it rests on. A clinician's own order is touched by nothing, nor is a reduction or a stop that a
+   clinician signed (N3).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import replace
 from governance.selectors.suspensions import standing
 from governance.suspension import Scope, Stopped, about, touching
 
+from ..domain.changes import Change
 from ..domain.evidence import Evidence, StoppedBy
 from ..domain.loops import Origin
 from ..freeze import thaw
-from ..models import KnownDevice, Loop
+from ..models import Decision, KnownDevice, Loop
 
 
 def stopping_evidence(evidence: Evidence) -> Evidence:
@@ -31,12 +33,18 @@ def stopping_evidence(evidence: Evidence) -> Evidence:
 def stopping_loop(loop: Loop, found: tuple[Stopped, ...] | None = None) -> tuple[Stopped, ...]:
     """The suspensions that touch a recommendation: of those in `found`, or of all that stand now.
 
-    None ever touches a clinician's own order.
+    None ever touches a clinician's own order, or a reduction or stop that a clinician signed.
     """
-    if loop.origin != Origin.PROPOSAL.value:
+    if loop.origin != Origin.PROPOSAL.value or less_was_signed(loop):
         return ()
     found = standing() if found is None else found
     return _stopping(thaw(loop.evidence, Evidence), found) if found else ()
+
+
+def less_was_signed(loop: Loop) -> bool:
+    """Whether a clinician signed that less is given: a lower dose, or a stop. Then it is care, and no advice (N3)."""
+    decision: Decision | None = getattr(loop, "decision", None)
+    return decision is not None and thaw(decision.final_change, Change).reduces
 
 
 def _stopping(evidence: Evidence, found: tuple[Stopped, ...]) -> tuple[Stopped, ...]:

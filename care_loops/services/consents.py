@@ -4,7 +4,8 @@ Rules
  * A word on a scope is one row and one entry; the newest holds, and no word is no (N2). It names the text shown.
  * Who withdraws automated advice, or asks for care by people only, is proposed nothing any more from the same
    transaction on: what waits is withdrawn by name, what was decided on a proposal and not delivered is taken back. A
-   change that a clinician delivered stands; the patient may decline it. Danger rules run on: they are no advice.
+   change that a clinician delivered stands, and so does a reduction or a stop that one signed: that is care and no
+   advice (N3). The patient may decline it. Danger rules run on: they are no advice either.
  * It takes its turn with whatever else acts on the record, so that no window closes between the word and its effect.
  * What the ML side holds of a person learns of a word on research in the same transaction.
 """
@@ -27,6 +28,7 @@ from ..domain.loops import LoopState, Origin
 from ..models import Consent, Loop, Patient
 from ..selectors.access import patient_for, role_for
 from ..selectors.record import agrees, objects, record_ids
+from ..selectors.suspended import less_was_signed
 from .again import look_again
 from .events import note
 from .moves import Why, enter, lock
@@ -106,7 +108,7 @@ def _stop_automation(patient: Patient, reason: str, *, by: Acting, now: datetime
         loop = lock(found.pk)  # whoever decided it meanwhile was first, and is seen here
         if loop.state in WAITS:
             withdraw(loop, reason, by=by, now=now)
-        elif loop.state in DECIDED:
+        elif loop.state in DECIDED and not less_was_signed(loop):
             take_back(loop, reason, now=now)
 
 

@@ -4,6 +4,8 @@ Rules
  * A dose is logged once per source id. What was skipped is said too.
  * The first dose taken of a new line confirms it: only now has the regimen changed, and the recommendation is done.
    For a stop, the first day logged as not taken confirms it.
+ * Where the regimen changed elsewhere since the yes, the dose is kept and confirms nothing: the change is taken back by
+   name and a person is called.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from ..models import FirstIntake, IntakeLog, Loop, Patient, RegimenEntry
 from ..policies import IdentifierTaken
 from ..selectors.record import record_ids
 from .events import note, text
-from .moves import Why, enter, lock
+from .moves import Why, change_of, enter, lock
 from .outcomes import push_example
-from .respond import change_of
+from .regimen_moved import take_back_moved
 from .take_in import CLOCK_TOLERANCE
 from .whose import locked_record
 
@@ -103,6 +105,8 @@ def _confirm(patient: Patient, new: NewIntake, *, by: Acting, now: datetime) -> 
     loop = lock(waiting.loop_id)
     if at < waiting.starts_at - CLOCK_TOLERANCE or loop.state != LoopState.ACCEPTED.value:
         return
+    if take_back_moved(loop, now=now, begun=True):
+        return
     entry = note(
         "regimen.confirmed",
         of=("regimen_entry", waiting.pk, 2),
@@ -127,7 +131,9 @@ def _confirm_timing(patient: Patient, new: NewIntake, *, by: Acting, now: dateti
         change = change_of(loop)
         said_yes = loop.steps.filter(state=LoopState.ACCEPTED.value, entered_at__lte=new.taken_at).exists()
         timing = change.kind is ChangeKind.TIMING and change.ingredient == new.ingredient
-        if loop.state == LoopState.ACCEPTED.value and timing and said_yes:
+        if loop.state != LoopState.ACCEPTED.value or not timing or not said_yes:
+            continue
+        if not take_back_moved(loop, now=now, begun=True):
             _done(loop, by=by, now=now)
 
 

@@ -17,6 +17,7 @@ from datetime import datetime
 
 from governance.autonomy import Level
 from governance.selectors.autonomy import Cell, earned
+from governance.tiers import OperatingMode
 
 from ..danger import bars, scopes
 from ..domain.alerts import Scope
@@ -30,6 +31,7 @@ from ..selectors.record import agrees, boundary_row, record_ids, signer_responsi
 from .again import waits_to_be_looked_at
 from .windows import no_longer_stands
 
+NO_LONGER_STANDS = "This no longer stands. Ask a person before you change anything."
 LOOKED_AT_FIRST = "Your care team looks at what you reported first. Do not change anything yet."
 
 
@@ -52,6 +54,12 @@ def barred_by_evidence(patient: Patient, *, now: datetime) -> frozenset[Scope]:
     """What the readings, results and symptoms of the danger window bar, asked of them and not of the alerts."""
     table = danger_table_of(patient, now=now)
     return scopes(bars(danger_context(patient, now=now, table=table), now=now, table=table))
+
+
+def pathway_stopped(loop: Loop, *, now: datetime) -> bool:
+    """Whether the operating mode of its pathway lets nothing go on; no mode set is none (N2)."""
+    mode = mode_in_force(loop.pathway, now=now)
+    return mode is None or mode.stopped or mode.mode == OperatingMode.OFF.value
 
 
 def check_no_lock(loop: Loop, final: Change, *, now: datetime) -> None:
@@ -100,6 +108,6 @@ def _check_covered(loop: Loop, *, now: datetime) -> None:
         and (not loop.cohort or earned(Cell(loop.model_digest, loop.cohort, loop.change_kind)) is Level.WITHIN_BOUNDARY)
     )
     if not covered:
-        raise NotNow("This no longer stands. Ask a person before you change anything.", state=loop.state)
+        raise NotNow(NO_LONGER_STANDS, state=loop.state)
     if Scope.PATIENT_FACING in barred_scopes(loop.patient) | barred_by_evidence(loop.patient, now=now):
         raise HeldForSafety(LOOKED_AT_FIRST)

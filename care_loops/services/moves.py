@@ -11,9 +11,10 @@ from audit.domain import Cap, Esign, ModelRef, Purpose
 from governance.models import Signature
 from governance.services import Acting
 
+from ..domain.changes import Change
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import LoopState, Origin
-from ..freeze import digest, freeze, pack
+from ..freeze import digest, freeze, pack, thaw
 from ..models import Boundary, Decision, Loop, Patient, Step
 from ..policies import AlreadyDecided, NotNow, check_can_enter
 from ..transitions import check_move
@@ -109,6 +110,12 @@ def new_loop(
 def lock(loop_id: UUID | str) -> Loop:
     """The loop, locked until the transaction ends. Whoever comes second waits, and then sees what the first did."""
     return Loop.objects.select_for_update(of=("self",)).select_related("patient", "boundary").get(pk=loop_id)
+
+
+def change_of(loop: Loop) -> Change:
+    """The change that stands: what the clinician prescribed, else what was proposed within the boundary."""
+    decision: Decision | None = getattr(loop, "decision", None)
+    return thaw(decision.final_change, Change) if decision else thaw(loop.outcome, Outcome).change
 
 
 def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why = NOTHING_MORE) -> Step:

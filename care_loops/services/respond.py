@@ -5,6 +5,11 @@ Rules
  * Between decision and delivery a new danger stops the delivery of an increase: its alert asks the clinician.
  * What is never given to this person, and became known after the signature, holds any decided change back, an order
    too (`since_signed`).
+ * What rests on a regimen that changed elsewhere since is taken back by name before it is delivered, told, accepted or
+   begun (`regimen_moved`); what is past its time when it would be delivered, too.
+ * A mode set to stopped or off holds what was proposed and decided, as a suspension does.
+ * A reduction or a stop that a clinician signed is care and not advice: no suspension, mode, objection or time holds it
+   (N3).
  * What is suspended is neither delivered, told nor accepted; declining and asking a person are always open.
  * Before a change within the boundary is told, and before it is shown as waiting, the same last look as at the yes.
  * What goes under a boundary is told and accepted only while its signer is responsible for the patient (N1).
@@ -29,22 +34,23 @@ from governance.suspension import check_goes_on
 
 from ..domain.alerts import AlertKind, AlertSeverity, Finding
 from ..domain.changes import Change, ChangeKind
-from ..domain.evidence import Outcome
 from ..domain.loops import LoopState, Origin
-from ..freeze import thaw
-from ..models import Decision, Loop, Message, Patient, RegimenEntry
+from ..models import Loop, Message, Patient, RegimenEntry
 from ..pathways.hypertension.tables_therapy import formulary
 from ..policies import HeldForSafety, NotNow, check_can_enter, check_not_expired
+from ..regimen_news import News
 from ..selectors.access import NOBODY, patient_for, role_for
 from ..selectors.phone import Holds, holds_on
 from ..selectors.record import objects
-from ..selectors.suspended import stopping_loop
-from ..wording import change_for_patient, recalled_for_patient
+from ..selectors.suspended import less_was_signed, stopping_loop
+from ..wording import change_for_patient, moved_for_patient, recalled_for_patient
 from .alerts import raise_findings
+from .clock import end_too_old
 from .events import note, text
-from .last_look import LOOKED_AT_FIRST, check_still_safe, increase_barred
-from .moves import Why, enter, lock
+from .last_look import LOOKED_AT_FIRST, NO_LONGER_STANDS, check_still_safe, increase_barred, pathway_stopped
+from .moves import Why, change_of, enter, lock
 from .outcomes import push_example
+from .regimen_moved import stopped_by_news, take_back_moved
 from .since_signed import bring_up, spoken_since
 from .windows import no_longer_stands, withdraw
 
@@ -73,28 +79,21 @@ class Answer(StrEnum):
     ASK_PERSON = "ask_person"
 
 
-def change_of(loop: Loop) -> Change:
-    """The change that stands: what the clinician prescribed, else what was proposed within the boundary."""
-    decision: Decision | None = getattr(loop, "decision", None)
-    return thaw(decision.final_change, Change) if decision else thaw(loop.outcome, Outcome).change
-
-
 def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
     """Put an approved or modified change before the patient. Returns None when it no longer waits for that.
 
-    While an open alert, or a reading of the danger window, bars an increase it stays undelivered; what is held back too
-    long is taken back by the clock.
+    What is past its time, or rests on a regimen that changed elsewhere, is taken back here and now. What else holds it
+    lets it wait; held too long, the clock takes it back. A reduction or a stop that was signed is held by none of it.
     """
     with transaction.atomic():
         loop = lock(loop_id)
         if loop.state not in (LoopState.APPROVED.value, LoopState.MODIFIED.value):
             return None
-        if stopping_loop(loop):
-            return None
-        if loop.origin == Origin.PROPOSAL.value and objects(loop.patient, now=now):
-            return None  # the clock takes it back, and the patient's own word did before
         change = change_of(loop)
-        if change.intensifies and loop.origin == Origin.PROPOSAL.value and increase_barred(loop.patient, now=now):
+        if not change.reduces and now >= loop.expires_at:
+            end_too_old(loop, by=by, now=now)
+            return None
+        if take_back_moved(loop, now=now) or _waits(loop, change, now=now):
             return None
         if spoken := spoken_since(loop, change, now=now):
             bring_up(loop, spoken, by=by, now=now)
@@ -105,6 +104,15 @@ def deliver(loop_id: UUID, *, by: Acting, now: datetime) -> Loop | None:
         return loop
 
 
+def _waits(loop: Loop, change: Change, *, now: datetime) -> bool:
+    """Whether a decided proposal goes no further now. An order never waits here, nor what reduces or stops (N3)."""
+    if loop.origin != Origin.PROPOSAL.value or change.reduces:
+        return False
+    if stopping_loop(loop) or pathway_stopped(loop, now=now) or objects(loop.patient, now=now):
+        return True
+    return change.intensifies and increase_barred(loop.patient, now=now)
+
+
 def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
     """Tell the patient of a change within the boundary, unless it no longer stands when the word goes out.
 
@@ -113,6 +121,8 @@ def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
     with transaction.atomic():
         loop = lock(loop_id)
         if loop.state not in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value) or stopping_loop(loop):
+            return
+        if take_back_moved(loop, now=now):
             return
         change = change_of(loop)
         ended = _why_ended(loop, change, now=now) if loop.state == LoopState.WITH_PATIENT.value else None
@@ -177,7 +187,9 @@ def tell_recalled(loop_id: UUID, *, by: Acting, now: datetime) -> None:
         reached = (LoopState.WITH_PATIENT.value, LoopState.DELIVERED.value)
         if not loop.steps.filter(state__in=reached).exists():
             return
-        tell(loop, "recalled", recalled_for_patient(change_of(loop)), by=by, now=now)
+        moved = loop.steps.latest("seq").reason_code in set(News)
+        words = moved_for_patient(change_of(loop)) if moved else recalled_for_patient(change_of(loop))
+        tell(loop, "recalled", words, by=by, now=now)
 
 
 def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now: datetime) -> Loop:
@@ -191,7 +203,8 @@ def respond(loop_id: UUID, answer: Answer, *, reason_code: str, by: Acting, now:
         if LoopState(loop.state) not in (LoopState.WITH_PATIENT, LoopState.DELIVERED, LoopState.ACCEPTED):
             _not_visible(loop)
         acted = by.under(role_for(by, loop.patient, Permission.RESPOND, now=now))
-        check_not_expired(loop.expires_at, now)
+        if not less_was_signed(loop):  # what reduces or stops is not over with its time
+            check_not_expired(loop.expires_at, now)
         why = Why(
             reason=reason_code,
             decision=getattr(loop, "decision", None),
@@ -217,6 +230,9 @@ def check_may_go_on(loop: Loop, *, now: datetime) -> None:
     """Refuse the patient's yes to what no longer stands, or is held by what became known since it was signed."""
     change = change_of(loop)
     check_still_safe(loop, change, now=now)
+    stopped = loop.origin == Origin.PROPOSAL.value and not change.reduces and pathway_stopped(loop, now=now)
+    if stopped or stopped_by_news(loop, change, now=now):
+        raise NotNow(NO_LONGER_STANDS, state=loop.state)
     if spoken_since(loop, change, now=now):
         raise HeldForSafety(LOOKED_AT_FIRST)
 

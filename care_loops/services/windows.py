@@ -37,6 +37,7 @@ from ..transitions import OPEN
 from .danger import danger_of_average
 from .moves import Opened, Why, enter, lock, new_loop
 from .outcomes import push_example
+from .regimen_moved import GOING, take_back_moved
 from .since_signed import ON_ITS_WAY, bring_up, spoken_since
 from .visits import plan_by_rule
 from .whose import locked_record
@@ -158,10 +159,11 @@ def route(loop: Loop, outcome: Outcome, *, by: Acting, now: datetime) -> None:
 
 
 def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
-    """Look again at what waits for this patient, with the evidence of now. Returns how many were withdrawn."""
+    """Look again at what waits for this patient or is on its way. Returns how many were withdrawn or taken back."""
     withdrawn = 0
     with transaction.atomic():
         patient = locked_record(patient_id)
+        withdrawn += _take_back_moved(patient, now=now)
         waiting = Loop.objects.filter(patient__in=record_ids(patient), state__in=WAITING, origin=Origin.PROPOSAL.value)
         for found in waiting:
             loop = lock(found.pk)
@@ -171,6 +173,12 @@ def reevaluate_open(patient_id: UUID, *, by: Acting, now: datetime) -> int:
                 withdrawn += 1
         _bring_up_held(patient, by=by, now=now)
     return withdrawn
+
+
+def _take_back_moved(patient: Patient, *, now: datetime) -> int:
+    """Take back what is on its way and rests on a regimen that changed elsewhere. Returns how many."""
+    going = Loop.objects.filter(patient__in=record_ids(patient), state__in=GOING)
+    return sum(take_back_moved(lock(found.pk), now=now) for found in going)
 
 
 def _bring_up_held(patient: Patient, *, by: Acting, now: datetime) -> None:

@@ -1,0 +1,138 @@
+"""What a regimen that changed elsewhere does to a change on its way: the pure rule, case by case (N1, N3)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from care_loops.domain.changes import STAY, Change, ChangeKind
+from care_loops.domain.record import DrugClass, DrugTaken, Regimen
+from care_loops.domain.units import Milligrams
+from care_loops.regimen_news import Moved, News, regimen_moved
+
+
+def mg(value: str | None) -> Milligrams | None:
+    return None if value is None else Milligrams(Decimal(value))
+
+
+def taken(name: str, dose: str | None) -> DrugTaken:
+    return DrugTaken(name, name, DrugClass.ACE_INHIBITOR, mg(dose), None)
+
+
+def regimen(*unknown: str, **doses: str | None) -> Regimen:
+    return Regimen(tuple(taken(name, dose) for name, dose in doses.items()), unknown)
+
+
+def change(kind: ChangeKind, old: str | None, new: str | None) -> Change:
+    steps = {ChangeKind.STEP_UP: 1, ChangeKind.START: 1, ChangeKind.TIMING: 0}.get(kind, -1)
+    return Change(kind, "ace", "ace", DrugClass.ACE_INHIBITOR, mg(old), mg(new), steps)
+
+
+UP = change(ChangeKind.STEP_UP, "10", "20")
+START = change(ChangeKind.START, None, "5")
+TIMING = change(ChangeKind.TIMING, "10", "10")
+DOWN = change(ChangeKind.STEP_DOWN, "10", "5")
+STOP = change(ChangeKind.STOP, "10", None)
+AS_IT_WAS = regimen(ace="10", ccb="5", statin="20")
+WITHOUT = regimen(ccb="5", statin="20")
+UNREAD = "unknown_code: something"
+
+
+def stops(news: News) -> Moved:
+    return Moved(news, stops=True)
+
+
+def told(news: News) -> Moved:
+    return Moved(news, stops=False)
+
+
+def moved(what: Change, before: Regimen, now: Regimen, *, accepted: bool = False) -> Moved | None:
+    return regimen_moved(what, before, now, lowers_pressure=lambda name: name in ("ace", "ccb"), accepted=accepted)
+
+
+CASES = [
+    # an increase of a drug taken
+    (UP, AS_IT_WAS, AS_IT_WAS, None),
+    (UP, AS_IT_WAS, regimen(ace="40", ccb="5", statin="20"), stops(News.DOSE_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace="5", ccb="5", statin="20"), stops(News.DOSE_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace=None, ccb="5", statin="20"), stops(News.DOSE_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace="20", ccb="5", statin="20"), None),  # the prescription coming back
+    (UP, AS_IT_WAS, WITHOUT, stops(News.STOPPED)),
+    (UP, AS_IT_WAS, regimen(ace="10", ccb="10", statin="20"), stops(News.OTHERS_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace="20", ccb="10", statin="20"), stops(News.OTHERS_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace="10", statin="20"), stops(News.OTHERS_CHANGED)),
+    (UP, regimen(ace="10"), regimen(ace="10", ccb="5"), stops(News.OTHERS_CHANGED)),
+    (UP, AS_IT_WAS, regimen(ace="10", ccb="5", statin="40"), None),  # what lowers no pressure
+    (UP, AS_IT_WAS, regimen(ace="10", ccb="5"), None),
+    (UP, AS_IT_WAS, regimen(UNREAD, ace="10", ccb="5", statin="20"), stops(News.NOT_FULLY_KNOWN)),
+    (UP, regimen(UNREAD, ace="10"), regimen(UNREAD, ace="10"), None),  # signed over it
+    (UP, regimen(UNREAD, ace="10"), regimen(ace="10"), None),
+    # a start
+    (START, WITHOUT, WITHOUT, None),
+    (START, WITHOUT, regimen(ace="10", ccb="5"), stops(News.STARTED)),
+    (START, WITHOUT, regimen(ace=None, ccb="5"), stops(News.STARTED)),
+    (START, WITHOUT, regimen(ace="5", ccb="5"), stops(News.STARTED)),
+    (START, WITHOUT, regimen(ccb="10"), stops(News.OTHERS_CHANGED)),
+    (START, WITHOUT, regimen(), stops(News.OTHERS_CHANGED)),
+    (START, WITHOUT, regimen(UNREAD, ccb="5"), stops(News.NOT_FULLY_KNOWN)),
+    # another time of intake: the message says the dose
+    (TIMING, AS_IT_WAS, AS_IT_WAS, None),
+    (TIMING, AS_IT_WAS, regimen(ace="40", ccb="5"), stops(News.DOSE_CHANGED)),
+    (TIMING, AS_IT_WAS, WITHOUT, stops(News.STOPPED)),
+    (TIMING, AS_IT_WAS, regimen(UNREAD, ccb="5"), stops(News.NOT_FULLY_KNOWN)),
+    (TIMING, AS_IT_WAS, regimen(ace="10", ccb="10"), None),
+    (TIMING, AS_IT_WAS, regimen(UNREAD, ace="10"), None),
+    # a reduction, while it makes less of what is taken
+    (DOWN, AS_IT_WAS, AS_IT_WAS, None),
+    (DOWN, AS_IT_WAS, regimen(ace="5"), None),
+    (DOWN, AS_IT_WAS, regimen(ace="40"), told(News.DOSE_CHANGED)),
+    (DOWN, AS_IT_WAS, regimen(ace="7.5"), told(News.DOSE_CHANGED)),
+    (DOWN, AS_IT_WAS, regimen(ace=None), told(News.DOSE_CHANGED)),
+    (DOWN, AS_IT_WAS, regimen(ace="2.5"), stops(News.DOSE_CHANGED)),
+    (DOWN, AS_IT_WAS, WITHOUT, stops(News.STOPPED)),
+    (DOWN, AS_IT_WAS, regimen(UNREAD, ccb="5"), told(News.NOT_FULLY_KNOWN)),
+    (DOWN, AS_IT_WAS, regimen(UNREAD, ace="10"), None),
+    (DOWN, AS_IT_WAS, regimen(ace="10", ccb="10"), None),
+    # a stop, always
+    (STOP, AS_IT_WAS, AS_IT_WAS, None),
+    (STOP, AS_IT_WAS, WITHOUT, None),
+    (STOP, AS_IT_WAS, regimen(ace="40", ccb="10"), told(News.DOSE_CHANGED)),
+    (STOP, AS_IT_WAS, regimen(ace=None), told(News.DOSE_CHANGED)),
+    (STOP, AS_IT_WAS, regimen(UNREAD, ccb="5"), None),
+    (STAY, AS_IT_WAS, regimen(UNREAD, ace="40", ccb="10"), None),
+]
+
+
+@pytest.mark.parametrize(("what", "before", "now", "expected"), CASES, ids=[str(n) for n in range(len(CASES))])
+def test_what_moved_elsewhere(what, before, now, expected):
+    assert moved(what, before, now) == expected
+
+
+def test_after_the_yes_the_prescription_of_a_start_may_have_arrived_and_another_dose_may_not():
+    assert moved(START, WITHOUT, regimen(ace="5", ccb="5"), accepted=True) is None
+    assert moved(START, WITHOUT, regimen(ace="10", ccb="5"), accepted=True) == stops(News.STARTED)
+    assert moved(START, WITHOUT, regimen(ace=None, ccb="5"), accepted=True) == stops(News.STARTED)
+    assert moved(START, WITHOUT, regimen(ace="5", ccb="10"), accepted=True) == stops(News.OTHERS_CHANGED)
+    without_dose = replace(START, new_daily_dose=None)
+    assert moved(without_dose, WITHOUT, regimen(ace=None, ccb="5"), accepted=True) == stops(News.STARTED)
+
+
+def test_a_reduction_without_a_dose_is_not_called_an_increase():
+    assert moved(replace(DOWN, new_daily_dose=None), AS_IT_WAS, regimen(ace="2.5")) == told(News.DOSE_CHANGED)
+
+
+def test_no_regimen_whatever_holds_a_stop_or_a_reduction_that_makes_less():
+    doses = [None, "2.5", "5", "7.5", "10", "40"]
+    for ace, ccb, unread in itertools.product([*doses, "absent"], [*doses, "absent"], [(), (UNREAD,)]):
+        given = {name: dose for name, dose in (("ace", ace), ("ccb", ccb)) if dose != "absent"}
+        now = regimen(*unread, **given)
+        for before in (AS_IT_WAS, now, regimen()):
+            stop = moved(STOP, before, now)
+            assert stop is None or not stop.stops
+            down = moved(DOWN, before, now)
+            gone = ace == "absent" and not set(unread) - set(before.unknown)
+            raises = gone or (ace not in ("absent", None) and Decimal(ace) < 5)
+            assert (down is not None and down.stops) == raises
