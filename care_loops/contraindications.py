@@ -245,11 +245,16 @@ def _lab_below(row: Contraindication, _c: Change, s: Situation, _a: Allergens) -
 
 
 def _creatinine_above(row: Contraindication, _c: Change, s: Situation, _a: Allergens) -> bool | None:
+    """Between the two limits sex decides; where the record does not say it, the answer is not known."""
     lab = s.latest(LabKind.CREATININE)
-    limit = row.limit if s.facts.sex is Sex.MALE else row.limit_not_male
-    if limit is None:
+    if row.limit is None or row.limit_not_male is None:
         raise ValueError(f"{row.row_id}: needs both limits")
-    return None if lab is None else lab.value > limit
+    if lab is None:
+        return False  # a missing result is refused by the lab rules
+    for_men, for_others = lab.value > row.limit, lab.value > row.limit_not_male
+    if s.facts.sex is Sex.UNKNOWN:
+        return for_men if for_men == for_others else None
+    return for_men if s.facts.sex is Sex.MALE else for_others
 
 
 def _diabetes_with_uacr(row: Contraindication, _c: Change, s: Situation, _a: Allergens) -> bool | None:

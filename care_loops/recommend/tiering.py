@@ -178,11 +178,14 @@ def _cautioned(seen: Seen, said: tuple[Spoken, ...]) -> bool:
 
 
 def _pregnant(evidence: Evidence, ages: PathwayAges) -> bool | None:
-    """Whether pregnant. Silence of the record is a "no" only where a pregnancy is not to be thought of."""
+    """Whether pregnant. Silence of the record is a "no" only where a pregnancy is not to be thought of; where it does
+    not say the sex either, nobody has thought of it (N2)."""
     facts = evidence.facts
     if facts.pregnancy in (Pregnancy.PREGNANT, Pregnancy.POSTPARTUM):
         return True
     if facts.pregnancy is Pregnancy.NOT_PREGNANT or facts.sex is Sex.MALE:
         return False
+    if facts.sex is Sex.UNKNOWN:
+        return None
     too_old = facts.age_years is not None and facts.age_years > ages.childbearing_to
     return False if too_old else None

@@ -129,6 +129,13 @@ def test_in_pregnancy_and_six_weeks_after_every_class_is_stopped(name, word, pre
     assert any(said.severity is Severity.HARD_STOP for said in spoken)
 
 
+@pytest.mark.parametrize(("creatinine", "said"), [("222", False), ("177", True)], ids=["over both", "between"])
+def test_where_the_sex_would_decide_and_is_not_on_record_the_row_says_that_it_is_not_known(creatinine, said):
+    spoken = check(change("start spironolactone"), patient(f"creatinine={creatinine} sex=unknown"), TABLE)
+    words = next(one.words for one in spoken if one.rule == "mra-creatinine")
+    assert words.endswith("(not known)") is said
+
+
 def pregnant_women() -> list[dict[str, str]]:
     with (data_set("bp_clinic_preg") / "bp_preg.csv").open(newline="", encoding="utf-8-sig") as file:
         return [row for row in csv.DictReader(file) if row["SBP_0"].strip().isdigit()]
