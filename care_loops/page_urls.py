@@ -36,6 +36,7 @@ urlpatterns = [
     path("patients/<uuid:patient_id>/boundary/waiting/", boundaries.boundary_waiting, name="patient-boundary-waiting"),
     path("patients/<uuid:patient_id>/alert-limits/", limits.alert_limits_page, name="patient-alert-limits"),
     path("patients/<uuid:patient_id>/order/", limits.order_page, name="patient-order"),
+    path("patients/<uuid:patient_id>/no-medicines/", acts.no_medicines, name="patient-no-medicines"),
     path("patients/<uuid:patient_id>/visit/", acts.visit, name="patient-visit"),
     path("patients/<uuid:patient_id>/visit/outcome/", acts.visit_outcome, name="patient-visit-outcome"),
     path("recommendations/<uuid:loop_id>/", recommendations.recommendation_page, name="recommendation"),

@@ -130,6 +130,24 @@ class TimingCode:
     source: Source
 
 
+class NoMedicines(StrEnum):
+    """What says that no medicines are taken: a statement of its own, or a list of medicines with why it is empty."""
+
+    STATEMENT = "statement"
+    LIST = "list"
+    EMPTY_REASON = "empty_reason"
+
+
+@dataclass(frozen=True, slots=True)
+class NoMedicinesCode:
+    """A code by which a record says so."""
+
+    what: NoMedicines
+    system: str
+    code: str
+    source: Source
+
+
 @dataclass(frozen=True, slots=True)
 class Codebook:
     """All codes of interchange."""
@@ -138,6 +156,12 @@ class Codebook:
     units: Mapping[tuple[str, str], UnitRow]
     markers: Mapping[tuple[MarkerKind, str], Marker]
     timings: Mapping[str, TimingCode]
+    no_medicines: Mapping[tuple[str, str], NoMedicinesCode]
+
+    def says_no_medicines(self, what: NoMedicines, codings: Iterable[tuple[str, str]]) -> bool:
+        """Whether one of these codings is a code of that kind."""
+        found = (self.no_medicines.get(coding) for coding in codings)
+        return any(row is not None and row.what is what for row in found)
 
     def observation(self, codings: Iterable[tuple[str, str]]) -> tuple[ObservationCode, ...]:
         """The rows for the codings of one concept, each (system, code); a code beside it that is not here takes

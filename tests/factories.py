@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -151,14 +151,17 @@ class Hospital:
         labs: bool = True,
         taken: int = 7,
         team: tuple[str, ...] = ("clinician",),
+        listed: bool = True,
     ) -> Patient:
-        """A patient with account, care team and target, a regimen known for 200 days, labs before and after, doses."""
+        """A patient with account, care team and target, a regimen known for 200 days, labs before and after, doses.
+
+        Without `drugs` it is on record that none are taken; with `listed` false, nothing is.
+        """
         name = name or f"patient{next(_numbers)}"
         early = self.now - timedelta(days=240)
         admin = self.acting("admin", now=early)
-        patient = enrol_patient(
-            NewPatient("test", name, name.title(), "Test", born_on, sex, ZONE, synthetic=True), by=admin, now=early
-        )
+        new = NewPatient("test", name, name.title(), "Test", born_on, sex, ZONE, synthetic=True)
+        patient = enrol_patient(replace(new, takes_no_medicines=listed and not drugs), by=admin, now=early)
         invited = invite(f"{name}@home.example", Role.PATIENT, by=admin, now=early, patient_ref=patient.pk)
         self.people[name], _ = accept_invitation(invited.token, account(name), now=early)
         link_account(patient.pk, self.people[name], by=admin, now=early)

@@ -167,6 +167,10 @@ class DrugTaken:
     product: str | None = None  # RxNorm SCD
 
 
+NO_LIST = "no list of medicines has been recorded"
+"""Stands among what is unknown of a regimen of which no record says anything, not even that nothing is taken (N2)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Regimen:
     """What the patient takes now. `unknown` holds, by name, each entry that keeps it from being fully known."""
@@ -178,6 +182,11 @@ class Regimen:
     def fully_known(self) -> bool:
         """Whether every entry could be read; titration is refused otherwise."""
         return not self.unknown
+
+    @property
+    def listed(self) -> bool:
+        """Whether any record says what is taken, or that nothing is."""
+        return NO_LIST not in self.unknown
 
 
 @dataclass(frozen=True, slots=True)

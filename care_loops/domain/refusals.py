@@ -19,6 +19,7 @@ class Withheld(StrEnum):
     AGE_OUTSIDE = "age_outside_pathway"
     DIALYSIS_OR_ESRD = "dialysis_or_esrd"
     NO_TARGET = "no_signed_target"
+    NO_LIST_OF_MEDICINES = "no_list_of_medicines"
     REGIMEN_NOT_FULLY_KNOWN = "regimen_not_fully_known"
     NOT_ENOUGH_READINGS = "not_enough_readings"
     OBSERVED = "model_observes_only"

@@ -3,6 +3,8 @@
 The rules
  * An order counts by its `intent`: a proposal or an option is nobody's order yet. A plan is (US Core writes so what a
    patient says to take). `doNotPerform` is an order to stop.
+ * That none are taken is said by a statement with a code for it, or by a list of medicines that is empty because
+   nothing is known of after asking (`emptyReason`). A list that is empty for another reason says nothing.
  * Whether it is taken comes from `status`. On hold, unknown, intended: nobody can say; the regimen is not fully known.
  * The dose a day is read from `dosageInstruction` only when amount, unit and timing are all stated. A bare number
    without a unit may be tablets or milligrams, so it is `dose_unit_not_stated`. As needed, ranges and doses that change
@@ -13,7 +15,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ..terminology import UnitOf
+from ..terminology import NoMedicines, UnitOf
 from .documents import Json
 from .resources import Dose, FhirDrug, FhirMedication, Taking
 from .values import (
@@ -68,6 +70,31 @@ def medication(resource: Json, source_id: str, context: Context) -> FhirMedicati
         at=_at(resource, context, stopped=stopped),
         doses=doses,
         dose_problem=problem,
+        nothing=context.book.says_no_medicines(NoMedicines.STATEMENT, concept),
+    )
+
+
+def empty_list(resource: Json, source_id: str, context: Context) -> FhirMedication | None:
+    """A List of medicines that says none are taken; `None` for every other List. Raises `Refused`."""
+    why = child(resource, "emptyReason")
+    named = context.book.says_no_medicines(NoMedicines.LIST, codings(child(resource, "code")))
+    nothing = context.book.says_no_medicines(NoMedicines.EMPTY_REASON, codings(why))
+    if not named or not nothing or resource.get("entry") or text(resource, "status") != "current":
+        return None
+    if "date" not in resource:
+        raise Refused("no_time")
+    return FhirMedication(
+        source_id=source_id,
+        patient=reference(resource, "subject"),
+        codings=codings(why),
+        medication="",
+        name=display_of(why) or "No medicines",
+        taking=Taking.ACTIVE,
+        unsure="modified_order" if "modifierExtension" in resource else "",
+        at=when(resource["date"], context),
+        doses=(),
+        dose_problem="",
+        nothing=True,
     )
 
 

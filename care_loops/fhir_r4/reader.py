@@ -15,13 +15,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from .documents import Found, Item, Json, dump
-from .medications import drug, medication
+from .medications import drug, empty_list, medication
 from .observations import observation
 from .people import allergy, condition, encounter, patient
 from .resources import Evidence, FhirDrug, FhirEncounter, FhirPatient
 from .values import Context, reference_keys, text
 
-EVIDENCE = frozenset({"Observation", "MedicationRequest", "MedicationStatement", "Condition", "AllergyIntolerance"})
+EVIDENCE = frozenset(
+    {"Observation", "MedicationRequest", "MedicationStatement", "Condition", "AllergyIntolerance", "List"}
+)
 REFERRED = frozenset({"Patient", "Medication", "Encounter"})
 _LONGEST_ID = 120
 
@@ -79,6 +81,8 @@ def evidence(item: Found, context: Context) -> Evidence | None:
             return observation(item.resource, source_id(item), context)
         case "MedicationRequest" | "MedicationStatement":
             return medication(item.resource, source_id(item), context)
+        case "List":
+            return empty_list(item.resource, source_id(item), context)
         case "Condition":
             return condition(item.resource, source_id(item), context)
         case "AllergyIntolerance":

@@ -108,7 +108,8 @@ class Taking(StrEnum):
 class FhirMedication:
     """An order or a statement of a medication. `unsure` names why nobody can say whether it is taken.
 
-    `doses` are all doses of a day; empty with `dose_problem` when they could not be read.
+    `doses` are all doses of a day; empty with `dose_problem` when they could not be read. `nothing`: it says that no
+    medicines are taken.
     """
 
     source_id: str
@@ -121,6 +122,7 @@ class FhirMedication:
     at: When
     doses: tuple[Dose, ...]
     dose_problem: str
+    nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

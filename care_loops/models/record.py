@@ -17,9 +17,10 @@ class RegimenEntry(Sourced):
 
     `known` is false when the code, the strength or the dose could not be read; `unknown_reason` says which, and
     titration is refused. An entry written by a loop counts only once its first intake is confirmed (`FirstIntake`).
+    `nothing` is no drug: it says that no medicines are taken.
     """
 
-    ACTIVE, STOPPED = "active", "stopped"
+    ACTIVE, STOPPED, NOTHING = "active", "stopped", "nothing"
 
     patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="regimen_entries")
     loop = models.ForeignKey(Loop, null=True, on_delete=models.PROTECT, related_name="regimen_entries")
@@ -29,7 +30,7 @@ class RegimenEntry(Sourced):
     product = models.CharField(max_length=20, blank=True)
     daily_dose_mg = models.DecimalField(max_digits=9, decimal_places=3, null=True)
     step_index = models.SmallIntegerField(null=True)
-    status = models.CharField(max_length=10, choices=[(ACTIVE, ACTIVE), (STOPPED, STOPPED)])
+    status = models.CharField(max_length=10, choices=[(s, s) for s in (ACTIVE, STOPPED, NOTHING)])
     starts_at = models.DateTimeField()
     known = models.BooleanField()
     unknown_reason = models.CharField(max_length=60, blank=True)
@@ -42,7 +43,13 @@ class RegimenEntry(Sourced):
             models.CheckConstraint(
                 name="regimen_unknown_has_reason",
                 condition=(models.Q(known=True, unknown_reason="") & ~models.Q(ingredient=""))
-                | (models.Q(known=False) & ~models.Q(unknown_reason="")),
+                | (models.Q(known=False) & ~models.Q(unknown_reason=""))
+                | models.Q(status="nothing", unknown_reason=""),
+            ),
+            models.CheckConstraint(
+                name="regimen_nothing_names_no_drug",
+                condition=~models.Q(status="nothing")
+                | models.Q(known=True, ingredient="", daily_dose_mg__isnull=True, loop__isnull=True),
             ),
         ]
         indexes = [models.Index(fields=["patient", "-starts_at"])]

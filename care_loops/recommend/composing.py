@@ -3,7 +3,8 @@
 The rules, in the order in which they are asked
  * Nothing for who asked for human-only care, while the kill switch is thrown or anything of it is suspended, in
    pregnancy and six weeks after (C13).
- * Nothing without an age in the pathway, with dialysis, without a signed target, with a regimen not fully known (N2).
+ * Nothing without an age in the pathway, with dialysis, without a signed target, without a list of medicines or with a
+   regimen not fully known (N2).
  * No average, no recommendation: nothing is imputed (CLINICAL 1.1).
  * No approved predictor, or one that is down, out of its distribution or outside what rules left open: nothing (N7).
  * Danger locks and bars are computed anew from the readings, besides the open alerts: they bar every increase and
@@ -98,6 +99,8 @@ def _of_the_record(evidence: Evidence) -> Withheld | None:
     """What the record must hold before anything is proposed."""
     if evidence.target is None:
         return Withheld.NO_TARGET
+    if not evidence.regimen.listed:
+        return Withheld.NO_LIST_OF_MEDICINES
     if not evidence.regimen.fully_known:
         return Withheld.REGIMEN_NOT_FULLY_KNOWN
     return None

@@ -5,6 +5,8 @@ Rules (DESIGN 3; docs/decisions/0028)
    the patient's yes.
  * The newest line of an ingredient holds; a stopped one is gone.
  * A line that could not be read, or a source that contradicts what we follow, makes the regimen not fully known.
+ * Where no record from outside says anything, the regimen is unknown: nothing on record is not nothing taken (N2). That
+   nothing is taken is a line of its own; where a drug stands that was begun before, the two contradict each other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from ..domain.loops import LoopState
-from ..domain.record import DrugClass, DrugTaken, PastChange, Regimen
+from ..domain.record import NO_LIST, DrugClass, DrugTaken, PastChange, Regimen
 from ..domain.units import Milligrams
 from ..models import Patient, RegimenEntry
 from .record import record_ids
@@ -56,7 +58,7 @@ def regimen_of(counting: tuple[Line, ...]) -> Regimen:
     newest: dict[str, Line] = {}
     unknown: dict[str, str] = {}
     doubtful: dict[str, datetime] = {}  # since when two contents stand under one identifier, until a later word
-    for line in counting:
+    for line in drug_lines(counting):
         row = line.row
         key = row.ingredient or f"{row.code_system}|{row.code}|{row.name}"
         before = newest.get(key)
@@ -74,7 +76,24 @@ def regimen_of(counting: tuple[Line, ...]) -> Regimen:
     taken = tuple(
         _taken(line) for _, line in sorted(newest.items()) if line.row.known and line.row.status == RegimenEntry.ACTIVE
     )
-    return Regimen(drugs=taken, unknown=tuple(sorted(unknown.values())))
+    return Regimen(drugs=taken, unknown=tuple(sorted([*unknown.values(), *_of_the_list(counting, newest)])))
+
+
+def drug_lines(counting: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines that are about a drug."""
+    return tuple(line for line in counting if line.row.status != RegimenEntry.NOTHING)
+
+
+def _of_the_list(counting: tuple[Line, ...], newest: dict[str, Line]) -> tuple[str, ...]:
+    """What is not known of the list itself: that there is none, or that it says nothing is taken and something is."""
+    if not any(line.row.loop_id is None for line in counting):
+        return (NO_LIST,)
+    nothing = [line.effective_at for line in counting if line.row.status == RegimenEntry.NOTHING]
+    if not nothing:
+        return ()
+    since = max(nothing)
+    standing = (line for line in newest.values() if line.row.status == RegimenEntry.ACTIVE)
+    return ("record_disagrees: no medicines",) if any(line.effective_at <= since for line in standing) else ()
 
 
 def _disagrees(before: RegimenEntry, after: RegimenEntry) -> bool:
@@ -104,7 +123,7 @@ def past_changes(counting: tuple[Line, ...]) -> tuple[PastChange, ...]:
     """Changes that took effect, oldest first. The first line of each ingredient from outside is where we came in."""
     found: list[PastChange] = []
     before: dict[str, RegimenEntry] = {}
-    for line in counting:
+    for line in drug_lines(counting):
         row = line.row
         if not row.known:
             continue

@@ -39,6 +39,7 @@ from .enrol import (
 )
 from .intake import NewIntake, log_intake
 from .limits import NewBoundary, NewBoundaryDrug, sign_alert_limits, sign_boundary, sign_target
+from .no_medicines import record_no_medicines, say_no_medicines
 from .order import OrderInput, order_candidates, write_order
 from .reminders import remind
 from .replay import ReplayResult, replay
@@ -110,6 +111,7 @@ __all__ = [
     "record_condition",
     "record_lab",
     "record_listing",
+    "record_no_medicines",
     "record_regimen_entry",
     "record_symptom",
     "record_visit",
@@ -119,6 +121,7 @@ __all__ = [
     "replay",
     "respond",
     "review_symptom",
+    "say_no_medicines",
     "sign_alert_limits",
     "sign_boundary",
     "sign_target",

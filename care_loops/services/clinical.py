@@ -93,7 +93,10 @@ class NewAllergy:
 
 @dataclass(frozen=True, slots=True)
 class NewRegimenEntry:
-    """A dated line of the regimen. `unknown_reason` names what could not be read; then `ingredient` may be empty."""
+    """A dated line of the regimen. `unknown_reason` names what could not be read; then `ingredient` may be empty.
+
+    `nothing`: no drug at all, but the word that no medicines are taken.
+    """
 
     source_system: str
     source_id: str
@@ -108,6 +111,7 @@ class NewRegimenEntry:
     unknown_reason: str
     code_system: str
     code: str
+    nothing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +356,7 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
             "daily_dose_mg": text(new.daily_dose_mg),
             "unknown_reason": new.unknown_reason,
             "stopped": new.stopped,
+            **({"nothing": True} if new.nothing else {}),
             **_named(conflict, new.source_id),
         }
         entry = note(
@@ -366,6 +371,7 @@ def record_regimen_entry(patient_id: UUID, new: NewRegimenEntry, *, by: Acting, 
 
 def regimen_row(patient_id: UUID, new: NewRegimenEntry, *, now: datetime) -> RegimenEntry:
     """The row of a line of the regimen, without its entry yet."""
+    taken = RegimenEntry.STOPPED if new.stopped else RegimenEntry.ACTIVE
     return RegimenEntry(
         id=uuid4(),
         patient_id=patient_id,
@@ -378,7 +384,7 @@ def regimen_row(patient_id: UUID, new: NewRegimenEntry, *, now: datetime) -> Reg
         product=new.product,
         daily_dose_mg=new.daily_dose_mg,
         step_index=new.step_index,
-        status=RegimenEntry.STOPPED if new.stopped else RegimenEntry.ACTIVE,
+        status=RegimenEntry.NOTHING if new.nothing and not new.unknown_reason else taken,
         starts_at=new.starts_at,
         known=not new.unknown_reason,
         unknown_reason=new.unknown_reason,

@@ -36,6 +36,7 @@ from ..selectors.record import record_ids, whole
 from .again import look_again
 from .consents import tell_research
 from .events import note
+from .no_medicines import record_no_medicines
 
 #: Roles that the table of permissions lets act for the patients of their care teams.
 IN_A_TEAM = frozenset(role.value for (_, role), relations in TABLE.items() if Relation.CARE_TEAM in relations)
@@ -43,7 +44,10 @@ IN_A_TEAM = frozenset(role.value for (_, role), relations in TABLE.items() if Re
 
 @dataclass(frozen=True, slots=True)
 class NewPatient:
-    """A patient to enrol. `zone` is the IANA zone of home; nothing here is guessed."""
+    """A patient to enrol. `zone` is the IANA zone of home; nothing here is guessed.
+
+    `takes_no_medicines`: somebody said so. Without that word, and without a list, what is taken is not known (N2).
+    """
 
     source_system: str
     source_id: str
@@ -53,6 +57,7 @@ class NewPatient:
     sex: Sex
     zone: str
     synthetic: bool
+    takes_no_medicines: bool = False
 
 
 def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
@@ -77,7 +82,7 @@ def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
         entry = note(
             "patient.enrolled", of=("patient", patient_id, 1), by=by, now=now, patient_id=patient_id, payload=payload
         )
-        return Patient.objects.create(
+        patient = Patient.objects.create(
             id=patient_id,
             source_system=new.source_system,
             sex=new.sex.value,
@@ -93,6 +98,9 @@ def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
                 source_id=new.source_id,
             ),
         )
+        if new.takes_no_medicines:
+            record_no_medicines(patient.pk, by=by, now=now)
+        return patient
 
 
 def admit(new: NewPatient, responsible_id: UUID, *, by: Acting, now: datetime) -> Patient:

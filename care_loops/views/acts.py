@@ -18,7 +18,15 @@ from ..forms.clinic import AcknowledgeForm, CorrectionForm, DispositionForm, Sym
 from ..forms.visits import VisitForm, VisitOutcomeForm
 from ..selectors.access import patient_for
 from ..selectors.acted_on import alert_for, reading_for, symptom_for
-from ..services import acknowledge_alert, correct_reading, dispose_alert, plan_visit, record_visit, review_symptom
+from ..services import (
+    acknowledge_alert,
+    correct_reading,
+    dispose_alert,
+    plan_visit,
+    record_visit,
+    review_symptom,
+    say_no_medicines,
+)
 from .door import StaffRequest, page, submitted
 
 
@@ -94,6 +102,20 @@ def symptom_review(request: StaffRequest, symptom_id: UUID) -> HttpResponse:
             now=request.now,
         ),
         said="The symptom is reviewed.",
+    )
+
+
+@require_POST
+@page
+def no_medicines(request: StaffRequest, patient_id: UUID) -> HttpResponse:
+    """Somebody of the care team has asked: the patient takes no medicines."""
+    patient = patient_for(request.acting, patient_id, Permission.CONFIRM_PRESCRIPTION, now=request.now)
+    return _act(
+        request,
+        patient.pk,
+        AcknowledgeForm(request.POST),
+        lambda: say_no_medicines(patient.pk, by=request.acting, now=request.now),
+        said="It is on record that no medicines are taken.",
     )
 
 

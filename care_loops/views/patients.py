@@ -44,6 +44,7 @@ def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
             "symptom_form": SymptomReviewForm(),
             "visit_form": VisitForm(),
             "outcome_form": VisitOutcomeForm(),
+            "nothing_form": AcknowledgeForm(),
             "correction_form": CorrectionForm(),
         },
     )

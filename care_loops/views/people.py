@@ -39,6 +39,11 @@ class EnrolForm(forms.Form):
     sex = forms.ChoiceField(choices=[("", "Choose…"), *((sex.value, sex.value.capitalize()) for sex in Sex)])
     zone = forms.ChoiceField(label="Time zone", help_text="Of the place where the patient lives.")
     responsible = forms.ChoiceField(label="Responsible clinician")
+    takes_no_medicines = forms.BooleanField(
+        label="The patient takes no medicines",
+        help_text="Only if somebody said so. Otherwise nothing is proposed until a list of medicines has come.",
+        required=False,
+    )
     email = forms.EmailField(label="The patient’s e-mail address, to invite them", required=False)
 
     def __init__(self, *args: object, clinicians: Iterable[tuple[str, str]], **kwargs: object) -> None:
@@ -110,6 +115,7 @@ def _enrolled(request: StaffRequest, form: EnrolForm) -> str:
         sex=Sex(said["sex"]),
         zone=said["zone"],
         synthetic=False,
+        takes_no_medicines=said["takes_no_medicines"],
     )
     clinician = account_named(said["responsible"])
     invited = enrol_and_invite(new, clinician.pk, email=said["email"], by=request.acting, now=request.now)

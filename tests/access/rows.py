@@ -192,6 +192,7 @@ CARE = (
     page("patient-boundary-waiting", of="patient", get=P.READ_RECORD, post=P.READ_RECORD, within=(403, 404, 409)),
     page("patient-alert-limits", of="patient", get=P.SIGN_ALERT_LIMITS, post=P.SIGN_ALERT_LIMITS, shown_on="patient"),
     page("patient-order", of="patient", get=P.WRITE_ORDER, post=P.WRITE_ORDER, shown_on="patient"),
+    page("patient-no-medicines", of="patient", post=P.CONFIRM_PRESCRIPTION),
     page("patient-visit", of="patient", post=P.PLAN_VISIT, shown_on="patient"),
     page("patient-visit-outcome", of="patient", post=P.PLAN_VISIT, shown_on="patient"),
     page("recommendation", of="loop", get=P.READ_RECORD, post=P.DECIDE),

@@ -28,6 +28,7 @@ NOT_READ_BY_A_RECOMMENDATION = {
         "dose_timings",
         "escalation",
         "loinc",
+        "no_medicines",
         "other_codes",
         "second_review",
         "units",

@@ -19,6 +19,7 @@ from care_loops.domain.changes import STAY, ChangeKind, ModelRef
 from care_loops.domain.evidence import Evidence, ModeInForce, OpenAlert
 from care_loops.domain.readings import Flag, Implausible, Method, Position, Reading, Setting
 from care_loops.domain.record import (
+    NO_LIST,
     Adherence,
     AllowedDrug,
     Boundary,
@@ -251,6 +252,7 @@ MISSING = [
     pytest.param(
         {"regimen": Regimen((LISINOPRIL,), ("unknown_code: x",))}, Withheld.REGIMEN_NOT_FULLY_KNOWN, id="drug"
     ),
+    pytest.param({"regimen": Regimen((), (NO_LIST,))}, Withheld.NO_LIST_OF_MEDICINES, id="no list of medicines"),
     pytest.param({"readings": ()}, Withheld.NOT_ENOUGH_READINGS, id="no readings"),
     pytest.param({"model": None}, Withheld.NO_APPROVED_MODEL, id="no approved model"),
     pytest.param({"model_fault": "home_bp: ValueError"}, Withheld.MODEL_DOWN, id="the model failed"),
@@ -278,6 +280,8 @@ def test_what_is_missing_is_named_and_nothing_is_proposed(bent, reason):
         ),
         pytest.param({"adherence": None}, "adherence", id="no doses logged"),
         pytest.param(facts(sex=Sex.FEMALE, age_years=30), "pregnan", id="pregnancy not known"),
+        pytest.param(facts(sex=Sex.UNKNOWN, pregnancy=Pregnancy.UNKNOWN), "pregnan", id="sex not known"),
+        pytest.param(facts(sex=Sex.UNKNOWN, pregnancy=Pregnancy.UNKNOWN, age_years=79), "pregnan", id="nor at 79"),
         pytest.param(
             facts(conditions=(ConditionKind.ATRIAL_FIBRILLATION,)),
             "too_few_readings",

@@ -34,6 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--responsible", required=True, help="user name of the responsible clinician")
         parser.add_argument("--source-system", default="")
         parser.add_argument("--source-id", default="", help="the identifier elsewhere; the same one enrols once")
+        parser.add_argument(
+            "--takes-no-medicines", action="store_true", help="somebody said so; else a list of medicines must follow"
+        )
         parser.add_argument("--synthetic", action="store_true")
         parser.add_argument("--json", action="store_true", dest="as_json")
 
@@ -51,6 +54,7 @@ class Command(BaseCommand):
             sex=Sex(options["sex"]),
             zone=options["zone"],
             synthetic=options["synthetic"],
+            takes_no_medicines=options["takes_no_medicines"],
         )
         try:
             by = acting_person(account_named(options["by"]), now=now)

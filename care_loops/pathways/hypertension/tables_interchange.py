@@ -5,7 +5,18 @@ from __future__ import annotations
 from functools import cache
 
 from ...domain.readings import Method, Position, Setting
-from ...terminology import LOINC, Codebook, Marker, MarkerKind, Measured, ObservationCode, TimingCode, UnitRow
+from ...terminology import (
+    LOINC,
+    Codebook,
+    Marker,
+    MarkerKind,
+    Measured,
+    NoMedicines,
+    NoMedicinesCode,
+    ObservationCode,
+    TimingCode,
+    UnitRow,
+)
 from .tables_therapy import BadTable, Row, decimal_of, read_table, source_of, words_of
 
 
@@ -20,14 +31,20 @@ def codebook() -> Codebook:
         TimingCode(code=str(row["code"]), per_day=decimal_of(row, "per_day"), source=source_of(row))
         for row in read_table("dose_timings").rows
     ]
+    nothing = [
+        NoMedicinesCode(NoMedicines(str(row["what"])), str(row["system"]), str(row["code"]), source_of(row))
+        for row in read_table("no_medicines").rows
+    ]
     book = Codebook(
         observations={(row.system, row.code): row for row in observations},
         units={(row.of, row.written): row for row in units},
         markers={(row.kind, row.value): row for row in markers},
         timings={row.code: row for row in timings},
+        no_medicines={(row.system, row.code): row for row in nothing},
     )
-    read = len(observations) + len(units) + len(markers) + len(timings)
-    if read != len(book.observations) + len(book.units) + len(book.markers) + len(book.timings):
+    read = len(observations) + len(units) + len(markers) + len(timings) + len(nothing)
+    kept = len(book.observations) + len(book.units) + len(book.markers) + len(book.timings) + len(book.no_medicines)
+    if read != kept:
         raise BadTable("a code of interchange is listed twice")
     return book
 

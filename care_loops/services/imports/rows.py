@@ -254,6 +254,8 @@ def _entry(
     titrated = formulary.drug(drug.ingredient) if drug else None
     system, code = next((c for c in codings if c[0] == RXNORM), codings[0] if codings else ("", ""))
     stopped = order.taking is Taking.STOPPED
+    if order.nothing and not stopped:
+        return _nothing(order, source_system, system, code), True
     entry = NewRegimenEntry(
         source_system=source_system,
         source_id=order.source_id,
@@ -270,6 +272,26 @@ def _entry(
         code=code,
     )
     return entry, drug is not None
+
+
+def _nothing(order: FhirMedication, source_system: str, system: str, code: str) -> NewRegimenEntry:
+    """The line that says no medicines are taken; one that nobody is sure of is a line that could not be read."""
+    return NewRegimenEntry(
+        source_system=source_system,
+        source_id=order.source_id,
+        ingredient="",
+        name=order.name or "No medicines",
+        drug_class=None,
+        product="",
+        daily_dose_mg=None,
+        step_index=None,
+        stopped=False,
+        starts_at=order.at.at,
+        unknown_reason=order.unsure,
+        code_system=system,
+        code=code,
+        nothing=not order.unsure,
+    )
 
 
 def _recognised(codings: Codings, formulary: Formulary) -> Recognised | None:

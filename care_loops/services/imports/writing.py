@@ -241,7 +241,7 @@ class _Writer:
             noticed=self.as_of,
         )
         fresh = [line for line in lines if line.new]
-        self.counts.known += sum(line.recognised for line in fresh)
+        self.counts.known += sum(line.recognised and not line.entry.nothing for line in fresh)
         self.counts.unknown += sum(not line.recognised for line in fresh)
         self.counts.unchanged += len(lines) - len(fresh)
         rows = [

@@ -31,6 +31,7 @@ from care_loops.services import (
     join_care_team,
     record_condition,
     record_lab,
+    record_no_medicines,
     record_regimen_entry,
     sign_boundary,
     sign_target,
@@ -123,6 +124,8 @@ def _record(case: Case, patient: Patient, site: Site, *, now: datetime) -> None:
     if case.unknown_drug:
         unknown = _entry(case, case.unknown_drug, now, unknown="unknown_code")
         record_regimen_entry(patient.pk, unknown, by=by, now=now)
+    if not case.drugs and not case.other_drugs and not case.unknown_drug:
+        record_no_medicines(patient.pk, by=by, now=now)
     for name in case.conditions:
         record_condition(patient.pk, _condition(case, name, site.starts_at), by=by, now=site.starts_at)
     for name, taken in (("before", now - timedelta(days=10)), ("newest", site.starts_at - timedelta(days=20))):

@@ -77,6 +77,23 @@ def test_a_pharmacist_reviews_no_symptom_and_corrects_no_reading(ward, signed_in
     assert client.post(reverse("reading-correct", args=[row.pk]), sent).status_code == 403
 
 
+def test_where_no_medicines_are_on_record_somebody_says_that_none_are_taken(ward, signed_in):
+    patient = admit(ward, listed=False)
+    client, where = signed_in("pharmacist"), reverse("patient-no-medicines", args=[patient.pk])
+    html = page_of(client, patient)
+    assert "no list of medicines has been recorded" in html
+    assert where in html
+    assert client.post(where, {"key": "n" * 12}).status_code == 303
+    assert client.post(where, {"key": "n" * 12}).status_code == 303, "sent twice, said once"
+    assert [row.status for row in patient.regimen_entries.all()] == ["nothing"]
+    html = page_of(client, patient)
+    assert "no medicines are taken" in html
+    assert where not in html
+    foreign = admit(ward, "Other", team=("other_clinician",), listed=False)
+    assert client.post(reverse("patient-no-medicines", args=[foreign.pk]), {"key": "o" * 12}).status_code == 404
+    assert not foreign.regimen_entries.exists()
+
+
 @pytest.mark.parametrize(
     ("mode", "said"),
     [

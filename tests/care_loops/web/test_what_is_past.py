@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from care_loops.domain.record import SymptomKind
 from care_loops.domain.refusals import Withheld
-from care_loops.models import Alert, CareTeamMember, Loop
+from care_loops.models import Alert, CareTeamMember, Loop, RegimenEntry
 from care_loops.presenters import times, words
 from care_loops.presenters.vocabulary import WITHHELD, WITHHELD_THEN
 from care_loops.selectors.summary import ENDED_ALERTS
@@ -137,3 +137,7 @@ def test_a_patient_is_enrolled_with_a_zone_and_a_clinician_from_lists(ward, sign
     assert client.post(where, sent | {"zone": "Europe/Berlin", "responsible": "clinician"}).status_code == 302
     member = CareTeamMember.objects.get()
     assert (member.user, member.responsible, member.patient.zone) == (ward.people["clinician"], True, "Europe/Berlin")
+    assert not member.patient.regimen_entries.exists(), "what nobody said is not known"
+    said = sent | {"zone": "Europe/Berlin", "responsible": "clinician", "takes_no_medicines": "on"}
+    assert client.post(where, said).status_code == 302
+    assert [row.status for row in RegimenEntry.objects.all()] == ["nothing"]

@@ -39,11 +39,15 @@ def admit(
     sex: Sex = Sex.FEMALE,
     team: tuple[str, ...] = ("clinician", "pharmacist"),
     target: tuple[int, int] | None = (135, 85),
+    listed: bool = True,
 ) -> Patient:
-    """Enrol a synthetic patient by name; the first of `team` is responsible and signs the target."""
+    """Enrol a synthetic patient by name; the first of `team` is responsible and signs the target. It is on record that
+    no medicines were taken then, unless `listed` is false."""
     at = site.now - timedelta(days=120)
     admin = site.acting("admin", now=at)
-    new = NewPatient("ward", f"p{next(_numbers)}", given, family, born, sex, ZONE, synthetic=True)
+    new = NewPatient(
+        "ward", f"p{next(_numbers)}", given, family, born, sex, ZONE, synthetic=True, takes_no_medicines=listed
+    )
     patient = enrol_patient(new, by=admin, now=at)
     for place, name in enumerate(team):
         join_care_team(patient.pk, site.people[name].pk, responsible=place == 0, by=admin, now=at)
