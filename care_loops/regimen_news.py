@@ -84,9 +84,10 @@ def _of_reduction(change: Change, taken: DrugTaken | None, *, unread: bool) -> M
         return Moved(News.DOSE_CHANGED, stops=False) if changed else None
     if taken is None:
         return Moved(News.NOT_FULLY_KNOWN, stops=False) if unread else Moved(News.STOPPED, stops=True)
-    if taken.daily_dose in (change.old_daily_dose, change.new_daily_dose):
-        return None
-    return Moved(News.DOSE_CHANGED, stops=_would_raise(taken, change))
+    if _would_raise(taken, change):
+        return Moved(News.DOSE_CHANGED, stops=True)
+    expected = taken.daily_dose in (change.old_daily_dose, change.new_daily_dose)
+    return None if expected else Moved(News.DOSE_CHANGED, stops=False)
 
 
 def _would_raise(taken: DrugTaken, change: Change) -> bool:

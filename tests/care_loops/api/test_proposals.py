@@ -13,7 +13,7 @@ from audit.services import keys
 from care_loops.domain.loops import DecisionKind, LoopState
 from care_loops.domain.record import SymptomKind
 from care_loops.models import Loop, RegimenEntry
-from care_loops.services import DecisionInput, OrderInput, decide, recall, write_order
+from care_loops.services import DecisionInput, OrderInput, decide, recall, record_no_medicines, write_order
 from care_loops.services.respond import deliver
 from governance.domain import Role
 from tests.care_loops.api.world import JOB, World, entries
@@ -126,6 +126,7 @@ def test_accepting_writes_the_line_that_counts_from_the_first_dose(world):
 
 
 def test_a_new_medicine_that_was_accepted_stands_in_the_list_so_that_its_first_dose_can_be_logged(world):
+    record_no_medicines(world.patient.pk, by=JOB, now=world.then)
     order = OrderInput("start:17767:5", reason_code="will_see_patient", free_text="")
     loop = write_order(world.patient.pk, order, by=acting(world.clinician, world.now), now=world.now)
     deliver(loop.pk, by=JOB, now=world.now)
