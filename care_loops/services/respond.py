@@ -122,6 +122,9 @@ def tell_proposed(loop_id: UUID, *, by: Acting, now: datetime) -> None:
         loop = lock(loop_id)
         if loop.state not in (LoopState.WITH_PATIENT.value, LoopState.ACCEPTED.value) or stopping_loop(loop):
             return
+        if loop.state == LoopState.WITH_PATIENT.value and now >= loop.expires_at:
+            end_too_old(loop, by=by, now=now)
+            return
         if take_back_moved(loop, now=now):
             return
         change = change_of(loop)

@@ -11,7 +11,7 @@ from care_loops.models import Alert, Loop
 from care_loops.policies import NotNow
 from care_loops.presenters.phone import proposal
 from care_loops.services import Answer, deliver, expire_loops, respond
-from care_loops.services.respond import holds_now
+from care_loops.services.respond import holds_now, tell_proposed
 from governance.services.suspensions import throw_switch
 from governance.suspension import EVERYTHING, Ref, Scope
 from tests.care_loops.standing import commits, hospital, pass_on, refused, site, sql  # noqa: F401
@@ -141,6 +141,13 @@ def test_an_increase_past_its_time_is_not_delivered_though_the_relay_comes_befor
 def test_it_is_a_moment_before(hospital):  # noqa: F811
     loop = hospital.loop_at(LoopState.APPROVED)
     assert deliver(loop.pk, by=job("relay"), now=loop.expires_at - timedelta(seconds=1)) is not None
+
+
+def test_nor_is_a_change_within_the_boundary_told_past_its_time(hospital):  # noqa: F811
+    loop = hospital.loop_at(LoopState.WITH_PATIENT)
+    tell_proposed(loop.pk, by=job("relay"), now=loop.expires_at)
+    assert (state_of(loop), loop.steps.latest("seq").reason_code) == (LoopState.EXPIRED, "too_old")
+    assert not loop.messages.filter(kind="change").exists()
 
 
 # --- raw SQL, as the application's own role ---------------------------------------------------------------------------
