@@ -18,6 +18,7 @@ from governance.services import Acting
 from ..domain.alerts import AlertKind, AlertSeverity, Ask, Finding
 from ..domain.loops import LoopState
 from ..models import AlertEvent, Loop
+from ..selectors.record import whole
 from ..selectors.suspended import less_was_signed
 from ..transitions import MOVES
 from .alerts import raise_findings
@@ -82,6 +83,6 @@ def _call_somebody(loop: Loop, *, by: Acting, now: datetime) -> None:
     if said.exists():
         return
     found = replace(_NOT_REACHED, evidence=(str(loop.pk),), rules=(f"{loop.state}_too_long",))
-    raise_findings(loop.patient_id, [found], measured_at=now, received_at=now, by=by, now=now)
+    raise_findings(whole(loop.patient).pk, [found], measured_at=now, received_at=now, by=by, now=now)
     if loop.state in HELD_BACK:
         enqueue("loop.deliver", {"loop": str(loop.pk)})

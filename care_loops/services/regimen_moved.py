@@ -94,7 +94,7 @@ def take_back_moved(loop: Loop, *, now: datetime, begun: bool = False) -> bool:
     elif _said(loop):
         return False
     found = _finding(loop, moved, begun=begun)
-    raise_findings(loop.patient_id, [found], measured_at=now, received_at=now, by=by, now=now)
+    raise_findings(whole(loop.patient).pk, [found], measured_at=now, received_at=now, by=by, now=now)
     return moved.stops
 
 

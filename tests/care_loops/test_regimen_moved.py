@@ -202,13 +202,14 @@ def test_a_line_that_begins_to_count_later_is_found_by_the_clock(hospital):  # n
     taken_back(loop, "other_drugs_changed_elsewhere")
 
 
-def test_a_record_merged_into_it_counts(hospital):  # noqa: F811
+def test_a_record_merged_with_it_counts_and_the_card_stands_on_the_one_kept(hospital):  # noqa: F811
     loop = hospital.loop_at(LoopState.APPROVED)
     other = hospital.patient(drugs=((HCTZ, "25"),))
-    merge_patients(other.pk, loop.patient_id, reason="same", by=hospital.acting("admin", now=KNOWN), now=KNOWN)
+    merge_patients(loop.patient_id, other.pk, reason="same", by=hospital.acting("admin", now=KNOWN), now=KNOWN)
     assert deliver(loop.pk, by=job("relay"), now=LATER) is None
     loop.refresh_from_db()
     assert loop.state == LoopState.RECALLED
+    assert Alert.objects.get(kind="regimen_changed").patient_id == other.pk
 
 
 def test_a_new_drug_that_must_not_be_taken_with_it(hospital):  # noqa: F811
