@@ -87,6 +87,7 @@ def test_a_foreign_patient_looks_like_none_at_all(ward, signed_in, name):
         "alert-dispose",
         "symptom-review",
         "reading-correct",
+        "patient-no-medicines",
         "patient-visit",
         "patient-visit-outcome",
     ],
