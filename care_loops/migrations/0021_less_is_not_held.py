@@ -101,7 +101,7 @@ ALTER TABLE care_loops_step ENABLE ALWAYS TRIGGER care_loops_delivered_in_force;
 class Migration(migrations.Migration):
     """The triggers."""
 
-    dependencies = [("care_loops", "0019_cohorts_and_adverse_events"), ("governance", "0011_policies_by_quorum")]
+    dependencies = [("care_loops", "0020_rows_come_by_their_entry"), ("governance", "0011_policies_by_quorum")]
 
     operations = [
         migrations.RunSQL(sql=LESS, reverse_sql="DROP FUNCTION care_loops_less_signed(uuid)"),

@@ -12,7 +12,7 @@ NOTHING = models.Q(status="nothing", unknown_reason="")
 class Migration(migrations.Migration):
     """The status, and what goes with it."""
 
-    dependencies = [("care_loops", "0020_less_is_not_held")]
+    dependencies = [("care_loops", "0021_less_is_not_held")]
 
     operations = [
         migrations.AlterField(
