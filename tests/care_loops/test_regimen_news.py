@@ -145,8 +145,6 @@ def test_what_moved_elsewhere_after_the_yes(what, before, now, expected):
 def test_every_mutant_of_the_rule_is_noticed():
     missed, tried = [], 0
     for change_made, source in mutants(inspect.getsource(regimen_news)):
-        if "operator turned" in change_made:
-            continue  # the only operators here stand in annotations
         tried += 1
         if not noticed(loaded(source, regimen_news)):
             missed.append(change_made)
@@ -159,7 +157,7 @@ def noticed(rule: ModuleType) -> bool:
     try:
         held = [moved(what, a, b, rule=rule) == expected for what, a, b, expected in CASES]
         held += [moved(what, a, b, accepted=True, rule=rule) == expected for what, a, b, expected in ACCEPTED]
-    except (AttributeError, TypeError):
+    except Exception:  # noqa: BLE001  (whatever it is, it was noticed)
         return True
     return not all(held)
 
