@@ -8,6 +8,7 @@ from governance.models import User
 from governance.presenters.policies import STATUS, seat_words
 from governance.quorum import MotionStatus
 from governance.selectors.quorum import MotionState
+from governance.services.signed_rows import ON_SIGNING
 
 from ..models import Patient
 from . import times, words
@@ -52,7 +53,7 @@ def waiting_shown(state: MotionState, patient: Patient, *, viewer: User) -> Wait
         expires=times.clock(motion.expires_at, zone),
         reason=motion.reason,
         above=" and ".join(content["above"]),
-        lines=tuple(boundary_in_words(_boundary(content), patient)),
+        lines=tuple(line for line in _limits(content, patient) if line[0] not in ("Patient", "Record")),
         approvals=tuple(
             (one.approver.printed_name, words.role(one.role), times.clock(one.approved_at, zone))
             for one in state.approvals
@@ -72,13 +73,18 @@ def waiting_shown(state: MotionState, patient: Patient, *, viewer: User) -> Wait
 def put_in_words(content: Content, patient: Patient) -> Lines:
     """What is signed when a boundary is put forward or approved, in lines for its signer."""
     put = content.get("put", content)
-    lines = [*boundary_in_words(_boundary(put["content"]), patient)]
-    lines = [(name, said) for name, said in lines if name != "It means"]
-    lines.append(("Because", put["reason"]))
+    lines = [*_limits(put["content"], patient), ("Because", put["reason"])]
     if "role" in content:
         return [*lines, ("You approve as", words.role(content["role"]))]
     return [*lines, ("It means", "A pharmacist is asked to approve it; it holds once you have signed it after that")]
 
 
-def _boundary(content: Content) -> Content:
-    return dict(content["boundary"]) | {"patient": content["patient"], "version": content["version"]}
+def _limits(content: Content, patient: Patient) -> Lines:
+    """The boundary itself, for whoever reads or approves it: it begins with its prescriber's signature, not theirs."""
+    boundary = dict(content["boundary"]) | {"patient": content["patient"], "version": content["version"]}
+    later = boundary["starts_at"] == ON_SIGNING
+    return [
+        (name, "when its prescriber signs it" if name == "From" and later else said)
+        for name, said in boundary_in_words(boundary, patient)
+        if name != "It means"
+    ]

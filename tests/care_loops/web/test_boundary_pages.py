@@ -55,7 +55,10 @@ def test_two_drugs_at_once_wait_for_a_pharmacist_and_then_for_their_prescriber(w
     assert clinician.post(where, act("approve")).status_code == 403
     assert clinician.post(where, act("sign")).status_code == 409
     assert "put forward" in pharmacist.get(reverse("patient", args=[patient.pk])).content.decode()
-    assert 'value="approve"' in pharmacist.get(where).content.decode()
+    page = pharmacist.get(where).content.decode()
+    assert 'value="approve"' in page
+    assert "when its prescriber signs it" in page
+    assert "your signature" not in page
     assert pharmacist.post(where, act("approve")).status_code == 303
     assert Approval.objects.filter(approver=ward.people["pharmacist"]).exists()
     assert 'value="sign"' not in pharmacist.get(where).content.decode()
