@@ -205,7 +205,9 @@ def a_hash_of_half_the_world():
 def a_size_that_no_checkpoint_has():
     log = usual()
     left = [{"what": "entries", "why": "future", "n": (1 << 52) - 10}]
-    return log.resigned(log.members(complete=False), size=1 << 52, left_out=left, kind="patient"), log
+    heads = b"".join(spell(line) + b"\n" for line in log._heads([*range(10)], 1 << 52))
+    members = log.members(complete=False) | {"heads.jsonl": heads}
+    return log.resigned(members, size=1 << 52, left_out=left, kind="patient"), log
 
 
 # --- other spellings ------------------------------------------------------------------------------------------------
