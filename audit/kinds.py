@@ -71,6 +71,13 @@ def _care() -> Iterator[Kind]:
     yield from _kinds("recommendation", "modified", "subject", "reason_code", "payload")
     yield from _kinds("recommendation", "approved delivered accepted declined expired done", "subject")
     yield from _kinds("recommendation", "escalated_to_clinician", "subject")
+    yield from _kinds(
+        "recommendation", "answered", "payload", payload=("case", "kind")
+    )  # of a probe: none stands behind
+    yield from _kinds("probe", "begun", "payload", payload=("library", "least_gap", "most_gap"))
+    yield from _kinds("probe", "placed", "payload", payload=("case", "library", "person"))
+    yield from _kinds("decide_first", "begun", "payload", payload=("rules", "permille"))
+    yield from _kinds("decide_first", "answered", "subject", "payload", payload=("recommendation", "answer"))
     yield from _kinds("order", "written recalled", "subject", "payload")
     yield from _kinds("alert", "raised", "subject", "reason_code", "payload")
     yield from _kinds("alert", "coalesced acknowledged escalated delivered", "subject")

@@ -27,6 +27,7 @@ urlpatterns = [
     path("worklist", clinic.Worklist.as_view(), name="api-worklist"),
     path("recommendations/<uuid:loop_id>", clinic.Recommendation.as_view(), name="api-recommendation"),
     path("recommendations/<uuid:loop_id>/decision", clinic.Decide.as_view(), name="api-decide"),
+    path("recommendations/<uuid:loop_id>/first-answer", clinic.FirstAnswer.as_view(), name="api-first-answer"),
     path("patients/<uuid:patient_id>/orders", clinic.Orders.as_view(), name="api-orders"),
     path("patients/<uuid:patient_id>/alert-limits", care.AlertLimits.as_view(), name="api-alert-limits"),
     path("patients/<uuid:patient_id>/visits", care.Visits.as_view(), name="api-visits"),

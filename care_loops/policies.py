@@ -39,6 +39,18 @@ class Expired(Refusal):
     code = "expired"
 
 
+class AnswerFirst(Refusal):
+    """This proposal was drawn: say what you would do before you see it."""
+
+    code = "answer_first"
+
+
+class AnsweredAlready(Refusal):
+    """This person has said what they would do."""
+
+    code = "answered_already"
+
+
 class HeldForSafety(Refusal):
     """A danger alert or a side effect nobody has looked at yet stands against this increase."""
 

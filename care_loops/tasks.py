@@ -22,7 +22,7 @@ from governance.domain import BadInput
 from governance.services import Acting, acting_job
 
 from . import services
-from .services import autonomy, break_glass, exports, reviews, signed_rows
+from .services import autonomy, break_glass, exports, first, probes, reviews, signed_rows
 
 
 def _identifier(text: str) -> UUID:
@@ -113,6 +113,18 @@ def draw_reviews() -> int:
 
 
 @shared_task
+def begin_decide_first() -> bool:
+    """Begin the rule by which some proposals are decided before they are shown. Returns whether it was new."""
+    return first.begin_decide_first(by=_as("begin-decide-first"), now=timezone.now()) is not None
+
+
+@shared_task
+def place_probes() -> int:
+    """Put a known-wrong proposal about nobody before each clinician whose turn came. Returns how many."""
+    return probes.place_probes(by=_as("place-probes"), now=timezone.now())
+
+
+@shared_task
 def end_break_glass() -> int:
     """Write the end of every opening whose time or session is over. Returns how many."""
     return break_glass.end_lapsed(by=_as("end-break-glass"), now=timezone.now())
@@ -145,6 +157,8 @@ SCHEDULE = {
     "remind": _every(REMIND, remind),
     "end-break-glass": _every(EXPIRE, end_break_glass),
     "draw-reviews": _every(DRAW, draw_reviews),
+    "begin-decide-first": _every(WINDOWS, begin_decide_first),
+    "place-probes": _every(WINDOWS, place_probes),
     "check-signatures": {
         "task": check_signatures.name,
         "schedule": crontab(hour="2", minute="47"),  # after the record has verified itself

@@ -136,6 +136,8 @@ class Permission(StrEnum):
     WORK_INCIDENT = "work_incident"
     REPORT_ADVERSE_EVENT = "report_adverse_event"
     RAISE_AUTONOMY = "raise_autonomy"
+    SEE_DECISION_FIGURES = "see_decision_figures"
+    SEE_OWN_DECISIONS = "see_own_decisions"
 
 
 class Method(StrEnum):

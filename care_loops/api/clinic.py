@@ -17,11 +17,19 @@ from ..domain.loops import DecisionKind
 from ..presenters import clinic as show
 from ..selectors.access import alert_for, loop_for, patient_for
 from ..selectors.worklist import worklist
-from ..serializers.clinic_in import DecisionIn, DispositionIn, NothingIn, OrderIn
-from ..serializers.clinic_out import AlertStateOut, DecidedOut, OrderedOut, RecommendationOut, WorklistOut
+from ..serializers.clinic_in import DecisionIn, DispositionIn, FirstAnswerIn, NothingIn, OrderIn
+from ..serializers.clinic_out import (
+    AlertStateOut,
+    DecidedOut,
+    FirstAnswerOut,
+    OrderedOut,
+    RecommendationOut,
+    WorklistOut,
+)
 from ..services.access import record_access, record_listing
 from ..services.alerts import acknowledge_alert, dispose_alert
 from ..services.decide import DecisionInput, decide
+from ..services.first import AnswerInput, answer_first
 from ..services.order import OrderInput, write_order
 from .base import Door
 from .idempotency import once
@@ -49,7 +57,8 @@ class Recommendation(Door):
     def get(self, request: Request, loop_id: UUID) -> Response:
         """With everything that was considered."""
         loop = loop_for(self.acting, loop_id, Permission.READ_RECORD, now=self.now)
-        record_access(loop.patient_id, what=f"recommendation {loop_id}", by=self.acting, now=self.now)
+        what = "evidence before the proposal" if loop.asks_first else f"recommendation {loop_id}"
+        record_access(loop.patient_id, what=what, by=self.acting, now=self.now)
         return Response(show.recommendation(loop, now=self.now))
 
 
@@ -73,6 +82,27 @@ class Decide(Door):
             return show.decided(decide(loop_id, chosen, by=self.acting, now=self.now))
 
         return once(self, request, work)
+
+
+class FirstAnswer(Door):
+    """What somebody would do, before they are shown what was proposed."""
+
+    @extend_schema(
+        operation_id="first_answer",
+        request=FirstAnswerIn,
+        parameters=[KEY_OPTIONAL],
+        responses={200: FirstAnswerOut, **REFUSALS},
+    )
+    def post(self, request: Request, loop_id: UUID) -> HttpResponse:
+        """Recorded once for each person; only where the proposal was drawn."""
+        loop_for(self.acting, loop_id, Permission.DECIDE, now=self.now)
+        said = read(FirstAnswerIn, request.data, now=self.now)
+        answer = AnswerInput(said["answer"], said.get("free_text", ""), said["seen_version"])
+
+        def work() -> dict[str, Any]:
+            return show.answered(answer_first(loop_id, answer, by=self.acting, now=self.now))
+
+        return once(self, request, work, key_needed=False)
 
 
 class Orders(Door):

@@ -23,6 +23,7 @@ from ..presenters import words
 from ..presenters.changes import CandidateShown
 from ..presenters.orders import OrderChoice
 from ..services import DISPOSITIONS, REASONS, DecisionInput, NewBoundary, NewBoundaryDrug, OrderInput
+from ..services.first import AnswerInput
 from ..services.limits import LONGEST, MAX_STEPS
 
 TEXT_MOST = 2000
@@ -87,6 +88,33 @@ class DecisionForm(OnceForm):
             seen_version=self.cleaned_data["seen_version"],
             candidate_key=key or None,
         )
+
+
+class FirstAnswerForm(OnceForm):
+    """What a clinician would do before they see the proposal; nothing is filled in, nothing stands out."""
+
+    answer = forms.ChoiceField(
+        widget=forms.RadioSelect, label="What you would do", error_messages={"required": "Choose what you would do."}
+    )
+    free_text = forms.CharField(
+        label="In your own words",
+        required=False,
+        max_length=TEXT_MOST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="Needed for “something else”.",
+    )
+    seen_version = forms.IntegerField(widget=forms.HiddenInput, min_value=1)
+
+    def __init__(self, *args: object, choices: Sequence[CandidateShown], seen_version: int) -> None:
+        super().__init__(*args)
+        listed = [(one.change.key, one.change.sentence) for one in choices]
+        listed += [("stay", "No change of medication now"), ("other", "Something else, in words")]
+        self.fields["answer"].choices = listed  # type: ignore[attr-defined]
+        self.fields["seen_version"].initial = seen_version
+
+    def said(self) -> AnswerInput:
+        """What was answered; only after `is_valid`."""
+        return AnswerInput(**{name: self.cleaned_data[name] for name in ("answer", "free_text", "seen_version")})
 
 
 class OrderForm(OnceForm):

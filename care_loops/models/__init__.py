@@ -13,8 +13,9 @@ from .alerts import Alert, AlertEvent
 from .devices import KnownDevice
 from .glass import BreakGlass, BreakGlassRead, BreakGlassReview
 from .limits import AlertLimits, Boundary, BoundaryDrug, Target
-from .loops import Decision, Loop, Message, Step
+from .loops import Decision, Look, Loop, Message, Step
 from .observations import BloodPressure, Correction, IntakeLog, Lab, SensorSample, Symptom, SymptomReview
+from .oversight import DecideFirst, FirstAnswer, FirstRule, Probe, ProbeAnswer, ProbePerson, ProbeRule
 from .people import CarerLink, CareTeamMember, Consent, Merge, Patient, read_together, sealed_identity
 from .record import Allergy, Condition, FirstIntake, ImportRefusal, ImportRun, ImportStage, RegimenEntry
 from .reviews import ReviewDraw, ReviewSeed, SecondReading, SecondReview, SecondVerdict
@@ -37,18 +38,26 @@ __all__ = [
     "Condition",
     "Consent",
     "Correction",
+    "DecideFirst",
     "Decision",
+    "FirstAnswer",
     "FirstIntake",
+    "FirstRule",
     "ImportRefusal",
     "ImportRun",
     "ImportStage",
     "IntakeLog",
     "KnownDevice",
     "Lab",
+    "Look",
     "Loop",
     "Merge",
     "Message",
     "Patient",
+    "Probe",
+    "ProbeAnswer",
+    "ProbePerson",
+    "ProbeRule",
     "RegimenEntry",
     "Reminder",
     "ReviewDraw",

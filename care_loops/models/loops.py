@@ -50,6 +50,8 @@ class Loop(models.Model):
     version = models.PositiveIntegerField()
     entry = models.UUIDField()
 
+    asks_first = False  # in memory only: what was proposed is taken out for whoever answers first (selectors.first)
+
     class Meta:
         constraints = [
             models.UniqueConstraint(name="loop_one_per_window", fields=["patient", "pathway", "window_key"]),
@@ -133,6 +135,21 @@ class Step(models.Model):
                 condition=~Q(state__in=["accepted", "done"]) | Q(decision__isnull=False) | Q(boundary__isnull=False),
             ),
         ]
+
+
+class Look(models.Model):
+    """That somebody who may decide opened a waiting recommendation, or its patient's record, before it was decided."""
+
+    PROPOSAL, RECORD, TREND = "proposal", "record", "trend"
+    KINDS = (PROPOSAL, RECORD, TREND)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    loop = models.ForeignKey(Loop, on_delete=models.PROTECT, related_name="looks")
+    patient = models.ForeignKey(Patient, on_delete=models.PROTECT, related_name="+")
+    person = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    what = models.CharField(max_length=20, choices=[(k, k) for k in KINDS])
+    at = models.DateTimeField()
+    entry = models.UUIDField()
 
 
 class Message(models.Model):

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from ..models import Alert, Decision, Loop, Patient
+from ..models import Alert, Decision, FirstAnswer, Loop, Patient
 from ..selectors.worklist import WorkItem
 from . import words
 from .changes import CandidateShown, RuleShown
@@ -38,6 +38,8 @@ def _words(item: WorkItem) -> str:
         return "Visit overdue"
     if item.loop is None:
         return ""
+    if item.loop.asks_first:
+        return words.SAY_FIRST
     if item.loop.withheld_reason:
         return words.withheld(item.loop.withheld_reason)
     return words.change_kind(item.loop.change_kind)
@@ -53,6 +55,7 @@ def recommendation(loop: Loop, *, now: datetime) -> dict[str, Any]:
         "version": loop.version,
         "tier": loop.tier,
         "heading": shown.heading,
+        "decide_first": loop.asks_first,
         "withheld": shown.withheld,
         "candidates": _candidates(shown.candidates),
         "opened_at": loop.opened_at.isoformat(),
@@ -72,6 +75,16 @@ def decided(decision: Decision) -> dict[str, Any]:
         "decided_by": decision.decided_by.printed_name,
         "decided_at": decision.decided_at.isoformat(),
         "signature": str(decision.signature_id),
+    }
+
+
+def answered(answer: FirstAnswer) -> dict[str, Any]:
+    """What somebody would do, as it was recorded."""
+    return {
+        "id": str(answer.pk),
+        "recommendation": str(answer.loop_id),
+        "answer": answer.answer,
+        "said_at": answer.said_at.isoformat(),
     }
 
 

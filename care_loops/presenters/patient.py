@@ -148,7 +148,7 @@ def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
     state = LoopState(loop.state)
     return LoopShown(
         loop_id=loop.pk,
-        what="Nothing proposed" if withheld else (change.sentence if change else words.change_kind(loop.change_kind)),
+        what=_what(loop, change.sentence if change else "", withheld=bool(withheld)),
         state=state_shown(loop),
         tier=words.tier(loop.tier),
         when=f"{times.clock(loop.opened_at, zone)} ({times.ago(loop.opened_at, now=now)})",
@@ -158,6 +158,12 @@ def _loop(loop: Loop, patient: Patient, *, now: datetime) -> LoopShown:
         open=state not in ENDINGS,
         steps=steps_shown(loop.steps.all(), patient=patient),
     )
+
+
+def _what(loop: Loop, sentence: str, *, withheld: bool) -> str:
+    if loop.asks_first:
+        return words.SAY_FIRST
+    return "Nothing proposed" if withheld else sentence or words.change_kind(loop.change_kind)
 
 
 def _symptom(symptom: Symptom, found: Summary, *, now: datetime) -> SymptomShown:

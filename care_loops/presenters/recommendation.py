@@ -224,6 +224,8 @@ def _who(step: Step, patient: Patient) -> str:
 
 
 def _heading(loop: Loop, change: ChangeShown | None) -> str:
+    if loop.asks_first:
+        return words.SAY_FIRST
     if loop.withheld_reason:
         return "Nothing proposed"
     return change.sentence if change else words.change_kind(loop.change_kind)

@@ -56,6 +56,9 @@ _Member = TypeVar("_Member", bound=StrEnum)
 _WITHHELD_CODES = frozenset(reason.value for reason in Withheld)
 
 
+SAY_FIRST = "Say first what you would do; the proposal is shown after"
+
+
 def opened(code: str) -> str:
     """A code we have no sentence for, readable: underscores and hyphens become blanks."""
     return code.replace("_", " ").replace("-", " ").strip()

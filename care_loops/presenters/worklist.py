@@ -13,7 +13,7 @@ from ..selectors.summary import outcome_of
 from ..selectors.worklist import ItemKind, Risk, WorkItem, Worklist
 from . import times, words
 from .alerts import alert_shown, nobody_answers
-from .changes import change_shown, pressure
+from .changes import ChangeShown, change_shown, pressure
 
 
 class Tab(StrEnum):
@@ -184,7 +184,7 @@ def _recommendation_line(item: WorkItem, loop: Loop, *, now: datetime) -> LineSh
         locks=False,
         patient=item.patient,
         about=about(item.patient, now=now),
-        what=change.sentence if change else words.change_kind(loop.change_kind),
+        what=_what(loop, change),
         detail=f"average {average} mmHg" if average else "no average",
         when=times.due(loop.due_at, now=now),
         late=loop.due_at <= now,
@@ -192,6 +192,12 @@ def _recommendation_line(item: WorkItem, loop: Loop, *, now: datetime) -> LineSh
         page_id=str(loop.pk),
         verb="Review",
     )
+
+
+def _what(loop: Loop, change: ChangeShown | None) -> str:
+    if loop.asks_first:
+        return words.SAY_FIRST
+    return change.sentence if change else words.change_kind(loop.change_kind)
 
 
 def _visit_line(item: WorkItem, plan: VisitPlan, *, now: datetime) -> LineShown:

@@ -20,6 +20,7 @@ from governance.permissions import TABLE, check
 from governance.services import Acting
 
 from ..models import Alert, Loop, Patient
+from .first import veil
 from .glass import opening_of
 from .record import record_ids, whole
 
@@ -85,7 +86,10 @@ def role_for(by: Acting, patient: Patient, permission: Permission, *, now: datet
 
 
 def loop_for(by: Acting, loop_id: UUID | str, permission: Permission, *, now: datetime) -> Loop:
-    """The recommendation, when this person may do `permission` with its patient's record."""
+    """The recommendation, when this person may do `permission` with its patient's record.
+
+    What was proposed is left out for who has to say first what they would do (`first.veil`): it is never saved.
+    """
     if not any((permission, role) in TABLE for role in by.standing.roles):
         check(permission, by.standing, frozenset())
     try:
@@ -93,6 +97,7 @@ def loop_for(by: Acting, loop_id: UUID | str, permission: Permission, *, now: da
     except (Loop.DoesNotExist, ValueError, TypeError):
         raise NotFound(NOBODY) from None
     patient_for(by, loop.patient_id, permission, now=now)
+    veil(by, [loop])
     return loop
 
 

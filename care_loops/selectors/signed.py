@@ -13,7 +13,7 @@ from ..danger import LimitName
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import DecisionKind, LoopState, Origin
 from ..freeze import freeze, thaw
-from ..models import AlertLimits, Boundary, BreakGlass, Decision, Step, Target
+from ..models import AlertLimits, Boundary, BreakGlass, Decision, ProbeAnswer, Step, Target
 
 ACT_OF: dict[str, str] = {
     DecisionKind.APPROVE: "recommendation.approved",
@@ -86,6 +86,41 @@ def _recall(row: Step) -> dict[str, Any]:
         "evidence_sha256": loop.evidence_digest,
         "prescribed": decision.final_change if decision else freeze(thaw(loop.outcome, Outcome).change),
         "reason": row.reason_code,
+    }
+
+
+def signed_probes() -> Iterator[SignedRow]:
+    """Every answer to a probe."""
+    rows = ProbeAnswer.objects.select_related("probe").order_by("answered_at", "pk")
+    for row in rows.iterator(chunk_size=PAGE):
+        yield SignedRow(
+            kind="probe",
+            row=str(row.pk),
+            signature=signature_of(row.signature_id),
+            entry=row.entry,
+            signer=row.person_id,
+            types=("recommendation.answered",),
+            object_type="recommendation",
+            object_id=str(row.probe_id),
+            object_version=1,
+            content=partial(content_of_answer, row),
+        )
+
+
+def content_of_answer(answer: ProbeAnswer) -> dict[str, Any]:
+    """What the person of a probe signed: the record of a decision, as of every other."""
+    probe = answer.probe
+    return {
+        "recommendation": str(probe.pk),
+        "version": 2,
+        "patient": str(probe.about_id),
+        "evidence_sha256": probe.digest,
+        "model_sha256": "",
+        "decision": answer.kind,
+        "proposed": freeze(thaw(probe.outcome, Outcome).change),
+        "prescribed": answer.final_change,
+        "reason": answer.reason_code,
+        "free_text": answer.free_text,
     }
 
 

@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo
 from django.db.models import Avg, Count, Min, Q, Sum
 from django.db.models.functions import TruncDate
 
+from governance.services import Acting
+
 from ..averaging import average
 from ..domain.alerts import AlertSeverity
 from ..domain.readings import Flag, Implausible, Method, Position, Setting, Status, WindowResult
@@ -49,6 +51,7 @@ from ..pathways.hypertension.tables_readings import averaging_rule
 from ..pathways.hypertension.tables_therapy import lab_rules
 from .alert_evidence import AlertEvidence, newest_evidence
 from .danger import alert_limits_history
+from .first import veil
 from .record import adherence, facts, labs, readings, record_ids, signer_responsible
 from .regimen import lines, past_changes, regimen_of
 from .visits import last_held, standing_plan
@@ -175,6 +178,13 @@ def _team(ids: Iterable[UUID]) -> tuple[CareTeamMember, ...]:
     """Who cares for this person now: who is responsible first, then by name."""
     rows = CareTeamMember.objects.filter(patient__in=ids, until__isnull=True).select_related("user")
     return tuple(sorted(rows, key=lambda row: (not row.responsible, row.user.last_name.casefold(), str(row.user_id))))
+
+
+def summary_for(by: Acting, patient: Patient, *, now: datetime) -> Summary:
+    """The record for this person's eyes: what was proposed is left out while they have to say first what they would."""
+    found = summary_of(patient, now=now)
+    veil(by, found.loops)
+    return found
 
 
 def summary_of(patient: Patient, *, now: datetime, days: int = 84) -> Summary:

@@ -27,6 +27,7 @@ from ..domain.readings import Status
 from ..models import Alert, BloodPressure, Loop, Patient, Symptom, VisitPlan
 from .access import patients_of
 from .alert_evidence import AlertEvidence, newest_evidence
+from .first import veil
 from .visits import overdue_plans
 
 
@@ -91,9 +92,11 @@ def worklist(by: Acting, *, now: datetime) -> Worklist:
     mine = patients_of(by, now=now)
     patients = {patient.pk: patient for patient in mine}
     ids = list(patients)
+    waiting = list(_recommendations(ids, patients, now=now))
+    veil(by, [item.loop for item in waiting if item.loop is not None])
     items = [
         *_alerts(ids, patients),
-        *_recommendations(ids, patients, now=now),
+        *waiting,
         *_symptoms(ids, patients),
         *_visits(ids, patients, now=now),
         *_withheld(ids, patients),

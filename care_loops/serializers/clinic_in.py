@@ -35,6 +35,14 @@ class SignatureIn(StrictSerializer):
         return attrs
 
 
+class FirstAnswerIn(StrictSerializer):
+    """What a clinician would do before they see the proposal: the key of a candidate, `stay`, or `other` in words."""
+
+    answer = StrictText(max_length=120)
+    free_text = StrictText(required=False, allow_blank=True, max_length=4000)
+    seen_version = StrictInteger(min_value=1, max_value=1_000_000)
+
+
 class DecisionIn(StrictSerializer):
     """Approve, modify or reject, of the version that was shown."""
 

@@ -78,6 +78,7 @@ class RecommendationOut(_Out[Any]):
     version = serializers.IntegerField()
     tier = _text()
     heading = _text()
+    decide_first = serializers.BooleanField(help_text="say first what you would do; then the proposal is shown")
     withheld = _text(allow_blank=True)
     candidates = CandidateOut(many=True)
     opened_at = serializers.DateTimeField()
@@ -85,6 +86,15 @@ class RecommendationOut(_Out[Any]):
     expires_at = serializers.DateTimeField()
     evidence_digest = _text()
     decision_evidence = serializers.ChoiceField(choices=["witnessed", "signed", "not_yet"], allow_null=True)
+
+
+class FirstAnswerOut(_Out[Any]):
+    """An answer that is recorded; the proposal is shown from now on."""
+
+    id = serializers.UUIDField()
+    recommendation = serializers.UUIDField()
+    answer = _text()
+    said_at = serializers.DateTimeField()
 
 
 class DecidedOut(_Out[Any]):

@@ -3,6 +3,7 @@
 Rules
  * One decision per loop. Two people at once: the lock lets one through, the other gets 409 with who, when and what.
  * What was seen is what is decided: another version than the one shown is refused.
+ * A proposal that was drawn is decided by nobody who has not said first what they would do (CLINICAL 4.3).
  * Approving takes the change as proposed; modifying takes another candidate the rules left open, and keeps the original
    beside it; both sign the record as shown. Modify and reject need a coded reason.
  * What is suspended is neither approved nor modified, only rejected; an order of the clinician's own goes on.
@@ -31,6 +32,7 @@ from ..freeze import freeze, thaw
 from ..models import Decision, Loop
 from ..policies import LimitStops, check_not_expired, check_seen
 from ..selectors.access import NOBODY, patient_for, role_for
+from ..selectors.first import check_answered_first
 from ..selectors.signed import content_of_decision
 from ..selectors.suspended import stopping_loop
 from .last_look import check_no_lock
@@ -86,6 +88,7 @@ def decide(loop_id: UUID, chosen: DecisionInput, *, by: Acting, now: datetime) -
         check_open_for(loop, state)
         check_not_expired(loop.expires_at, now)
         check_seen(chosen.seen_version, loop.version)
+        check_answered_first(loop, by)
         check_reason(chosen)
         outcome = thaw(loop.outcome, Outcome)
         final = _final(outcome, chosen)

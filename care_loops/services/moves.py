@@ -15,8 +15,9 @@ from ..domain.changes import Change
 from ..domain.evidence import Evidence, Outcome
 from ..domain.loops import LoopState, Origin
 from ..freeze import digest, freeze, pack, thaw
-from ..models import Boundary, Decision, Loop, Patient, Step
+from ..models import Boundary, DecideFirst, Decision, Loop, Patient, Step
 from ..policies import AlreadyDecided, NotNow, check_can_enter
+from ..selectors.first import drawing, drawn_said
 from ..transitions import check_move
 from .events import note
 
@@ -146,20 +147,23 @@ def enter(loop: Loop, state: LoopState, *, by: Acting, now: datetime, why: Why =
         boundary=why.boundary,
         signature=why.signature,
     )
-    note(
+    drawn = drawing(loop) if state is LoopState.WITH_CLINICIAN else None
+    entry = note(
         kind,
         of=("recommendation", loop.pk, seq),
         by=by,
         now=now,
         patient_id=loop.patient_id,
         reason=why.reason or None,
-        payload=_payload(loop, state, why, first=before is None),
+        payload=_payload(loop, state, why, first=before is None) | drawn_said(drawn),
         esign=why.esign,
         model=why.model,
         limits=why.limits,
         purpose=why.purpose,
         rows=[row for row in (loop if before is None else None, decision, step) if row is not None],
     )
+    if drawn is not None:
+        DecideFirst.objects.create(loop=loop, rule=drawn, entry=entry.entry_id)
     _move_head(loop, state, seq, why.reason, now)
     return step
 

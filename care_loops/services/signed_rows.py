@@ -45,12 +45,13 @@ from governance.services.signed_rows import (
 from models.registry.models import ModelApproval, ModelRelease
 from models.registry.services.signed_rows import signed_model_rows
 
-from ..models import AlertLimits, Boundary, BreakGlass, Decision, Step, Target
+from ..models import AlertLimits, Boundary, BreakGlass, Decision, ProbeAnswer, Step, Target
 from ..selectors.signed import (
     signed_alert_limits,
     signed_boundaries,
     signed_decisions,
     signed_openings,
+    signed_probes,
     signed_recalls,
     signed_targets,
 )
@@ -66,6 +67,7 @@ READERS: dict[Callable[[], Iterator[SignedRow]], tuple[type, ...]] = {
     signed_boundaries: (Boundary,),
     signed_alert_limits: (AlertLimits,),
     signed_openings: (BreakGlass,),
+    signed_probes: (ProbeAnswer,),
     signed_motions: (Motion, Approval),
     signed_policies: (PolicyVersion,),
     signed_suspension_ends: (SuspensionEnd, SuspensionEndAsked),

@@ -27,7 +27,7 @@ from ..presenters.signing import Content, Lines, alert_limits_in_words, target_i
 from ..selectors.access import patient_for
 from ..selectors.danger import alert_limits_history
 from ..selectors.due import on_its_way
-from ..selectors.summary import summary_of
+from ..selectors.summary import summary_for
 from ..services.access import record_access
 from ..services.limits import sign_alert_limits, sign_target
 from ..services.order import ON_ITS_WAY, order_candidates, write_order
@@ -72,7 +72,7 @@ def target_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
         if request.method == "POST"
         else None
     )
-    shown = patient_shown(summary_of(patient, now=request.now), now=request.now)
+    shown = patient_shown(summary_for(request.acting, patient, now=request.now), now=request.now)
     return answer or render(
         request,
         "care_loops/target.html",

@@ -13,6 +13,7 @@ from governance.services import acting_person
 
 from ..presenters.quarantine import quarantine_shown
 from ..presenters.worklist import Tab, alert_lines, worklist_shown
+from ..selectors.probes import with_probes
 from ..selectors.quarantine import held_back
 from ..selectors.worklist import open_alerts_of, worklist
 from ..services.access import record_listing
@@ -70,7 +71,7 @@ def worklist_page(request: StaffRequest) -> HttpResponse:
     asked = request.GET.get("show", Tab.NEEDS_A_PERSON.value)
     tab = Tab(asked) if asked in set(Tab) else Tab.NEEDS_A_PERSON
     record_listing("worklist", by=request.acting, now=request.now)
-    found = worklist(request.acting, now=request.now)
+    found = with_probes(worklist(request.acting, now=request.now), request.acting, now=request.now)
     shown = worklist_shown(found, tab=tab, query=request.GET.get("q", "")[:80].strip(), now=request.now)
     enrols = may(request, Permission.ENROL_PATIENT)
     return render(request, "care_loops/worklist.html", {"page": shown, "may_enrol": enrols})

@@ -18,19 +18,23 @@ from ..presenters.patient import patient_shown
 from ..presenters.trend import trend_of
 from ..selectors.access import patient_for
 from ..selectors.glass import opening_of
-from ..selectors.summary import summary_of
+from ..selectors.probes import person_for
+from ..selectors.summary import summary_for, summary_of
 from ..services import record_access
 from ..services.boundary_quorum import boundary_waits
 from .door import StaffRequest, may, page
+from .nobody import nobody_page
 
 
 @require_safe
 @page
 def patient_page(request: StaffRequest, patient_id: UUID) -> HttpResponse:
     """What stands open, the trend, results, medication, what is signed, and the history."""
+    if (probe := person_for(request.acting, patient_id)) is not None:
+        return nobody_page(request, probe)
     patient = patient_for(request.acting, patient_id, Permission.READ_RECORD, now=request.now)
     record_access(patient.pk, what="patient page", by=request.acting, now=request.now)
-    shown = patient_shown(summary_of(patient, now=request.now), now=request.now)
+    shown = patient_shown(summary_for(request.acting, patient, now=request.now), now=request.now)
     return render(
         request,
         "care_loops/patient.html",

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from governance.domain import Permission, Refusal
 
 from ..domain.loops import LoopState
-from ..forms.clinic import DecisionForm, ReasonForm
+from ..forms.clinic import DecisionForm, FirstAnswerForm, ReasonForm
 from ..models import Loop
 from ..policies import AlreadyDecided, Changed, Expired, NotNow
 from ..presenters import words
@@ -22,23 +22,59 @@ from ..presenters.recommendation import RecommendationShown, news_shown, recomme
 from ..presenters.signatures import decision_in_words
 from ..presenters.signing import recall_in_words
 from ..selectors.access import loop_for
+from ..selectors.first import check_answered_first
 from ..selectors.news import news_since
+from ..selectors.probes import probe_for
 from ..services import decide, recall, record_access
+from ..services.first import answer_first
 from ..services.receipts import receipt_of_decision
 from ..transitions import MOVES
 from .door import StaffRequest, page, submitted
 from .patients import may_words
+from .probes import probe_page
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
 def recommendation_page(request: StaffRequest, loop_id: UUID) -> HttpResponse:
     """Show a recommendation; take the decision on it."""
+    if (probe := probe_for(request.acting, loop_id)) is not None:
+        return probe_page(request, probe)
     if request.method == "POST":
         return _decide(request, loop_id)
     loop = loop_for(request.acting, loop_id, Permission.READ_RECORD, now=request.now)
+    if loop.asks_first:
+        record_access(loop.patient_id, what="evidence before the proposal", by=request.acting, now=request.now)
+        return _ask_first(request, loop)
     record_access(loop.patient_id, what="recommendation", by=request.acting, now=request.now)
     return _show(request, loop, status=200)
+
+
+@require_POST
+@page
+def first_answer(request: StaffRequest, loop_id: UUID) -> HttpResponse:
+    """Take what this clinician would do; then the proposal is shown."""
+    loop = loop_for(request.acting, loop_id, Permission.DECIDE, now=request.now)
+    shown = recommendation_shown(loop, now=request.now)
+    form = FirstAnswerForm(request.POST, choices=shown.alternatives, seen_version=loop.version)
+
+    def work() -> str:
+        answer_first(loop.pk, form.said(), by=request.acting, now=request.now)
+        return reverse("recommendation", args=[loop.pk])
+
+    answer = submitted(request, form, work, said="What you would do is recorded. This is what was proposed.")
+    return answer or _ask_first(request, loop, form=form)
+
+
+def _ask_first(request: StaffRequest, loop: Loop, *, form: FirstAnswerForm | None = None) -> HttpResponse:
+    """What it rests on, without what was proposed, and the question."""
+    shown = recommendation_shown(loop, now=request.now)
+    may_answer = may_words(request, loop.patient).get(Permission.DECIDE.value, False) and loop.asks_first
+    if may_answer and form is None:
+        form = FirstAnswerForm(choices=shown.alternatives, seen_version=loop.version)
+    told = {"page": shown, "patient": loop.patient, "form": form if may_answer else None}
+    wrong = form is not None and form.is_bound
+    return render(request, "care_loops/decide_first.html", told, status=422 if wrong else 200)
 
 
 @require_http_methods(["GET", "HEAD"])
@@ -54,6 +90,7 @@ def decision_receipt(request: StaffRequest, loop_id: UUID) -> HttpResponse:
 
 def _decide(request: StaffRequest, loop_id: UUID) -> HttpResponse:
     loop = loop_for(request.acting, loop_id, Permission.DECIDE, now=request.now)
+    check_answered_first(loop, request.acting)
     shown = recommendation_shown(loop, now=request.now)
     form = DecisionForm(request.POST, alternatives=shown.alternatives, seen_version=loop.version)
 

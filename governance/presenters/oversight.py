@@ -65,21 +65,24 @@ LEVELS: Mapping[Level, str] = {
     Level.APPROVE_EACH: "each one approved",
     Level.WITHIN_BOUNDARY: "within the boundary",
 }
-_TABS: tuple[tuple[str, str], ...] = (
-    ("oversight", "Stopped"),
-    ("findings", "Findings"),
-    ("incidents", "Incidents"),
-    ("adverse-events", "Adverse events"),
-    ("autonomy", "Autonomy"),
+_TABS: tuple[tuple[str, str, Permission], ...] = (
+    ("oversight", "Stopped", Permission.SEE_OVERSIGHT),
+    ("findings", "Findings", Permission.SEE_OVERSIGHT),
+    ("incidents", "Incidents", Permission.SEE_OVERSIGHT),
+    ("adverse-events", "Adverse events", Permission.SEE_OVERSIGHT),
+    ("autonomy", "Autonomy", Permission.SEE_OVERSIGHT),
+    ("decision-figures", "Decisions", Permission.SEE_DECISION_FIGURES),
+    ("own-decisions", "Your own decisions", Permission.SEE_OWN_DECISIONS),
 )
 
 
 def oversight_tabs(roles: Iterable[Role], *, here: str) -> list[dict[str, object]]:
     """The pages of oversight, `here` marked; none for who may see none."""
-    if not any((Permission.SEE_OVERSIGHT, role) in TABLE for role in roles):
-        return []
+    held = tuple(roles)
     found: list[dict[str, object]] = []
-    for name, words in _TABS:
+    for name, words, permission in _TABS:
+        if not any((permission, role) in TABLE for role in held):
+            continue
         try:
             found.append({"href": reverse(name), "words": words, "here": name == here})
         except NoReverseMatch:

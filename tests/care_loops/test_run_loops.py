@@ -166,7 +166,7 @@ def test_the_clock_hands_out_every_task_by_its_name():
     assert {"escalate-alerts", "expire-loops", "close-due-windows", "look-again", "expire-motions"} <= set(entries)
     ours = {entry["task"] for name, entry in tasks.SCHEDULE.items()}
     named = "escalate expire close_due_windows look_again remind write_waiting_exports expire_exports draw_reviews"
-    named += " end_break_glass check_signatures lower_autonomy"
+    named += " end_break_glass check_signatures lower_autonomy begin_decide_first place_probes"
     assert ours <= {getattr(tasks, name).name for name in named.split()}
 
 

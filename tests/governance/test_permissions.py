@@ -64,6 +64,8 @@ report_incident | s | s | . | . | . | auditor compliance_officer devops_engineer
 work_incident | . | . | . | . | . | compliance_officer responsible_ai_lead
 report_adverse_event | t | t | . | . | . |
 raise_autonomy | s | s | . | . | . | compliance_officer responsible_ai_lead
+see_decision_figures | s | . | . | . | . | compliance_officer responsible_ai_lead
+see_own_decisions | s | . | . | . | . |
 """  # noqa: E501
 LETTER = {
     "b": Relation.BREAK_GLASS,

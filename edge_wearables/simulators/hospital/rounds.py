@@ -24,6 +24,7 @@ from care_loops.domain.loops import DecisionKind, LoopState, Origin
 from care_loops.domain.record import ConditionKind, DrugClass, LabKind
 from care_loops.freeze import thaw
 from care_loops.models import Alert, Loop, RegimenEntry, Symptom, Visit
+from care_loops.selectors.first import unanswered
 from care_loops.selectors.regimen import regimen_now
 from care_loops.selectors.visits import standing_plans
 from care_loops.services import (
@@ -47,6 +48,7 @@ from care_loops.services import (
     review_symptom,
     write_order,
 )
+from care_loops.services.first import AnswerInput, answer_first
 from governance.domain import Refusal, Role
 from governance.services import Acting, acting_job
 
@@ -190,7 +192,10 @@ def _decide(ward: Ward, loop: Loop, now: datetime) -> None:
     elif admitted.case.clinician == "modify" and other is not None:
         kind, reason, key = DecisionKind.MODIFY, "different_drug_preferred", candidate_key(other.change)
     chosen = DecisionInput(kind, reason, "", loop.version, key)
-    decide(loop.pk, chosen, by=ward.site.acting(clinician, now=now), now=now)
+    by = ward.site.acting(clinician, now=now)
+    if unanswered(by, [loop]):
+        answer_first(loop.pk, AnswerInput(candidate_key(outcome.change), "", loop.version), by=by, now=now)
+    decide(loop.pk, chosen, by=by, now=now)
 
 
 def _other(outcome: Outcome) -> Candidate | None:

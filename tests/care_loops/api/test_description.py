@@ -41,7 +41,7 @@ def assert_fits(answer, description: dict, where: str, method: str = "get") -> N
 def test_the_description_is_openapi_3_1_and_names_every_refusal(description):
     assert description["openapi"].startswith("3.1")
     operations = [op for item in ours(description).values() for name, op in item.items() if name in ("get", "post")]
-    assert len(operations) == 27
+    assert len(operations) == 28
     for operation in operations:
         assert {"400", "401", "403", "404", "409"} <= set(operation["responses"])
         assert "application/problem+json" in operation["responses"]["404"]["content"]
