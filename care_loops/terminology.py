@@ -180,6 +180,12 @@ class Codebook:
             return None
         return row.factor
 
+    def one_factor(self, of: str, *, code: str = "") -> Decimal | None:
+        """What a number without a unit is worth: known only where every unit of it says the same number."""
+        rows = [row for row in self.units.values() if row.of == of and (not row.only_for or code in row.only_for)]
+        factors = {row.factor for row in rows}
+        return factors.pop() if len(factors) == 1 else None
+
     def per_day(self, code: str) -> Decimal | None:
         """Times a day that a timing code stands for, or `None`."""
         row = self.timings.get(code)

@@ -14,6 +14,7 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from care_loops.domain.parts import NOTHING_READ, PartsRead
 from care_loops.domain.readings import Flag, Method, Position, Setting, Status
 from care_loops.domain.units import Bpm, MmHg
 from governance.domain import BadInput, Refusal
@@ -90,7 +91,8 @@ class NotTrusted(Refusal):
 class Measured:
     """One measurement of blood pressure as a document tells it. `None` is what the document does not say.
 
-    `source_id` is the document's own name for it, empty when it has none.
+    `source_id` is the document's own name for it, empty when it has none. `beside`: heart rates that came with it and
+    are no one exact number; they are looked at for danger.
     """
 
     taken_at: datetime
@@ -106,6 +108,7 @@ class Measured:
     session: str | None = None
     absent_reason: str = ""
     source_id: str = ""
+    beside: PartsRead = NOTHING_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +124,12 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Bad:
-    """A reading that could not be read, and why. `text` is what was sent, capped."""
+    """A reading that could not be read, and why; `parts` are what could be. `text` is what was sent, capped."""
 
     code: str
     detail: str
     text: str = ""
+    parts: PartsRead = NOTHING_READ
 
 
 Item = Measured | Sampled | Bad

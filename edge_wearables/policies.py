@@ -4,7 +4,8 @@ Rules (DESIGN 8, SECURITY F12, F15)
  * A message signed with a key cannot have been sent before that key existed, nor more than five minutes from now:
    either shows that the clock is wrong. Its readings are then kept, flagged `clock_uncertain`, held back from averages,
    and looked at for danger as if they were recent.
- * A reading more than five minutes in the future is treated the same.
+ * A reading more than five minutes in the future is treated the same, and so is one from where a clock begins that lost
+   its power.
  * A reading that arrives more than seven days after it was taken is flagged `late`.
  * A reading is the patient's who had the device when it was taken; with a wrong clock, of who has it now.
  * How a device measures is what we know of the device. A message may say less of itself, never more.
@@ -14,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from care_loops.domain.readings import Flag, Implausible, Method
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 LATE_AFTER = timedelta(days=7)
+CLOCKS_SHOW_AT_LEAST = datetime(2000, 1, 2, tzinfo=UTC)  # clocks that lost their power begin in 1970, 1980 or 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ def clock_is_wrong(*, sent_at: datetime, received_at: datetime, key_since: datet
     return sent_at > received_at + CLOCK_TOLERANCE or sent_at < key_since - CLOCK_TOLERANCE
 
 
+def could_be(taken_at: datetime, *, received_at: datetime) -> bool:
+    """Whether a reading received now could have been taken then: not in the future, nor by a clock that was reset."""
+    return CLOCKS_SHOW_AT_LEAST <= taken_at <= received_at + CLOCK_TOLERANCE
+
+
 def dating(*, taken_at: datetime, sent_at: datetime, received_at: datetime, wrong_clock: bool) -> Dating:
     """How a reading taken at `taken_at` by the device's clock is dated."""
-    if wrong_clock or taken_at > received_at + CLOCK_TOLERANCE:
+    if wrong_clock or not could_be(taken_at, received_at=received_at):
         return Dating((Flag.CLOCK_UNCERTAIN,), Implausible.FUTURE)
     if taken_at > sent_at + CLOCK_TOLERANCE:
         return Dating((Flag.CLOCK_UNCERTAIN,), None)

@@ -3,7 +3,8 @@
 Rules
  * What is sent is stored, a duplicate, or a conflict, and the answer says which. A conflict is answered 409 and still
    nothing is lost: a reading and a symptom are kept beside the first and have run the danger rules.
- * What cannot be read is refused by name and kept where it can be looked at.
+ * What cannot be read is refused by name and kept where it can be looked at. What can be read of a refused reading is
+   looked at for danger in the transaction that keeps it (N4).
  * A sender's names for things are the sender's own: two patients may use the same one.
 """
 
@@ -13,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from uuid import UUID
@@ -25,7 +26,8 @@ from rest_framework.response import Response
 
 from governance.domain import Permission, Refusal
 
-from ..domain.readings import Flag, Method, Position, Reading, Setting
+from ..domain.parts import PartsRead
+from ..domain.readings import Flag, Implausible, Method, Position, Reading, Setting
 from ..domain.record import SymptomKind
 from ..domain.units import Bpm, MmHg
 from ..models import Patient
@@ -33,9 +35,11 @@ from ..presenters import phone as show
 from ..selectors import phone
 from ..serializers.phone_in import IntakeIn, IntakesQuery, ReadingIn, ReadingsQuery, SymptomIn, WhoseRecord
 from ..serializers.phone_out import IntakeListOut, IntakeOut, ReadingListOut, SymptomTakenOut, TakenOut
+from ..serializers.phone_parts import parts_said
 from ..services.clinical import NewSymptom, record_symptom
 from ..services.intake import NewIntake, log_intake
 from ..services.refused import RefusedBody, keep_refused
+from ..services.refused_parts import RefusedArrival, name_of, refuse_reading
 from ..services.take_in import Arrival, take_in
 from .base import PhoneDoor
 from .idempotency import once
@@ -44,7 +48,6 @@ from .reading import InputRefused, read
 from .schema import KEY_OPTIONAL, REFUSALS
 
 _STORED_PLACES = Decimal("0.0001")
-ANY_CLOCK = timedelta(days=365 * 200)  # however far ahead a phone's clock may run
 
 
 class SourceConflict(Refusal):
@@ -66,18 +69,22 @@ class ReportDoor(PhoneDoor):
 
     def _keep(self, refusal: Refusal) -> None:
         try:
-            patient_id: UUID | None = self.record().pk
+            patient: Patient | None = self.record()
         except Refusal:
-            patient_id = None
+            patient = None
         refused = RefusedBody(
-            source_system=system_of(patient_id),
+            source_system=system_of(patient.pk if patient else None),
             source_id=_said_id(self.sent),
             resource_type=self.kind,
             reason=refusal.code,
             detail=refusal.detail,
             body=self.sent,
         )
-        keep_refused(refused, patient_id=patient_id, by=self.acting, now=self.now)
+        self.keep(refusal, refused, patient)
+
+    def keep(self, refusal: Refusal, refused: RefusedBody, patient: Patient | None) -> None:
+        """Keep what was refused."""
+        keep_refused(refused, patient_id=patient.pk if patient else None, by=self.acting, now=self.now)
 
 
 class Readings(ReportDoor):
@@ -104,11 +111,7 @@ class Readings(ReportDoor):
     def post(self, request: Request) -> HttpResponse:
         """Take one reading in. The answer says what became of it and what to do now."""
         patient = self.record(Permission.SEND_READING)
-        try:
-            sent = read(ReadingIn, request.data, now=self.now)
-        except InputRefused as refusal:
-            self._look_all_the_same(patient, request.data, refusal)
-            raise
+        sent = read(ReadingIn, request.data, now=self.now)
         arrival = Arrival(system_of(patient.pk), sent["source_id"], _reading(sent, patient))
 
         def work() -> dict[str, Any]:
@@ -124,20 +127,17 @@ class Readings(ReportDoor):
 
         return self._unless_conflict(once(self, request, work, status=201, key_needed=False))
 
-    def _look_all_the_same(self, patient: Patient, data: object, refusal: InputRefused) -> None:
-        """A reading refused for its time alone: the clock is wrong, the pressure may not be.
-
-        It is kept, held back as one from the future, and the danger rules look at it as received now (CLINICAL 1.3).
-        """
-        try:
-            sent = read(ReadingIn, data, now=self.now + ANY_CLOCK)
-        except InputRefused:
+    def keep(self, refusal: Refusal, refused: RefusedBody, patient: Patient | None) -> None:
+        """What can be read of a refused reading is looked at for danger, and the refusal says what to do now (N4)."""
+        parts = parts_said(self.sent, now=self.now) if patient and not isinstance(refusal, SourceConflict) else ()
+        if patient is None or not any(one.measured for one in parts):
+            super().keep(refusal, refused, patient)
             return
-        reading = _reading(sent, patient)
-        unsure = replace(reading, flags=tuple(dict.fromkeys((*reading.flags, Flag.CLOCK_UNCERTAIN))))
-        arrival = Arrival(system_of(patient.pk), sent["source_id"], unsure)
-        take_in(patient.pk, [arrival], by=self.acting, now=self.now, received_at=self.now)
-        refusal.extra["what_to_do_now"] = show.what_to_do_now(phone.open_alerts_of(patient))
+        why = Implausible.FUTURE if refusal.code == "in_future" else Implausible.PARTLY_READ
+        arrivals = [_refused(one, refused, why) for one in parts]
+        refuse_reading(refused, arrivals, patient_id=patient.pk, by=self.acting, now=self.now)
+        if asked := show.what_to_do_now(phone.open_alerts_of(patient)):
+            refusal.extra["what_to_do_now"] = asked
 
     @staticmethod
     def _unless_conflict(answer: HttpResponse) -> HttpResponse:
@@ -260,6 +260,18 @@ def _reading(sent: Mapping[str, Any], patient: Patient) -> Reading:
         flags=tuple(dict.fromkeys(Flag(flag) for flag in sent.get("flags", ()))),
         device_id=sent.get("device") or None,
         session=sent.get("session") or None,
+    )
+
+
+def _refused(parts: PartsRead, refused: RefusedBody, why: Implausible) -> RefusedArrival:
+    """The parts of a reading that is refused, under a name of their own: the reading itself may still come."""
+    return RefusedArrival(
+        source_system=refused.source_system,
+        source_id=name_of(refused.source_id, refused.body + repr(parts).encode()),
+        parts=parts,
+        method=parts.method or Method.UNKNOWN,
+        setting=Setting.HOME,
+        why=why,
     )
 
 

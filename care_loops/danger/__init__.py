@@ -22,6 +22,7 @@ from .evidence import Context, Event, contradicts_itself, is_cuffless, is_distur
 from .personal import LimitName, as_rows, crossed, loosened, narrowed, site_limit
 from .pressure import pulse_beyond
 from .reference import reference_rows
+from .refused import Dangerous, dangers_in, dangers_in_lab, readings_in
 from .table import (
     Component,
     DangerRule,
@@ -40,6 +41,7 @@ __all__ = [
     "DangerRule",
     "DangerTable",
     "DangerWindows",
+    "Dangerous",
     "Effects",
     "Event",
     "LimitName",
@@ -54,12 +56,15 @@ __all__ = [
     "contradicts_itself",
     "counted_as",
     "crossed",
+    "dangers_in",
+    "dangers_in_lab",
     "escalation",
     "is_cuffless",
     "is_disturbed",
     "loosened",
     "narrowed",
     "pulse_beyond",
+    "readings_in",
     "reference_rows",
     "scopes",
     "site_limit",

@@ -102,9 +102,9 @@ def _by_quality(hit: Hit) -> tuple[Effects, bool]:
         if hit.rule.when in _MEASURED:
             severity = min(effects.severity, AlertSeverity.CARD, key=lambda s: s.rank)
             effects = replace(effects, severity=severity, page=False, lock=False, same_day_item=True)
-    elif hit.weak:
+    elif hit.weak or hit.partly:
         effects = replace(effects, asks=_joined((Ask.REPEAT_NOW,), effects.asks))
-        if hit.rule.when in _MEASURED:
+        if hit.weak and hit.rule.when in _MEASURED:
             effects = replace(effects, lock=False)
     return effects, doubtful
 

@@ -79,7 +79,7 @@ class Hit:
     """A rule that spoke of some evidence. `at` is the newest of it.
 
     `single`: one value, not yet repeated. `cuffless`: it rests on a cuffless value. `weak`: it rests on a value that
-    contradicts itself or was disturbed by movement.
+    contradicts itself or was disturbed by movement. `partly`: it rests on parts of a reading that was refused.
     """
 
     rule: DangerRule
@@ -88,6 +88,7 @@ class Hit:
     single: bool = False
     cuffless: bool = False
     weak: bool = False
+    partly: bool = False
 
 
 def applies(rule: DangerRule, context: Context) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from ..domain.readings import Position, Reading
+from ..domain.readings import Implausible, Position, Reading
 from ..domain.record import SymptomReport
 from .evidence import (
     Context,
@@ -37,10 +37,11 @@ def reading_hits(reading: Reading, context: Context, table: DangerTable, receive
         return
     matched = matching(reading, context, table)
     at = when_taken(reading, received_at)
+    unworn, weak = is_cuffless(reading), is_weak(reading, table)
+    partly = reading.quarantined is Implausible.PARTLY_READ
     for rule in table.of(When.READING):
         if rule.rule in matched:
-            weak = is_weak(reading, table)
-            yield Hit(rule, (reading.reading_id,), at, single=True, cuffless=is_cuffless(reading), weak=weak)
+            yield Hit(rule, (reading.reading_id,), at, single=True, cuffless=unworn, weak=weak, partly=partly)
     for symptom in context.symptoms:
         yield from with_symptom(reading, symptom, context, table, received_at, matched=matched)
     yield from _repeats(reading, matched, context, table, received_at)

@@ -75,6 +75,7 @@ class Implausible(StrEnum):
     FUTURE = "future"
     EQUIVOCAL = "equivocal"
     NOT_EXACT = "not_exact"  # sent as "more than" or "less than" a number
+    PARTLY_READ = "partly_read"  # refused as a whole; what could be read of it is in a danger range
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,7 @@ def _pressure(
     elif twice_systolic or twice_diastolic:
         quarantined = Implausible.EQUIVOCAL
     lacking = next((each for each in (systolic, diastolic) if each.value is None), None)
-    setting, method = _circumstances(resource, context)
+    setting, method = circumstances(resource, context)
     return FhirPressure(
         source_id=source_id,
         patient=reference(resource, "subject"),
@@ -255,7 +255,7 @@ def _context(resource: Json) -> str:
     return " ".join([reference(resource, "encounter"), *sorted(parts)])
 
 
-def _circumstances(resource: Json, context: Context) -> tuple[Setting, Method]:
+def circumstances(resource: Json, context: Context) -> tuple[Setting, Method]:
     """Where and how, by markers."""
     found = list(_markers(resource, context))
     setting = next((m.setting for m in found if m.setting), Setting.OFFICE)
@@ -290,15 +290,21 @@ def _snomed(concept: Json) -> Iterator[str]:
 
 
 def with_members(pressures: list[FhirPressure]) -> list[FhirPressure]:
-    """A panel that names its components as members, instead of holding them, takes them in: no readings then."""
+    """A panel that names its components as members, instead of holding them, takes them in: no readings then.
+
+    A panel that was taken back takes none with it, and none that was taken back is taken in.
+    """
     return pressures if not any(each.members for each in pressures) else list(_joined(pressures))
 
 
 def _joined(pressures: list[FhirPressure]) -> Iterator[FhirPressure]:
-    alone = {each.source_id: each for each in pressures if each.alone}
+    alone: dict[str, list[FhirPressure]] = {}
+    for each in pressures:
+        if each.alone:
+            alone.setdefault(each.source_id, []).append(each)
     taken: set[str] = set()
     for each in pressures:
-        members = [alone[m] for m in each.members if m in alone and alone[m].taken.at == each.taken.at]
+        members = [one for m in each.members for one in alone.get(m, ()) if _belongs(one, each) and m not in taken]
         systolic = [m.systolic for m in members if m.systolic is not None]
         diastolic = [m.diastolic for m in members if m.diastolic is not None]
         if each.systolic is None and each.diastolic is None and len(systolic) <= 1 and len(diastolic) <= 1 and members:
@@ -313,7 +319,13 @@ def _joined(pressures: list[FhirPressure]) -> Iterator[FhirPressure]:
             )
         elif not each.alone:
             yield each
-    yield from (each for key, each in alone.items() if key not in taken)
+    yield from (each for key, same in alone.items() if key not in taken for each in same)
+
+
+def _belongs(member: FhirPressure, panel: FhirPressure) -> bool:
+    """Whether a component on its own is taken into its panel: of the same instant, and neither of them taken back."""
+    void = Status.ENTERED_IN_ERROR in (member.status, panel.status)
+    return member.taken.at == panel.taken.at and not void
 
 
 def with_pulse(pressures: list[FhirPressure], rates: list[FhirRate]) -> list[FhirPressure]:

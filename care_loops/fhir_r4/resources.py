@@ -12,6 +12,7 @@ from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 
+from ..domain.parts import LabRead, PartsRead
 from ..domain.readings import Implausible, Method, Position, Setting, Status
 from ..domain.record import LabKind, Sex
 from ..terminology import UnitOf
@@ -80,6 +81,23 @@ class FhirLab:
     value: Decimal
     sent_value: str
     sent_unit: str
+
+
+@dataclass(frozen=True, slots=True)
+class FhirRefused:
+    """What could be read of an Observation that was refused, or was not taken whole: only for danger rules."""
+
+    source_id: str
+    patient: str
+    parts: PartsRead
+    labs: tuple[LabRead, ...]
+    setting: Setting
+    method: Method
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any value could be read."""
+        return self.parts.measured or bool(self.labs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +187,4 @@ class FhirEncounter:
     started: When | None
 
 
-Evidence = FhirPressure | FhirRate | FhirLab | FhirMedication | FhirCondition | FhirAllergy
+Evidence = FhirPressure | FhirRate | FhirLab | FhirRefused | FhirMedication | FhirCondition | FhirAllergy

@@ -178,7 +178,7 @@ def quantity_of(quantity: Json, *, of: str, context: Context, code: str = "") ->
         return Amount(absent="not_sent")
     if isinstance(number, bool) or not isinstance(number, int | Decimal):
         return Amount(unreadable="not_a_number")
-    factor, written = _factor(quantity, of=of, context=context, code=code)
+    factor, written = factor_of(quantity, of=of, context=context, code=code)
     if factor is None:
         return Amount(unreadable="unknown_unit" if written else "no_unit")
     if not -TOO_LARGE < number < TOO_LARGE or abs(value := Decimal(number) * factor) >= TOO_LARGE:
@@ -191,7 +191,7 @@ def quantity_of(quantity: Json, *, of: str, context: Context, code: str = "") ->
     )
 
 
-def _factor(quantity: Json, *, of: str, context: Context, code: str) -> tuple[Decimal | None, str]:
+def factor_of(quantity: Json, *, of: str, context: Context, code: str) -> tuple[Decimal | None, str]:
     """What the unit is worth, and how it was written. A UCUM code is the last word; else the text may serve."""
     unit_code, unit = text(quantity, "code"), text(quantity, "unit")
     if unit_code and (code_system(text(quantity, "system")) == UCUM or not unit):

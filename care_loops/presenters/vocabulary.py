@@ -137,6 +137,7 @@ IMPLAUSIBLE: Mapping[Implausible, str] = {
     Implausible.FUTURE: "measured in the future, or by a clock that was wrong",
     Implausible.EQUIVOCAL: "same identifier as another reading, other content",
     Implausible.NOT_EXACT: "sent as more or less than a number, not as a number",
+    Implausible.PARTLY_READ: "refused, because a part of it could not be read; what could be read is dangerous",
 }
 DOUBTS: Mapping[Doubt, str] = {
     Doubt.CONTRADICTS_ITSELF: "the numbers contradict each other (held back), so a repeat must confirm them",

@@ -51,8 +51,12 @@ def _points(row: SensorSample, rule: AlignmentRule) -> Iterator[ActivitySample]:
 
 def rates_at_rest(patient: Patient, samples: Sequence[SensorSample]) -> list[Reading]:
     """Heart rates as danger rules read them, those of effort marked as such."""
-    rule, readings = alignment_rule(), [_rate(row, patient.zone) for row in samples]
-    times = [one.taken_at for one in readings]
+    return with_effort(patient, [_rate(row, patient.zone) for row in samples])
+
+
+def with_effort(patient: Patient, readings: Sequence[Reading]) -> list[Reading]:
+    """The readings in the order of time, those of effort or soon after it marked as such."""
+    rule, times = alignment_rule(), [one.taken_at for one in readings]
     moved = activity_around(patient.pk, first=min(times), last=max(times), rule=rule) if times else ()
     return [one.reading for one in align(readings, moved, (), rule=rule)]
 

@@ -44,15 +44,14 @@ from .order import OrderInput, order_candidates, write_order
 from .reminders import remind
 from .replay import ReplayResult, replay
 from .respond import Answer, deliver, respond
+from .samples import Sample, take_in_samples
 from .take_in import (
     Arrival,
     ArrivalOutcome,
     ArrivalResult,
     BatchProof,
-    Sample,
     TakenIn,
     take_in,
-    take_in_samples,
 )
 from .turning import Turned, reevaluate_all, turn
 from .visits import NewVisit, plan_visit, record_visit

@@ -51,7 +51,7 @@ def danger_of_readings(
         reading = reading_of(row)
         found = assess(reading, context, received_at=now, table=table)
         measured_at = when_taken(reading, received_at)
-        seen.append(_raise(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at))
+        seen.append(raised(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at))
     return tuple(seen)
 
 
@@ -70,7 +70,7 @@ def danger_of_rates(
     context = danger_context(patient, now=now, table=table)
     found = [f for one in asked for f in assess(one, context, received_at=now, table=table)]
     measured_at = min(max(one.taken_at for one in asked), received_at)
-    return _raise(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at)
+    return raised(patient, found, measured_at=measured_at, by=by, now=now, received_at=received_at)
 
 
 def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -> Seen:
@@ -78,7 +78,7 @@ def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -
     lab = Lab(lab_id=str(row.pk), kind=LabKind(row.kind), value=row.value, taken_at=row.taken_at)
     table = danger_table_of(patient, now=now)
     found = assess(lab, danger_context(patient, now=now, table=table), received_at=now, table=table)
-    return _raise(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=now)
+    return raised(patient, found, measured_at=row.taken_at, by=by, now=now, received_at=now)
 
 
 def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: datetime) -> Seen:
@@ -91,7 +91,7 @@ def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: dat
     )
     table = danger_table_of(patient, now=now)
     found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
-    return _raise(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=now)
+    return raised(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=now)
 
 
 def danger_of_average(patient: Patient, average: Average, *, window: str, by: Acting, now: datetime) -> Seen:
@@ -99,7 +99,7 @@ def danger_of_average(patient: Patient, average: Average, *, window: str, by: Ac
     table = danger_table_of(patient, now=now)
     context = danger_context(patient, now=now, table=table)
     found = assess_average(average, window, context, received_at=now, table=table)
-    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now)
+    return raised(patient, found, measured_at=now, by=by, now=now, received_at=now)
 
 
 def danger_of_state(patient: Patient, *, by: Acting, now: datetime) -> Seen:
@@ -107,10 +107,10 @@ def danger_of_state(patient: Patient, *, by: Acting, now: datetime) -> Seen:
     table = danger_table_of(patient, now=now)
     context: Context = danger_context(patient, now=now, table=table)
     found = assess_record(context, received_at=now, table=table)
-    return _raise(patient, found, measured_at=now, by=by, now=now, received_at=now, of_event=False)
+    return raised(patient, found, measured_at=now, by=by, now=now, received_at=now, of_event=False)
 
 
-def _raise(
+def raised(
     patient: Patient,
     found: Iterable[Finding],
     *,
@@ -120,6 +120,7 @@ def _raise(
     received_at: datetime,
     of_event: bool = True,
 ) -> Seen:
+    """What the rules said, with the alerts it became."""
     findings = tuple(found)
     alerts = raise_findings(
         patient.pk, findings, measured_at=measured_at, received_at=received_at, by=by, now=now, of_event=of_event

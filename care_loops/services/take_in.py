@@ -16,26 +16,24 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import transaction
 
-from audit.domain import Purpose
 from audit.merkle import batch_root
 from governance.services import Acting
 
 from ..domain.alerts import AlertKind
 from ..domain.readings import Implausible, Reading, Status
-from ..models import BloodPressure, Patient, SensorSample
+from ..models import BloodPressure, Patient
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
 from ..selectors.batches import canonical_row, content
-from ..selectors.record import raw_data_wanted, record_ids
+from ..selectors.record import record_ids
 from .again import look_again
-from .danger import danger_of_rates, danger_of_readings
+from .danger import danger_of_readings
 from .events import note
 from .retractions import take_back
 from .whose import locked_record
@@ -289,75 +287,3 @@ def _other_id(patient: Patient, arrival: Arrival) -> str:
     taken = reading.taken_at.isoformat()
     said = f"{patient.pk}|{taken}|{reading.systolic}|{reading.diastolic}|{reading.pulse}|{reading.status}"
     return f"{arrival.source_id[:180]}#{hashlib.sha256(said.encode()).hexdigest()[:8]}"
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """Context from a wearable over [starts_at, ends_at]."""
-
-    source_system: str
-    source_id: str
-    kind: str
-    value: Decimal
-    unit: str
-    starts_at: datetime
-    ends_at: datetime
-    device: str = ""
-
-
-def _once(samples: Sequence[Sample]) -> list[Sample]:
-    return list({(s.source_system, s.source_id): s for s in reversed(samples)}.values())
-
-
-def wants_raw_data(patient_id: UUID, *, now: datetime) -> bool:
-    """Whether what devices measure besides blood pressure may be stored of this person."""
-    return raw_data_wanted(Patient.objects.get(pk=patient_id), now=now)
-
-
-def take_in_samples(
-    patient_id: UUID, samples: Sequence[Sample], *, by: Acting, now: datetime, received_at: datetime
-) -> int:
-    """Store wearable samples and run the danger rules on heart rates among them; those already known change nothing.
-
-    Returns how many are new. Nothing is stored of a person who withdrew from it.
-    """
-    with transaction.atomic():
-        patient = locked_record(patient_id)
-        if not raw_data_wanted(patient, now=now):
-            return 0
-        systems = {s.source_system for s in samples}
-        ids = {s.source_id for s in samples}
-        stored = SensorSample.objects.filter(source_system__in=systems, source_id__in=ids)
-        known = set(stored.values_list("source_system", "source_id"))
-        fresh = [s for s in _once(samples) if (s.source_system, s.source_id) not in known]
-        if not fresh:
-            return 0
-        entry = note(
-            "observation.recorded",
-            of=("sample_batch", uuid4(), 1),
-            by=by,
-            now=now,
-            patient_id=patient.pk,
-            payload={"count": len(fresh), "kinds": sorted({s.kind for s in fresh})},
-            purpose=Purpose.TREATMENT,
-        )
-        rows = [
-            SensorSample(
-                patient=patient,
-                source_system=s.source_system,
-                source_id=s.source_id,
-                received_at=received_at,
-                kind=s.kind,
-                value=s.value,
-                unit=s.unit,
-                starts_at=s.starts_at,
-                ends_at=s.ends_at,
-                device=s.device,
-                entry=entry.entry_id,
-            )
-            for s in fresh
-        ]
-        SensorSample.objects.bulk_create(rows)
-        if danger_of_rates(patient, rows, by=by, now=now, received_at=received_at).alerts:
-            look_again(patient.pk)
-        return len(fresh)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from care_loops.domain.parts import PartsRead
+
 from .. import strict_json
 from ..domain import Bad, Item, Unreadable
 from . import fhir, fields, omron_csv, open_mhealth, own, self_measured
@@ -21,6 +23,12 @@ READERS: dict[str, Reader] = {
     fhir.NAME: fhir.read,
     self_measured.NAME: self_measured.read,
     open_mhealth.NAME: open_mhealth.read,
+}
+PARTS: dict[str, Callable[[Any], PartsRead]] = {
+    own.NAME: own.parts,
+    fhir.NAME: fhir.parts,
+    self_measured.NAME: fhir.parts,
+    open_mhealth.NAME: open_mhealth.parts,
 }
 FILES = (*READERS, omron_csv.NAME)
 
@@ -35,7 +43,14 @@ def read_one(name: str, content: dict[str, Any], *, zone: str | None) -> Item:
             raise Unreadable("unknown_field", "An entry of this format has seq and document, nothing else.")
         return reader(content["document"], zone=zone)
     except Unreadable as why:
-        return Bad(why.code, why.detail)
+        return Bad(why.code, why.detail, parts=parts_of(name, content))
+
+
+def parts_of(name: str, content: dict[str, Any]) -> PartsRead:
+    """What can be read of one entry of a batch that is refused. Never raises; of an unknown format, nothing."""
+    if name not in PARTS:
+        return PartsRead()
+    return PARTS[name](content if name == own.NAME else content.get("document"))
 
 
 def read_file(name: str, content: bytes, *, zone: str | None) -> tuple[Item, ...]:
@@ -47,7 +62,7 @@ def read_file(name: str, content: bytes, *, zone: str | None) -> tuple[Item, ...
     if name == omron_csv.NAME:
         return omron_csv.read_all(content, zone=zone)
     documents = _documents(name, content)
-    return tuple(_read(READERS[name], document, zone) for document in documents)
+    return tuple(_read(name, document, zone) for document in documents)
 
 
 def _documents(name: str, content: bytes) -> list[Any]:
@@ -66,13 +81,14 @@ def _documents(name: str, content: bytes) -> list[Any]:
     return whole if isinstance(whole, list) else [whole]
 
 
-def _read(reader: Reader, document: Any, zone: str | None) -> Item:
+def _read(name: str, document: Any, zone: str | None) -> Item:
+    reader, parts = READERS[name], PARTS[name]
     try:
         if reader is own.read and isinstance(document, dict):
             document = {name: value for name, value in document.items() if name != "seq"}
         return reader(document, zone=zone)
     except Unreadable as why:
-        return Bad(why.code, why.detail, text=str(document)[:500])
+        return Bad(why.code, why.detail, text=str(document)[:500], parts=parts(document))
 
 
-__all__ = ["FILES", "READERS", "read_file", "read_one"]
+__all__ = ["FILES", "READERS", "parts_of", "read_file", "read_one"]

@@ -15,8 +15,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from care_loops.domain.parts import PartsRead, number_said, pressure_said, rate_said
 from care_loops.domain.readings import Status
-from care_loops.domain.units import MmHg
+from care_loops.domain.units import Bpm, MmHg
 
 from ..domain import Bad, Item, Measured, Sampled, SampleKind, Unreadable
 from . import fields
@@ -29,6 +30,7 @@ SYSTOLIC = frozenset({"8480-6", "8459-0"})
 DIASTOLIC = frozenset({"8462-4", "8453-3"})
 HEART_RATE = "8867-4"
 MEANS = frozenset({"96607-7", "96608-5", "96609-3"})
+TAKEN_BACK = ("entered-in-error", "cancelled")
 CONTEXT = frozenset({"Patient", "Device", "DeviceMetric", "Practitioner", "Organization", "RelatedPerson"})
 
 
@@ -47,6 +49,42 @@ def read(document: object, *, zone: str | None) -> Item:
     if HEART_RATE in codes:
         return _heart_rate(resource)
     raise Unreadable("unknown_code", "The Observation is not a blood pressure or heart rate by its LOINC code.")
+
+
+def parts(document: object) -> PartsRead:
+    """What can be read of an Observation that is refused. Never raises. What its sender took back has no parts."""
+    resource = document if isinstance(document, dict) else {}
+    if resource.get("status") in TAKEN_BACK:
+        return PartsRead()
+    held = resource.get("component")
+    holders = [resource, *(part for part in (held if isinstance(held, list) else []) if isinstance(part, dict))]
+    said = [(loinc_codes(holder.get("code")), holder) for holder in holders]
+    return PartsRead(
+        systolic=tuple(v for codes, one in said if codes & SYSTOLIC for v in _pressures_said(one)),
+        diastolic=tuple(v for codes, one in said if codes & DIASTOLIC for v in _pressures_said(one)),
+        pulse=tuple(v for codes, one in said if HEART_RATE in codes for v in _rates_said(one)),
+        taken_at=fields.attempt(lambda: _taken_at(resource)),
+        besides=HEART_RATE in said[0][0],
+    )
+
+
+def _pressures_said(holder: dict[str, Any]) -> tuple[MmHg, ...]:
+    value, unit, comparator = _said(holder)
+    return pressure_said(value, unit=unit, comparator=comparator)
+
+
+def _rates_said(holder: dict[str, Any]) -> tuple[Bpm, ...]:
+    value, unit, comparator = _said(holder)
+    return rate_said(value, unit=unit, comparator=comparator)
+
+
+def _said(holder: dict[str, Any]) -> tuple[object, object, object]:
+    """Value, unit and comparator of a Quantity; of text, the text and the unit behind its number."""
+    quantity = holder.get("valueQuantity")
+    if isinstance(quantity, dict):
+        return quantity.get("value"), quantity.get("code") or quantity.get("unit"), quantity.get("comparator")
+    said = number_said(text := holder.get("valueString"))
+    return text, said.unit if said else None, None
 
 
 def observations(document: object) -> list[dict[str, Any]]:
@@ -77,7 +115,7 @@ def read_all(resources: Iterable[dict[str, Any]], *, zone: str | None) -> tuple[
         try:
             items.append(read(resource, zone=zone))
         except Unreadable as why:
-            items.append(Bad(why.code, why.detail, text=str(resource.get("id", ""))[:200]))
+            items.append(Bad(why.code, why.detail, text=str(resource.get("id", ""))[:200], parts=parts(resource)))
     return tuple(items)
 
 
@@ -99,14 +137,18 @@ def _panel(resource: dict[str, Any], *, zone: str | None) -> Measured:
     reason = why_not_systolic or why_not_diastolic
     if reason and resource.get("dataAbsentReason"):
         reason = _absent_reason(resource["dataAbsentReason"])
+    pulse, beside = _pulse(parts)
+    taken_at = _taken_at(resource)
     return Measured(
-        taken_at=_taken_at(resource),
+        taken_at=taken_at,
         zone=fields.zone(None, otherwise=zone),
         systolic=systolic,
         diastolic=diastolic,
+        pulse=pulse,
         status=_status(resource),
         absent_reason=reason,
         source_id=_source_id(resource),
+        beside=PartsRead(pulse=beside, taken_at=taken_at),
     )
 
 
@@ -121,6 +163,20 @@ def _component(parts: list[dict[str, Any]], codes: frozenset[str], *, name: str)
         return None, _absent_reason(found[0].get("dataAbsentReason"))
     value, unit = _quantity(quantity, name=name)
     return fields.pressure(value, unit=unit, name=name), ""
+
+
+def _pulse(parts: list[dict[str, Any]]) -> tuple[Bpm | None, tuple[Bpm, ...]]:
+    """The heart rate that came with a pressure; or, where it is no one exact number, what can be read of it.
+
+    Such a one is absent, and takes no pressure with it.
+    """
+    found = [part for part in parts if HEART_RATE in loinc_codes(part.get("code"))]
+    if len(found) == 1 and found[0].get("valueQuantity") is not None:
+        value = fields.attempt(lambda: _quantity(found[0]["valueQuantity"], name="heart rate"))
+        rate = fields.attempt(lambda: fields.pulse(value[0], unit=value[1], name="heart rate")) if value else None
+        if rate is not None:
+            return rate, ()
+    return None, tuple(said for part in found for said in _rates_said(part))
 
 
 def _heart_rate(resource: dict[str, Any]) -> Sampled:

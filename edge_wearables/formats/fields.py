@@ -10,7 +10,7 @@ Rules
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
@@ -25,7 +25,16 @@ from ..domain import Unreadable
 TOO_LARGE = Decimal(100_000)  # what the tables can hold; sentinels are named further in, not here
 YEARS = range(1900, 2300)
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-](0\d|1[0-3]):[0-5]\d|[+-]14:00)", re.ASCII)
+_T = TypeVar("_T")
 _Word = TypeVar("_Word", bound=StrEnum)
+
+
+def attempt(read: Callable[[], _T]) -> _T | None:
+    """What `read` gives, or `None` where it cannot be read: for the parts of a reading that is refused."""
+    try:
+        return read()
+    except Unreadable:
+        return None
 
 
 def only(document: object, known: Collection[str], *, name: str = "the reading") -> dict[str, Any]:

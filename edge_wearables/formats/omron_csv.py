@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from care_loops.domain.parts import PartsRead, pressure_said, rate_said
 from care_loops.domain.readings import Flag
 
 from ..domain import Bad, Item, Measured, Unreadable
@@ -130,7 +131,25 @@ def _item(header: list[str], cells: list[str], dialect: Dialect, zone: str | Non
             raise Unreadable("wrong_columns", f"Row {number} has {len(cells)} columns, the header {len(header)}.")
         return _measured({name: cell.strip() for name, cell in zip(header, cells, strict=True)}, dialect, zone)
     except Unreadable as why:
-        return Bad(why.code, f"Row {number}: {why.detail}", text=",".join(cells)[:500])
+        row = dict.fromkeys(header, "") | dict(zip(header, (cell.strip() for cell in cells), strict=False))
+        return Bad(
+            why.code, f"Row {number}: {why.detail}", text=",".join(cells)[:500], parts=_parts(row, dialect, zone)
+        )
+
+
+def _parts(row: Row, dialect: Dialect, zone: str | None) -> PartsRead:
+    """What can be read of a row that is refused; with too many or too few cells, by the columns they stand in."""
+
+    def at() -> datetime:
+        zone_name = fields.zone(_said(row, dialect.zone), otherwise=zone)
+        return fields.local_time(dialect.when(row), zone_name=zone_name, name="the time")
+
+    return PartsRead(
+        systolic=pressure_said(row.get(dialect.systolic), unit="mmHg"),
+        diastolic=pressure_said(row.get(dialect.diastolic), unit="mmHg"),
+        pulse=rate_said(row.get(dialect.pulse), unit="bpm"),
+        taken_at=fields.attempt(at),
+    )
 
 
 def _measured(row: Row, dialect: Dialect, zone: str | None) -> Measured:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from care_loops.domain.parts import PartsRead, pressure_said, rate_said
 from care_loops.domain.readings import Flag, Method, Position
 
 from ..domain import Item, Measured, Sampled, SampleKind, Unreadable
@@ -28,6 +29,8 @@ OLD_POSTURES = frozenset({"sitting", "lying down", "standing"})
 STATISTICS = frozenset(
     {"average", "count", "maximum", "minimum", "median", "standard deviation", "sum", "variance", "mode"}
 )
+NO_PRESSURES = ("count", "standard deviation", "sum", "variance")
+PRESSURES = ("systolic_blood_pressure", "diastolic_blood_pressure")
 EXERTION: dict[str, tuple[Flag, ...]] = {
     "at rest": (),
     "active": (Flag.MOTION,),
@@ -74,6 +77,29 @@ def read(document: object, *, zone: str | None) -> Item:
         ),
         flags=EXERTION.get(str(body.get("temporal_relationship_to_physical_activity")), ()),
         source_id=source_id,
+    )
+
+
+def parts(document: object) -> PartsRead:
+    """What can be read of a document that is refused. Never raises."""
+    found = document if isinstance(document, dict) else {}
+    body = found["body"] if isinstance(found.get("body"), dict) else found
+    if body.get("descriptive_statistic") in NO_PRESSURES:
+        return PartsRead()
+    frame = fields.attempt(lambda: _frame(fields.an_object(body.get("effective_time_frame"))))
+    values = {name: body[name] if isinstance(body.get(name), dict) else {} for name in (*PRESSURES, "heart_rate")}
+    systolic, diastolic = (
+        pressure_said(values[name].get("value"), unit=values[name].get("unit")) for name in PRESSURES
+    )
+    return PartsRead(
+        systolic=systolic,
+        diastolic=diastolic,
+        pulse=rate_said(values["heart_rate"].get("value"), unit=values["heart_rate"].get("unit")),
+        taken_at=frame[1] if frame else None,
+        method=_method(body.get("measurement_location")) if isinstance(body.get("measurement_location"), str) else None,
+        position=POSTURES.get(str(body.get("body_posture")), Position.UNKNOWN),
+        flags=EXERTION.get(str(body.get("temporal_relationship_to_physical_activity")), ()),
+        besides=not any(name in body for name in PRESSURES),
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from care_loops.domain.parts import PartsRead, pressure_said, rate_said
 from care_loops.domain.readings import Flag, Method, Position, Setting
 
 from ..domain import SAMPLE_UNITS, Item, Measured, Sampled, SampleKind, Unreadable
@@ -70,6 +71,27 @@ def _pressure(found: dict[str, Any], *, zone: str | None) -> Measured:
         flags=_flags(found.get("flags")),
         session=fields.text(found["session"], name="session", longest=80) if found.get("session") is not None else None,
         absent_reason=reason,
+    )
+
+
+def parts(document: object) -> PartsRead:
+    """What can be read of a reading of our format that is refused. Never raises."""
+    found = document if isinstance(document, dict) else {}
+    besides = found.get("kind") in [member.value for member in SampleKind]
+    rate = rate_said(found.get("value"), unit=found.get("unit"))
+    said: Any = found.get("flags")
+    flags = said if isinstance(said, list) else []
+    when = found.get("ends_at") if besides else found.get("taken_at")
+    return PartsRead(
+        systolic=pressure_said(found.get("systolic"), unit=found.get("unit")),
+        diastolic=pressure_said(found.get("diastolic"), unit=found.get("unit")),
+        pulse=rate_said(found.get("pulse"), unit="/min") or rate,
+        taken_at=fields.attempt(lambda: fields.instant(when, name="time")),
+        method=fields.attempt(lambda: fields.word(found.get("method"), Method, name="method")),
+        position=fields.attempt(lambda: fields.word(found.get("position"), Position, name="position"))
+        or Position.UNKNOWN,
+        flags=tuple(dict.fromkeys(flag for flag in SENT_FLAGS if flag.value in flags)),
+        besides=besides or bool(rate),
     )
 
 

@@ -1,7 +1,8 @@
 """A message from a device becomes readings of the record: the entrance of DESIGN 3, step 1.
 
 Rules
- * Nothing is read before the signature holds. What is refused is recorded and kept, and the answer names why.
+ * Nothing is read before the signature holds. What is refused is recorded and kept, and the answer names why. What can
+   be read of it is looked at for danger; what nobody we know has signed is not, and pages nobody (N4).
  * One transaction: mark locked, entries sorted, readings taken in with their danger rules, answer stored. The answer is
    given only after it has committed, so what a device is told is kept (SECURITY F16, N4).
  * The same message again gets the same bytes again and stores nothing, also at the same moment from two sides and after
@@ -26,13 +27,13 @@ from audit.domain import Appended
 from audit.services import ObjectVersionTaken
 from audit.services.receipts import receipt_for
 from audit.services.recording import collecting
+from care_loops.services.refused_parts import look_at_refused
+from care_loops.services.samples import take_in_samples, wants_raw_data
 from care_loops.services.take_in import (
     ArrivalOutcome,
     BatchProof,
     TakenIn,
     take_in,
-    take_in_samples,
-    wants_raw_data,
 )
 from governance.domain import Refusal
 from governance.services import Acting, acting_device
@@ -45,6 +46,7 @@ from ..selectors import key_for, received_before, stored_batch, tenures
 from ..sequences import Mark
 from ..signatures import message_bytes, verify
 from .exertion import tag_exertion
+from .refused_messages import look_at_message
 from .refusing import keep_message, keep_readings
 from .sorting import EQUIVOCAL, JUMP, Context, Sorted, sort_entries
 
@@ -82,6 +84,7 @@ class _Trusted:
 def receive(message: Message, *, now: datetime) -> Answer:
     """Take in a signed batch. Raises `NotTrusted`, `Unreadable`, `TooLarge` or `Busy`; all but the last are kept."""
     key: DeviceKey | None = None
+    trusted: _Trusted | None = None
     try:
         signed = read_head(message.headers)
         body = unpacked(message)
@@ -95,8 +98,15 @@ def receive(message: Message, *, now: datetime) -> Answer:
     except Busy:
         raise
     except Refusal as why:
-        keep_message(why, message, key=key, now=now)
+        seen = trusted
+        keep_message(why, message, key=key, look=lambda: _look(seen, now=now), now=now)
         raise
+
+
+def _look(trusted: _Trusted | None, *, now: datetime) -> None:
+    """Look at a message that is refused as a whole; what nobody we know has signed pages nobody."""
+    if trusted is not None:
+        look_at_message(trusted.body, trusted.key, trusted.signed.head, now=now)
 
 
 def _stored(trusted: _Trusted) -> Answer | None:
@@ -167,13 +177,15 @@ def _inward(items: Sequence[Sorted], trusted: _Trusted, *, by: Acting, now: date
         signature_key_id=trusted.key.key_id,
     )
     taken = []
-    for patient_id in sorted({item.patient_id for item in items if item.patient_id}):
+    people = {whose for item in items for whose in (item.patient_id, item.whose) if whose}
+    for patient_id in sorted(people):
         own = [item for item in items if item.patient_id == patient_id]
         samples = [item.sample for item in own if item.sample is not None]
-        if samples and not wants_raw_data(patient_id, now=now):
-            _hold_samples(own)
-        elif samples:
+        refused = [item for item in items if item.whose == patient_id and item.refused is not None]
+        if samples:
             take_in_samples(patient_id, samples, by=by, now=now, received_at=now)
+        if (samples or _besides(refused)) and not wants_raw_data(patient_id, now=now):
+            _hold_samples(own, _besides(refused))
         for arriving in _without_repeats([item for item in own if item.arrival is not None]):
             arrivals = tag_exertion(patient_id, [item.arrival for item in arriving if item.arrival is not None])
             done = take_in(patient_id, arrivals, by=by, now=now, received_at=now, batch=proof)
@@ -186,14 +198,25 @@ def _inward(items: Sequence[Sorted], trusted: _Trusted, *, by: Acting, now: date
                     item.hold(EQUIVOCAL, "Other content came under this sequence number before.")
                 elif result.outcome is ArrivalOutcome.QUARANTINED and item.outcome is Outcome.ACCEPTED:
                     item.hold(result.code, "The values are not those of a measurement.")
+        parts = [item.refused for item in refused if item.refused is not None and item.refused.parts.measured]
+        if parts:
+            look_at_refused(patient_id, parts, by=by, now=now, received_at=now)
     return taken
 
 
-def _hold_samples(items: Sequence[Sorted]) -> None:
+def _besides(refused: Sequence[Sorted]) -> list[Sorted]:
+    """What is no blood pressure among what was refused or held back."""
+    return [item for item in refused if item.refused is not None and item.refused.parts.besides]
+
+
+def _hold_samples(items: Sequence[Sorted], refused: Sequence[Sorted]) -> None:
     """The patient withdrew: nothing of this is stored, not even as refused. The device is told so."""
     for item in items:
         if item.sample is not None and item.outcome is Outcome.ACCEPTED:
             item.hold(NO_CONSENT, "The patient does not agree to this any more.", outcome=Outcome.REJECTED)
+            item.is_unkept = True
+    for item in refused:
+        item.is_unkept = True
 
 
 def _without_repeats(items: list[Sorted]) -> list[list[Sorted]]:
@@ -263,7 +286,7 @@ def _keep(
 
 def _refused(item: Sorted, trusted: _Trusted, *, now: datetime) -> RefusedReading:
     said = json.dumps(item.entry.content, sort_keys=True, ensure_ascii=False, default=str).encode("utf-8", "replace")
-    kept = b"" if item.code == NO_CONSENT else said[:8192]
+    kept = b"" if item.is_unkept else said[:8192]
     return RefusedReading(
         device=trusted.key.device,
         patient_id=item.patient_id,

@@ -3,7 +3,8 @@
 Rules
  * How the pressures were taken is stated with the file or unknown; unknown never titrates (PRODUCT N2, CLINICAL 0.2).
  * The same file twice changes nothing: a reading is known by its own identifier, else by what it says.
- * A row that cannot be read is refused by name and kept; the others are taken in.
+ * A row that cannot be read is refused by name and kept, and what can be read of it is looked at for danger (N4); the
+   others are taken in.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from django.db import transaction
 
 from care_loops.domain.readings import Method, Reading, Setting
 from care_loops.models import Patient
-from care_loops.services.take_in import Arrival, Sample, take_in, take_in_samples
+from care_loops.services.refused_parts import RefusedArrival, look_at_refused, name_of
+from care_loops.services.samples import Sample, take_in_samples, wants_raw_data
+from care_loops.services.take_in import Arrival, take_in
 from governance.domain import NotFound
 from governance.services import Acting
 
@@ -64,15 +67,18 @@ def ingest_file(file: VendorFile, *, patient_id: UUID, by: Acting, now: datetime
     alerts: set[UUID] = set()
     with transaction.atomic():
         samples = [_sample(item, file, patient_id) for item in items if isinstance(item, Sampled)]
-        unique = {sample.source_id: sample for sample in samples}
-        new = take_in_samples(patient_id, list(unique.values()), by=by, now=now, received_at=now) if unique else 0
+        new = take_in_samples(patient_id, samples, by=by, now=now, received_at=now) if samples else 0
         arrivals = [_arrival(item, file, patient_id) for item in items if isinstance(item, Measured)]
         for chunk in _chunks(tag_exertion(patient_id, arrivals)):
             done = take_in(patient_id, chunk, by=by, now=now, received_at=now)
             counts.update(result.outcome.value for result in done.results)
             alerts |= set(done.alerts)
         refused = [item for item in items if isinstance(item, Bad)]
-        _keep(refused, patient_id=patient_id, by=by, now=now)
+        raw = wants_raw_data(patient_id, now=now)
+        _keep([item for item in refused if raw or not item.parts.besides], patient_id=patient_id, by=by, now=now)
+        parts = _parts(items, file, patient_id)
+        for looked in look_at_refused(patient_id, parts, by=by, now=now, received_at=now) if parts else ():
+            alerts |= set(looked.alerts)
     counts["rejected"] = len(refused)
     return FileTaken(dict(counts), new, dict(Counter(item.code for item in refused)), len(alerts))
 
@@ -124,6 +130,27 @@ def _sample(item: Sampled, file: VendorFile, patient_id: UUID) -> Sample:
         starts_at=item.starts_at,
         ends_at=item.ends_at,
     )
+
+
+def _parts(items: Sequence[Item], file: VendorFile, patient_id: UUID) -> list[RefusedArrival]:
+    """What could be read of what was refused, and what came beside a reading, to be looked at for danger."""
+    said = [(item.text, item.parts) for item in items if isinstance(item, Bad)]
+    said += [(item.source_id, item.beside) for item in items if isinstance(item, Measured)]
+    found = []
+    for text, parts in said:
+        method, validated = method_of(file.method, device_validated=file.validated, said=parts.method)
+        name = name_of(f"{patient_id}:refused", f"{text}|{parts!r}".encode())
+        one = RefusedArrival(
+            source_system=f"file:{file.format}",
+            source_id=name,
+            parts=parts,
+            method=Method.CUFFLESS if parts.besides else method,
+            setting=file.setting,
+            device_validated=validated and not parts.besides,
+            zone=file.zone or "",
+        )
+        found += [one] if parts.measured else []
+    return list({one.source_id: one for one in found}.values())
 
 
 def _keep(refused: Sequence[Item], *, patient_id: UUID, by: Acting, now: datetime) -> None:

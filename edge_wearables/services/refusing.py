@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -32,8 +32,13 @@ MAX_KEPT = 64 * 1024
 ENTRANCE = "device-entrance"
 
 
-def keep_message(why: Refusal, message: Message, *, key: DeviceKey | None, now: datetime) -> None:
-    """Record and keep a message that was refused as a whole. `key` is given when its signature held."""
+def keep_message(
+    why: Refusal, message: Message, *, key: DeviceKey | None, look: Callable[[], None], now: datetime
+) -> None:
+    """Record and keep a message that was refused as a whole. `key` is given when its signature held.
+
+    `look` looks at it for danger, in the transaction that keeps it, and in a flood as well.
+    """
     claimed = message.headers.get("Device-Id", "")[:80]
     actor: Actor = Job(ENTRANCE, str(uuid4()))
     if key is not None:
@@ -49,9 +54,10 @@ def keep_message(why: Refusal, message: Message, *, key: DeviceKey | None, now: 
             reason_code=why.code,
         )
     )
-    if noted is None:
-        return
     with transaction.atomic():
+        look()
+        if noted is None:
+            return
         RefusedReading.objects.create(
             device=key.device if key is not None else None,
             claimed_device=claimed.encode("ascii", "replace").decode().replace("\x00", "?"),

@@ -5,6 +5,7 @@ Rules
    danger (SECURITY F14). The digest is over the entry as it came, in one spelling.
  * A number too far ahead is held back as `sequence_jump` and does not move the mark (SECURITY B29).
  * A reading of nobody is refused by name and kept.
+ * What is refused, and a sample that is held back, goes inward as parts: danger rules look at it (N4).
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from care_loops.domain.parts import PartsRead
 from care_loops.domain.readings import Flag, Implausible, Method, Reading, Setting
-from care_loops.services.take_in import Arrival, Sample
+from care_loops.services.refused_parts import RefusedArrival, name_of
+from care_loops.services.samples import Sample, refused_sample
+from care_loops.services.take_in import Arrival
 
 from ..domain import SAMPLE_UNITS, Bad, BatchBody, BatchHead, Measured, NumberedEntry, Outcome, Sampled
 from ..formats import read_one
 from ..models import Device, Received
-from ..policies import CLOCK_TOLERANCE, Dating, Tenure, dating, holder, method_of
+from ..policies import CLOCK_TOLERANCE, Dating, Tenure, could_be, dating, holder, method_of
 from ..sequences import Mark
 
 EQUIVOCAL, JUMP, NOBODYS = "equivocal", "sequence_jump", "not_assigned_then"
@@ -53,6 +57,9 @@ class Sorted:
     patient_id: UUID | None = None
     arrival: Arrival | None = None
     sample: Sample | None = None
+    refused: RefusedArrival | None = None
+    whose: UUID | None = None  # of whom `refused` is looked at for danger
+    is_unkept: bool = False
     is_first: bool = True
     reading_id: UUID | None = None
 
@@ -87,6 +94,7 @@ def _read(item: Sorted, read: Measured | Sampled | Bad, context: Context) -> Non
     equivocal = not item.is_first
     if isinstance(read, Bad):
         item.hold(read.code, read.detail, outcome=Outcome.REJECTED)
+        _refuse(item, read.parts, context)
         return
     at = read.taken_at if isinstance(read, Measured) else read.starts_at
     dated = dating(
@@ -104,13 +112,57 @@ def _read(item: Sorted, read: Measured | Sampled | Bad, context: Context) -> Non
     elif context.mark.jumps(item.entry.seq):
         item.hold(JUMP, "The sequence number is too far ahead.")
     elif dated.held:
-        item.hold("clock_uncertain" if context.wrong_clock else "future", "The time cannot be believed.")
+        ahead = not context.wrong_clock and at > context.received_at
+        item.hold("future" if ahead else "clock_uncertain", "The time cannot be believed.")
     if isinstance(read, Measured):
         item.arrival = _arrival(item, read, dated, context)
+        _refuse(item, read.beside, context)
     elif item.outcome is Outcome.ACCEPTED and read.ends_at <= context.received_at + CLOCK_TOLERANCE:
         item.sample = _sample(item, read, context)
-    elif item.outcome is Outcome.ACCEPTED:
-        item.hold("future", "The sample ends in the future.")
+    else:
+        if item.outcome is Outcome.ACCEPTED:
+            item.hold("future", "The sample ends in the future.")
+        _hold_back(item, _sample(item, read, context))
+
+
+def _hold_back(item: Sorted, sample: Sample) -> None:
+    """A sample that is not stored: its heart rate is looked at all the same."""
+    why = Implausible.EQUIVOCAL if item.code in (EQUIVOCAL, JUMP) else Implausible.FUTURE
+    item.refused = refused_sample(sample, why=why, time_is_known=why is Implausible.EQUIVOCAL)
+    item.whose = item.patient_id
+
+
+def _refuse(item: Sorted, parts: PartsRead, context: Context) -> None:
+    """What could be read of a refused reading goes to whoever had the device then; without a time, who has it now."""
+    if context.wrong_clock:
+        parts = replace(parts, taken_at=None)
+    parts, whose = whose_parts(parts, context.tenures, received_at=context.received_at)
+    item.refused = refused_of(item.entry.content, parts, _source_id(item, context), context.device)
+    item.whose = whose if parts.measured or parts.besides else None
+
+
+def whose_parts(
+    parts: PartsRead, tenures: tuple[Tenure, ...], *, received_at: datetime
+) -> tuple[PartsRead, UUID | None]:
+    """The parts, with a time that can be believed or with none, and who had the device then, else who has it now."""
+    if parts.taken_at is not None and could_be(parts.taken_at, received_at=received_at):
+        return parts, holder(tenures, parts.taken_at)
+    return replace(parts, taken_at=None), holder(tenures, received_at)
+
+
+def refused_of(content: object, parts: PartsRead, source_id: str, device: Device) -> RefusedArrival:
+    """The parts of a reading that a device sent under `source_id`, with what is known of the device."""
+    method, validated = method_of(Method(device.method), device_validated=device.validated, said=parts.method)
+    return RefusedArrival(
+        source_system=f"device:{device.pk}",
+        source_id=name_of(source_id, json.dumps(content, sort_keys=True, default=str).encode()),
+        parts=parts,
+        method=Method.CUFFLESS if parts.besides else method,
+        setting=Setting(device.setting),
+        device_validated=validated and not parts.besides,
+        device=str(device.pk),
+        zone=device.zone,
+    )
 
 
 def _arrival(item: Sorted, read: Measured, dated: Dating, context: Context) -> Arrival:

@@ -3,6 +3,8 @@
 Rules
  * Files are read twice: first for whom and what others refer to, then for the evidence, so that order never matters.
  * Evidence of a patient who is neither in the files nor in the record is refused (`unknown_patient`).
+ * What can be read of an Observation that is refused, and a value that was not taken of one that was, goes beside the
+   evidence for danger rules alone (N4).
  * A component that could not be read while the other one could: the reading is taken, its resource is kept to be looked
    at, and it is counted once, as a reading.
 """
@@ -18,6 +20,7 @@ from typing import TypeVar
 
 from ...fhir_r4.documents import Found, Item, Unreadable, dump
 from ...fhir_r4.observations import with_members
+from ...fhir_r4.parts import parts_beside, refused_parts
 from ...fhir_r4.people import patient as read_patient
 from ...fhir_r4.reader import EVIDENCE, Index, evidence, index, source_id
 from ...fhir_r4.resources import (
@@ -29,6 +32,7 @@ from ...fhir_r4.resources import (
     FhirPatient,
     FhirPressure,
     FhirRate,
+    FhirRefused,
 )
 from ...fhir_r4.values import Context, Refused, When
 from ...models import Patient
@@ -84,6 +88,8 @@ def moment_of(piece: Evidence, known: Index) -> When | None:
         case FhirCondition():
             begun = known.started(piece.encounter)
             return piece.recorded or piece.onset or (When(begun) if begun else None)
+        case FhirRefused():
+            return None  # what was refused dates nothing
 
 
 @dataclass(slots=True)
@@ -129,15 +135,28 @@ def _take(
         piece = evidence(item, context)
         if piece is None:
             return
-        owner = found.known.patient_of(piece.patient) or _on_record(piece.patient, on_record, source_system)
+        owner = _owner(found, piece.patient, on_record, source_system)
         if owner is None:
             raise Refused("unknown_patient" if piece.patient else "no_patient", piece.patient)
     except Refused as refusal:
         _set_aside(found, _whole(item, refusal.reason, refusal.detail))
+        parts = refused_parts(item.resource, source_id(item), context)
+        owner = _owner(found, parts.patient, on_record, source_system) if parts else None
+        if parts and owner:
+            found.patients.setdefault(owner, Gathered(owner, None)).pieces.append(parts)
         return
-    found.patients.setdefault(owner, Gathered(owner, None)).pieces.append(piece)
-    if isinstance(piece, FhirPressure) and piece.unreadable:
-        found.aside.append(_whole(item, piece.unreadable, "one component; the other one was taken"))
+    pieces = found.patients.setdefault(owner, Gathered(owner, None)).pieces
+    pieces.append(piece)
+    if isinstance(piece, FhirPressure):
+        if piece.unreadable:
+            found.aside.append(_whole(item, piece.unreadable, "one component; the other one was taken"))
+        if beside := parts_beside(item.resource, piece, context):
+            pieces.append(beside)
+
+
+def _owner(found: Collected, written: str, on_record: dict[str, str | None], source_system: str) -> str | None:
+    """Source id of the patient a reference means: among the files, or on record from this source."""
+    return found.known.patient_of(written) or _on_record(written, on_record, source_system)
 
 
 def _on_record(written: str, seen: dict[str, str | None], source_system: str) -> str | None:

@@ -18,6 +18,7 @@ from typing import Any
 from ...domain.alerts import AlertKind
 from ...domain.readings import Status
 from ...fhir_r4.resources import FhirPressure
+from ..refused_parts import Looked
 from ..take_in import ArrivalOutcome, ArrivalResult
 
 _LOW = frozenset({AlertKind.LOW, AlertKind.LOW_DIASTOLIC})
@@ -60,6 +61,15 @@ class ImportCounts:
         elif _LOW & set(became.danger):
             self.low += 1
         elif _GRAVE & set(became.historic):
+            self.historic += 1
+
+    def count_danger(self, looked: Looked) -> None:
+        """Count what the danger rules said of something that was refused."""
+        if AlertKind.CRISIS in looked.kinds:
+            self.crisis += 1
+        elif _LOW & set(looked.kinds):
+            self.low += 1
+        elif _GRAVE & set(looked.historic):
             self.historic += 1
 
     def add(self, other: ImportCounts) -> None:

@@ -17,12 +17,14 @@ from zoneinfo import ZoneInfo
 
 from governance.services import Acting
 
-from ...domain.readings import Flag, Reading
+from ...domain.parts import PartsRead
+from ...domain.readings import Flag, Implausible, Reading
 from ...domain.units import Bpm, MmHg
 from ...fhir_r4.observations import with_pulse
 from ...fhir_r4.resources import FhirPressure, FhirRate
 from ...models import BloodPressure, Patient
 from ...pathways.hypertension.tables_readings import plausibility_limits
+from ..refused_parts import RefusedArrival, look_at_refused, name_of
 from ..take_in import Arrival, ArrivalOutcome, ArrivalResult, take_in
 from .collect import Gathered
 from .counts import ImportCounts
@@ -45,7 +47,7 @@ class Pressures:
 
     def take_in(self, source_system: str, *, as_of: datetime) -> None:
         """All of them at once, looked at as of `as_of`."""
-        waiting = list(self.arrivals(source_system))
+        waiting = list(self.arrivals(source_system, as_of=as_of))
         while waiting:
             batch, waiting = _without_repeats(waiting)
             arrivals = [replace(a, reading=_flagged(a.reading, self._sent[id(a)], as_of)) for a in batch]
@@ -58,7 +60,7 @@ class Pressures:
         result = take_in(self.patient.pk, [arrival], by=self.by, now=as_of, received_at=as_of, imported=True)
         self._count(arrival, result.results[0])
 
-    def arrivals(self, source_system: str) -> Iterator[Arrival]:
+    def arrivals(self, source_system: str, *, as_of: datetime) -> Iterator[Arrival]:
         """What is not on record just so, oldest first; what is, is counted as unchanged."""
         sent = sorted(with_pulse(self.gathered.pressures(), self._rates()), key=lambda each: each.taken.at)
         rows = BloodPressure.objects.filter(patient=self.patient, source_system=source_system)
@@ -68,9 +70,26 @@ class Pressures:
             before = stored.get(each.source_id)
             if before is not None and (before.pulse is None) != (arrival.reading.pulse is None):
                 pulse = None if before.pulse is None else Bpm(before.pulse)
+                self._look_at_pulse(arrival, as_of)
                 arrival = replace(arrival, reading=replace(arrival.reading, pulse=pulse))
             self._sent[id(arrival)] = each
             yield arrival
+
+    def _look_at_pulse(self, arrival: Arrival, as_of: datetime) -> None:
+        """A heart rate that came later with a reading on record is no other reading; it is looked at for danger."""
+        reading = arrival.reading
+        if reading.pulse is None:
+            return
+        said = name_of(arrival.source_id, f"{reading.pulse}|{reading.taken_at.isoformat()}".encode())
+        one = RefusedArrival(
+            source_system=arrival.source_system,
+            source_id=said,
+            parts=PartsRead(pulse=(reading.pulse,), taken_at=reading.taken_at),
+            method=reading.method,
+            setting=reading.setting,
+            why=Implausible.EQUIVOCAL,
+        )
+        look_at_refused(self.patient.pk, [one], by=self.by, now=as_of, received_at=as_of, imported=True)
 
     def _count(self, arrival: Arrival, became: ArrivalResult) -> None:
         self.counts.count_pressure(self._sent[id(arrival)], became)

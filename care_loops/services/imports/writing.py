@@ -24,9 +24,11 @@ from audit import canonical
 from audit.merkle import batch_root
 from governance.services import Acting
 
+from ...danger import pulse_beyond
+from ...domain.readings import Method
 from ...domain.record import DrugClass
 from ...fhir_r4.reader import Index
-from ...fhir_r4.resources import FhirAllergy, FhirCondition, FhirLab, FhirMedication, FhirRate
+from ...fhir_r4.resources import FhirAllergy, FhirCondition, FhirLab, FhirMedication, FhirRate, FhirRefused
 from ...models import Allergy, BloodPressure, Condition, Lab, Patient, RegimenEntry
 from ...models.observations import Sourced
 from ...pathways.hypertension.tables_danger import danger_table
@@ -36,7 +38,8 @@ from ..clinical import regimen_row
 from ..danger import danger_of_lab, danger_of_state
 from ..enrol import NewPatient, enrol_patient
 from ..events import note
-from ..take_in import Sample, take_in_samples
+from ..refused_parts import RefusedArrival, RefusedLab, look_at_refused, look_at_refused_labs, name_of
+from ..samples import Sample, take_in_samples
 from .collect import Gathered, latest
 from .counts import ImportCounts
 from .pressures import Pressures
@@ -162,6 +165,7 @@ class _Writer:
             for row in labs:
                 self._look_at_lab(row, self.as_of)
             pressures.take_in(self.how.source_system, as_of=self.as_of)
+        self._look_at_refused()
         self.wrote = bool(conditions or allergies or lines or labs or pressures.wrote)
 
     def _replay(
@@ -169,7 +173,8 @@ class _Writer:
     ) -> None:
         """Every piece at its own time, oldest first."""
         steps: list[tuple[datetime, int, Any]] = [(row.taken_at, 1, row) for row in labs]
-        steps += [(arrival.reading.taken_at, 2, arrival) for arrival in pressures.arrivals(self.how.source_system)]
+        arrivals = pressures.arrivals(self.how.source_system, as_of=self.as_of)
+        steps += [(arrival.reading.taken_at, 2, arrival) for arrival in arrivals]
         if any(row.pregnancy for row in conditions):
             told = [row.received_at for row in conditions if row.pregnancy]
             told += [row.received_at for row in lines if row.drug_class in _RAS or not row.known]
@@ -254,6 +259,7 @@ class _Writer:
         return rows
 
     def _rates(self) -> None:
+        """Heart rates; in a replay each that a rule may speak of as of its own time."""
         samples = [
             Sample(
                 source_system=self.how.source_system,
@@ -264,10 +270,32 @@ class _Writer:
                 starts_at=rate.taken.at,
                 ends_at=rate.taken.at,
             )
-            for rate in {rate.source_id: rate for rate in self.gathered.of(FhirRate)}.values()
+            for rate in self.gathered.of(FhirRate)
         ]
-        if samples:
-            take_in_samples(self.patient.pk, samples, by=self.by, now=self.as_of, received_at=self.as_of)
+        at_once = [one for one in samples if not (self.how.replay and pulse_beyond(one.value, danger_table()))]
+        alone = [one for one in samples if self.how.replay and pulse_beyond(one.value, danger_table())]
+        for at, some in [(self.as_of, at_once), *((one.ends_at, [one]) for one in alone)]:
+            if some:
+                take_in_samples(self.patient.pk, some, by=self.by, now=at, received_at=at)
+
+    def _look_at_refused(self) -> None:
+        """What could be read of what was refused or not taken; in a replay each as of its own time."""
+        for piece in self.gathered.of(FhirRefused):
+            at = min(piece.parts.taken_at or self.as_of, self.as_of) if self.how.replay else self.as_of
+            said = name_of(piece.source_id, repr((piece.parts, piece.labs)).encode())
+            one = RefusedArrival(
+                source_system=self.how.source_system,
+                source_id=said,
+                parts=piece.parts,
+                method=Method.CUFFLESS if piece.parts.besides else piece.method,
+                setting=piece.setting,
+            )
+            if piece.parts.measured:
+                [looked] = look_at_refused(self.patient.pk, [one], by=self.by, now=at, received_at=at, imported=True)
+                self.counts.count_danger(looked)
+            labs = [RefusedLab(self.how.source_system, f"{said}/{lab.kind}", lab) for lab in piece.labs]
+            if labs:
+                look_at_refused_labs(self.patient.pk, labs, by=self.by, now=at)
 
     def _entry(self, kind: str, batch: str, rows: Sequence[Sourced], signature: Any) -> UUID:
         """One entry for many rows: how many, and the Merkle root over what each says."""
