@@ -6,7 +6,7 @@ Rules
    transaction: the alert is raised, unverified, and the evidence bars for the danger window. Without danger nothing
    more is stored.
  * What a device measures besides blood pressure of a person who withdrew from it is looked at and not kept: the alert
-   says that a rule spoke, and its value is nowhere (decision 84).
+   says that a rule spoke, and its value is nowhere (decision 90).
  * The same thing refused again is looked at once. No message whose signature failed comes here: who is unknown pages
    nobody.
 """
