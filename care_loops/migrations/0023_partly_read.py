@@ -13,7 +13,7 @@ HELD_BACK = (
 class Migration(migrations.Migration):
     """A word of a closed set; no column changes."""
 
-    dependencies = [("care_loops", "0020_rows_come_by_their_entry")]
+    dependencies = [("care_loops", "0022_nothing_is_said")]
 
     operations = [
         migrations.AlterField(
