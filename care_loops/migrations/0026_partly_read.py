@@ -13,7 +13,7 @@ HELD_BACK = (
 class Migration(migrations.Migration):
     """A word of a closed set; no column changes."""
 
-    dependencies = [("care_loops", "0022_nothing_is_said")]
+    dependencies = [("care_loops", "0025_probes")]
 
     operations = [
         migrations.AlterField(
