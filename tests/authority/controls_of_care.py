@@ -59,6 +59,8 @@ DECISIONS = Control(
         *("care_loops_loop", "care_loops_step", "care_loops_decision", "care_loops_firstintake", "care_loops_message"),
         *("care_loops_regimenentry", "care_loops_reviewdraw", "care_loops_reviewseed", "care_loops_secondreading"),
         *("care_loops_secondreview", "care_loops_secondverdict"),
+        *("care_loops_decidefirst", "care_loops_firstanswer", "care_loops_firstrule", "care_loops_look"),
+        *("care_loops_probe", "care_loops_probeanswer", "care_loops_probeperson", "care_loops_proberule"),
     ),
     _decides,
     "clinician",

@@ -79,6 +79,8 @@ READING = Control(
             P.VERIFY_RECORD,
             P.SEE_COVER,
             P.SEE_OVERSIGHT,
+            P.SEE_DECISION_FIGURES,
+            P.SEE_OWN_DECISIONS,
         }
     ),
     (

@@ -82,7 +82,7 @@ READS_OR_TENDS = {  # commands that decide nothing about anybody: they read, ten
     *("run_relay", "import_fhir", "ingest_readings", "simulate_devices", "demo", "demo_code", "first_run", "guards"),
     *("backup", "restore", "run_publisher", "run_sequencer", "verify_audit", "found_successor_log", "rotate_keys"),
     *("rotate_log_key", "seal_segment", "detach_segment", "legal_hold", "drill_kill_switch", "enrol_patient"),
-    *("simulate_cohort", "seal_families"),
+    *("simulate_cohort", "seal_families", "oversight"),
 }
 OURS = ("audit", "governance", "models.registry", "care_loops", "edge_wearables", "config")
 
