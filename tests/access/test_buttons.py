@@ -36,6 +36,7 @@ ELSEWHERE = {
     "model-release": "once it has its approvals",
     "model-approve": "who registered it approves nothing, nor who approved it already",
     "patient-boundary-waiting": "while a boundary is put forward",
+    "first-answer": "for a proposal that was drawn to be decided before it is shown",
     "patient-no-medicines": "while no list of medicines is known: who is on record as taking some has no such form",
     "finding-back": "once its correction is recorded",
 }
