@@ -102,9 +102,7 @@ def test_fifty_patients_take_as_many_queries_as_five(ward, signed_in):
 
     def queries() -> int:
         client.get(reverse("worklist"))  # a session notes when it was heard of, at most every 20 s: not in the count
-        with CaptureQueriesContext(
-            connection,
-        ) as seen:
+        with CaptureQueriesContext(connection) as seen:
             assert client.get(reverse("worklist")).status_code == 200
         return len(seen)
 
@@ -119,7 +117,7 @@ def test_fifty_patients_take_as_many_queries_as_five(ward, signed_in):
     few = queries()
     fill(45)
     assert queries() == few
-    assert few <= 25
+    assert few <= 26  # one of them asks for what is known to be wrong and waits for this person
 
 
 def test_an_unknown_tab_is_the_first_one(ward, signed_in):
