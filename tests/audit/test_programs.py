@@ -15,7 +15,7 @@ from audit.checks import roles_are_separate
 from audit.management.commands import run_sequencer
 from audit.models import Entry
 from audit.services import keys
-from tests.audit.builders import event, first_bad, record, settle
+from tests.audit.builders import PATIENCE_S, event, first_bad, record, settle
 
 pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "sequencer"])
 
@@ -43,7 +43,7 @@ call_command("run_sequencer")
 
 
 def _wait_for(count: int) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + PATIENCE_S
     while Entry.objects.count() < count:
         assert time.monotonic() < deadline
         time.sleep(0.05)
