@@ -3,14 +3,15 @@
 Rules
  * A group with fewer than `least` people who decided is not shown. Who knows their own figures must not learn another
    person's from what is left, so two are too few.
- * Whatever can be computed from what is shown must hold nobody or enough people: a whole less its shown parts, a group
-   of one kind less the shown groups of another kind that lie inside it. Where it does not, the smallest part is left
-   out as well. The whole is taken to be known: other pages count it.
+ * Whatever can be computed from what is shown, by adding and subtracting groups of any kind and the whole, is put
+   together from cells: the decisions that lie in just the same shown groups. So each cell holds enough people. Where
+   one does not, a shown group is left out: the one without which most is well, of those the smallest. The whole
+   is taken to be known: other pages count it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 Key = tuple[str, str]
@@ -28,35 +29,23 @@ class Row:
 def shown_groups(rows: Iterable[Row], *, least: int) -> frozenset[Key]:
     """The groups that may be shown."""
     listed = tuple(rows)
-    members: dict[Key, frozenset[str]] = {}
+    held: dict[Key, list[Row]] = {}
     for row in listed:
         for key in row.groups:
-            members[key] = members.get(key, frozenset()) | {row.name}
-    decider = {row.name: row.decider for row in listed}
-    whole = frozenset(decider)
-    shown = {key for key, held in members.items() if _people(held, decider) >= least}
-    while (one := _gives_away(shown, members, whole, decider, least)) is not None:
-        shown.discard(one)
+            held.setdefault(key, []).append(row)
+    shown = {key for key, rows in held.items() if _people(rows) >= least}
+    while shown and _too_small(listed, shown, least):
+        shown.discard(min(shown, key=lambda key: (_too_small(listed, shown - {key}, least), len(held[key]), key)))
     return frozenset(shown)
 
 
-def _people(names: Iterable[str], decider: Mapping[str, str]) -> int:
-    return len({decider[name] for name in names})
+def _people(rows: Iterable[Row]) -> int:
+    return len({row.decider for row in rows})
 
 
-def _gives_away(
-    shown: set[Key],
-    members: Mapping[Key, frozenset[str]],
-    whole: frozenset[str],
-    decider: Mapping[str, str],
-    least: int,
-) -> Key | None:
-    """A shown group to leave out, because what is left beside it names too few people; None when all is well."""
-    containers = [whole, *(members[key] for key in sorted(shown))]
-    for container in containers:
-        for kind in sorted({kind for kind, _ in shown}):
-            inside = [key for key in sorted(shown) if key[0] == kind and members[key] < container]
-            left = container.difference(*(members[key] for key in inside))
-            if inside and 0 < _people(left, decider) < least:
-                return min(inside, key=lambda key: (len(members[key]), key))
-    return None
+def _too_small(rows: Iterable[Row], shown: Set[Key], least: int) -> int:
+    """How many cells have too few people."""
+    cells: dict[frozenset[Key], list[Row]] = {}
+    for row in rows:
+        cells.setdefault(frozenset(key for key in row.groups if key in shown), []).append(row)
+    return sum(_people(inside) < least for inside in cells.values())
