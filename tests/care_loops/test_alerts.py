@@ -22,6 +22,7 @@ from care_loops.services import (
 )
 from care_loops.services import correct_reading as correct
 from care_loops.services.clinical import NewCondition
+from care_loops.services.events import note
 from governance.domain import BadInput, NotAllowed, NotFound
 from tests.care_loops.standing import commits, hospital, pass_on, refused, site, sql  # noqa: F401
 from tests.factories import NOW, Hospital, job
@@ -164,12 +165,17 @@ def test_the_database_lets_nobody_make_an_alert_milder(hospital, change):  # noq
 
 
 def test_the_database_wants_an_event_by_that_person_for_every_ending(hospital):  # noqa: F811
+    """Nor is the entry of it enough, and without that it does not move at all."""
     alert = crisis(hospital, hospital.patient())
-    who = hospital.people["clinician"].pk
+    by = hospital.acting("clinician", now=SOON)
     for what in ("disposed", "acknowledged"):
+        statement = f"UPDATE care_loops_alert SET {what}_at = %s, {what}_by_id = %s WHERE id = %s"
+        with refused("moved without an entry"):
+            sql(statement, SOON, by.person().pk, alert.pk)
         with refused("without an event"):
-            statement = f"UPDATE care_loops_alert SET {what}_at = %s, {what}_by_id = %s WHERE id = %s"
-            sql(statement, SOON, who, alert.pk)
+            of = ("alert", alert.pk, alert.events.count() + 1)
+            note(f"alert.{what}", of=of, by=by, now=SOON, patient_id=alert.patient_id, reason="treated")
+            sql(statement, SOON, by.person().pk, alert.pk)
 
 
 @pytest.mark.parametrize(
