@@ -119,6 +119,17 @@ def regimen_now(patient: Patient, *, now: datetime) -> Regimen:
     return regimen_of(lines(patient, now=now))
 
 
+def stopped_elsewhere(patient: Patient, *, now: datetime) -> frozenset[str]:
+    """The drugs (RxNorm IN) that a line from outside stopped and that none since says is taken again."""
+    stopped: set[str] = set()
+    for line in drug_lines(lines(patient, now=now)):
+        if line.row.status == RegimenEntry.ACTIVE:
+            stopped.discard(line.row.ingredient)
+        elif line.row.loop_id is None:
+            stopped.add(line.row.ingredient)
+    return frozenset(stopped - {""})
+
+
 def past_changes(counting: tuple[Line, ...]) -> tuple[PastChange, ...]:
     """Changes that took effect, oldest first. The first line of each ingredient from outside is where we came in."""
     found: list[PastChange] = []

@@ -6,7 +6,8 @@ Rules
  * What is stopped ends: withdrawn where nobody decided it, else recalled. The patient is told that it no longer stands,
    without the old dose, which may be gone.
  * What the pure rule lets go on (`regimen_news`) goes on; where a reduction meets another dose, a card says so once.
- * Where the patient has begun, somebody is called: they may take more than anybody meant.
+ * Where the patient has begun, somebody is called: they may take more than anybody meant. So is somebody where a stop
+   by a taper is taken back that was still owed: it is signed anew from the dose of today (N3).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..recommend import look
 from ..regimen_news import Moved, News, regimen_moved
 from ..selectors.evidence import assemble
 from ..selectors.record import record_ids, whole
-from ..selectors.regimen import regimen_now
+from ..selectors.regimen import regimen_now, stopped_elsewhere
 from .alerts import raise_findings
 from .moves import Why, change_of, enter
 from .outcomes import push_example
@@ -54,7 +55,10 @@ def moved_since(loop: Loop, change: Change, *, now: datetime) -> Moved | None:
     before = thaw(loop.evidence, Evidence).regimen
     taken = regimen_now(whole(loop.patient), now=now)
     accepted = loop.state == LoopState.ACCEPTED.value
-    moved = regimen_moved(change, before, taken, lowers_pressure=formulary().lowers_pressure, accepted=accepted)
+    ended = change.ingredient in stopped_elsewhere(whole(loop.patient), now=now)
+    moved = regimen_moved(
+        change, before, taken, lowers_pressure=formulary().lowers_pressure, accepted=accepted, ended=ended
+    )
     came = {drug.ingredient for drug in taken.drugs} - {drug.ingredient for drug in before.drugs} - {change.ingredient}
     if moved is None and change.intensifies and came and _interacts(loop, change, now=now):
         return Moved(News.INTERACTS, stops=True)
@@ -108,8 +112,9 @@ def _said(loop: Loop) -> bool:
 
 
 def _finding(loop: Loop, moved: Moved, *, begun: bool) -> Finding:
-    """A card for today; it wakes somebody where the patient has begun. It locks and bars nothing."""
-    called = begun and moved.stops
+    """A card for today; it wakes somebody where the patient has begun, or a stop is owed. It locks and bars nothing."""
+    too_much = begun and moved.stops
+    called = too_much or moved.calls
     return Finding(
         kind=AlertKind.REGIMEN_CHANGED,
         severity=AlertSeverity.URGENT if called else AlertSeverity.CARD,
@@ -119,7 +124,7 @@ def _finding(loop: Loop, moved: Moved, *, begun: bool) -> Finding:
         same_day_item=True,
         unverified=False,
         historic=False,
-        asks=(Ask.CONTACT_CARE_TEAM,) if called else (),
+        asks=(Ask.CONTACT_CARE_TEAM,) if too_much else (),
         evidence=(str(loop.pk),),
         rules=(moved.news.value,),
         sources=(),
