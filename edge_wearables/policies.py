@@ -15,14 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from care_loops.domain.clocks import CLOCK_TOLERANCE, could_be
 from care_loops.domain.readings import Flag, Implausible, Method
 
-CLOCK_TOLERANCE = timedelta(minutes=5)
 LATE_AFTER = timedelta(days=7)
-CLOCKS_SHOW_AT_LEAST = datetime(2000, 1, 2, tzinfo=UTC)  # clocks that lost their power begin in 1970, 1980 or 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +44,6 @@ class Dating:
 def clock_is_wrong(*, sent_at: datetime, received_at: datetime, key_since: datetime) -> bool:
     """Whether the time of sending proves that the device's clock is wrong."""
     return sent_at > received_at + CLOCK_TOLERANCE or sent_at < key_since - CLOCK_TOLERANCE
-
-
-def could_be(taken_at: datetime, *, received_at: datetime) -> bool:
-    """Whether a reading received now could have been taken then: not in the future, nor by a clock that was reset."""
-    return CLOCKS_SHOW_AT_LEAST <= taken_at <= received_at + CLOCK_TOLERANCE
 
 
 def dating(*, taken_at: datetime, sent_at: datetime, received_at: datetime, wrong_clock: bool) -> Dating:

@@ -76,6 +76,7 @@ class Door(APIView):
         self.acting = acting_person(request.user, now=self.now, client=client, presence=presence_of(request))
         if self.scope == STAFF_SCOPE and not self.acting.standing.roles & STAFF_ROLES:
             raise NotAllowed("This is for staff. Your own record is under /me.", missing="role")
+        self.asked = {}  # a door that keeps what it refuses needs to know that the person was let in
         self.asked = read_query(self.query, request.query_params, now=self.now)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:

@@ -3,8 +3,8 @@
 Rules
  * What is sent is stored, a duplicate, or a conflict, and the answer says which. A conflict is answered 409 and still
    nothing is lost: a reading and a symptom are kept beside the first and have run the danger rules.
- * What cannot be read is refused by name and kept where it can be looked at. What can be read of a refused reading is
-   looked at for danger in the transaction that keeps it (N4).
+ * What is refused, for whatever reason but who may send it, is kept where it can be looked at. What can be read of a
+   refused reading, and the kind of a refused symptom, is looked at for danger in the transaction that keeps it (N4).
  * A sender's names for things are the sender's own: two patients may use the same one.
 """
 
@@ -21,10 +21,11 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from governance.domain import Permission, Refusal
+from governance.domain import NotAllowed, NotFound, Permission, Refusal
 
 from ..domain.parts import PartsRead
 from ..domain.readings import Flag, Implausible, Method, Position, Reading, Setting
@@ -35,16 +36,16 @@ from ..presenters import phone as show
 from ..selectors import phone
 from ..serializers.phone_in import IntakeIn, IntakesQuery, ReadingIn, ReadingsQuery, SymptomIn, WhoseRecord
 from ..serializers.phone_out import IntakeListOut, IntakeOut, ReadingListOut, SymptomTakenOut, TakenOut
-from ..serializers.phone_parts import parts_said
+from ..serializers.phone_parts import parts_said, symptoms_said
 from ..services.clinical import NewSymptom, record_symptom
 from ..services.intake import NewIntake, log_intake
 from ..services.refused import RefusedBody, keep_refused
 from ..services.refused_parts import RefusedArrival, name_of, refuse_reading
+from ..services.refused_symptoms import SymptomSaid, refuse_symptom
 from ..services.take_in import Arrival, take_in
 from .base import PhoneDoor
-from .idempotency import once
-from .parsers import NotReadable
-from .reading import InputRefused, read
+from .idempotency import KeyAtWork, once
+from .reading import read
 from .schema import KEY_OPTIONAL, REFUSALS
 
 _STORED_PLACES = Decimal("0.0001")
@@ -60,31 +61,52 @@ class ReportDoor(PhoneDoor):
     """A door that takes reports: what it refuses is kept."""
 
     kind = ""
+    permission = Permission.SEND_READING
 
     def handle_exception(self, exc: Exception) -> Any:
-        """Keep what could not be taken, then answer as always."""
-        if isinstance(exc, InputRefused | NotReadable | SourceConflict) and hasattr(self, "asked") and self.sent:
-            self._keep(exc)
-        return super().handle_exception(exc)
+        """Keep what could not be taken, then answer as always, and with what to do now."""
+        asked = self._keep(exc) if self._is_kept(exc) else []
+        answer = super().handle_exception(exc)
+        if asked and isinstance(answer, Response):
+            answer.data["what_to_do_now"] = asked
+        return answer
 
-    def _keep(self, refusal: Refusal) -> None:
-        try:
-            patient: Patient | None = self.record()
-        except Refusal:
-            patient = None
+    def _is_kept(self, exc: Exception) -> bool:
+        """Whether somebody who was let in sent something that is refused for what it is, and not for who sent it."""
+        if not (hasattr(self, "asked") and self.sent):
+            return False
+        if isinstance(exc, APIException):
+            return 400 <= exc.status_code < 500
+        return isinstance(exc, Refusal) and not isinstance(exc, NotAllowed | NotFound | KeyAtWork)
+
+    def _keep(self, exc: Exception) -> list[str]:
+        patient = self._whose()
         refused = RefusedBody(
             source_system=system_of(patient.pk if patient else None),
             source_id=_said_id(self.sent),
             resource_type=self.kind,
-            reason=refusal.code,
-            detail=refusal.detail,
+            reason=exc.code if isinstance(exc, Refusal) else str(getattr(exc, "default_code", "refused")),
+            detail=exc.detail if isinstance(exc, Refusal) else str(exc),
             body=self.sent,
         )
-        self.keep(refusal, refused, patient)
-
-    def keep(self, refusal: Refusal, refused: RefusedBody, patient: Patient | None) -> None:
-        """Keep what was refused."""
+        if patient is not None and not isinstance(exc, SourceConflict) and self.look(refused, patient):
+            return show.what_to_do_now(phone.open_alerts_of(patient))
         keep_refused(refused, patient_id=patient.pk if patient else None, by=self.acting, now=self.now)
+        return []
+
+    def _whose(self) -> Patient | None:
+        """Whose record was meant: nobody's, where a record was named that cannot be read and there are several."""
+        named = self.request.query_params.getlist("patient")
+        try:
+            if named and "patient" not in self.asked:
+                self.asked = {"patient": phone.record_meant(self.acting, named, now=self.now)}
+            return self.record(self.permission)
+        except Refusal:
+            return None
+
+    def look(self, refused: RefusedBody, patient: Patient) -> bool:
+        """Keep what was refused and look at it for danger; whether there was anything to look at."""
+        return False
 
 
 class Readings(ReportDoor):
@@ -110,7 +132,7 @@ class Readings(ReportDoor):
     )
     def post(self, request: Request) -> HttpResponse:
         """Take one reading in. The answer says what became of it and what to do now."""
-        patient = self.record(Permission.SEND_READING)
+        patient = self.record(self.permission)
         sent = read(ReadingIn, request.data, now=self.now)
         arrival = Arrival(system_of(patient.pk), sent["source_id"], _reading(sent, patient))
 
@@ -127,17 +149,15 @@ class Readings(ReportDoor):
 
         return self._unless_conflict(once(self, request, work, status=201, key_needed=False))
 
-    def keep(self, refusal: Refusal, refused: RefusedBody, patient: Patient | None) -> None:
-        """What can be read of a refused reading is looked at for danger, and the refusal says what to do now (N4)."""
-        parts = parts_said(self.sent, now=self.now) if patient and not isinstance(refusal, SourceConflict) else ()
-        if patient is None or not any(one.measured for one in parts):
-            super().keep(refusal, refused, patient)
-            return
-        why = Implausible.FUTURE if refusal.code == "in_future" else Implausible.PARTLY_READ
+    def look(self, refused: RefusedBody, patient: Patient) -> bool:
+        """What can be read of a refused reading is looked at for danger (N4)."""
+        parts = parts_said(self.sent, now=self.now)
+        if not any(one.measured for one in parts):
+            return False
+        why = Implausible.FUTURE if refused.reason == "in_future" else Implausible.PARTLY_READ
         arrivals = [_refused(one, refused, why) for one in parts]
         refuse_reading(refused, arrivals, patient_id=patient.pk, by=self.acting, now=self.now)
-        if asked := show.what_to_do_now(phone.open_alerts_of(patient)):
-            refusal.extra["what_to_do_now"] = asked
+        return True
 
     @staticmethod
     def _unless_conflict(answer: HttpResponse) -> HttpResponse:
@@ -152,6 +172,7 @@ class Symptoms(ReportDoor):
     """What the patient feels."""
 
     kind = "symptom"
+    permission = Permission.REPORT_SYMPTOM
 
     @extend_schema(
         operation_id="me_report_symptom",
@@ -161,7 +182,7 @@ class Symptoms(ReportDoor):
     )
     def post(self, request: Request) -> HttpResponse:
         """Take one symptom in. One blamed on a drug pauses automation for that drug at once."""
-        patient = self.record(Permission.REPORT_SYMPTOM)
+        patient = self.record(self.permission)
         sent = read(SymptomIn, request.data, now=self.now)
         new = NewSymptom(
             source_system=system_of(patient.pk),
@@ -194,11 +215,19 @@ class Symptoms(ReportDoor):
             raise SourceConflict("This name was used before for another symptom; both are kept.", **said)
         return answer
 
+    def look(self, refused: RefusedBody, patient: Patient) -> bool:
+        """The kind of a refused symptom is looked at for danger (N4)."""
+        said = [SymptomSaid(kind, felt_at) for kind, felt_at in symptoms_said(self.sent, now=self.now)]
+        if said:
+            refuse_symptom(refused, said, patient_id=patient.pk, by=self.acting, now=self.now)
+        return bool(said)
+
 
 class Intakes(ReportDoor):
     """Doses taken and not taken."""
 
     kind = "intake"
+    permission = Permission.LOG_INTAKE
     query = IntakesQuery
 
     @extend_schema(operation_id="me_intakes", parameters=[IntakesQuery], responses={200: IntakeListOut, **REFUSALS})
@@ -217,7 +246,7 @@ class Intakes(ReportDoor):
     )
     def post(self, request: Request) -> HttpResponse:
         """Log one dose. The first of an accepted change confirms it."""
-        patient = self.record(Permission.LOG_INTAKE)
+        patient = self.record(self.permission)
         sent = read(IntakeIn, request.data, now=self.now)
         taken_at = sent.get("taken_at")
         new = NewIntake(

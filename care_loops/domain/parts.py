@@ -25,6 +25,7 @@ from .units import Bpm, MmHg
 PLACES = Decimal("0.0001")
 TOO_LARGE = Decimal(100_000)
 MAX_DIGITS = 40
+MAX_EXPONENT = 30
 MMHG, KPA = ("mmhg", "mm[hg]", "mm/hg"), ("kpa",)
 RATE_UNITS = ("/min", "1/min", "{beats}/min", "beats/min", "beats/minute", "bpm")
 _WRITTEN = re.compile(r"\s*([<>]=?|[≤≥])?\s*(-?\d{1,5}(?:[.,]\d{1,4})?)\s*(\S.{0,30})?", re.ASCII)
@@ -84,6 +85,12 @@ def _first_of_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return dict(reversed(pairs))
 
 
+def _decimal_said(said: str) -> Decimal | str:
+    """A number with a point or an exponent, of a size that could be one; else its text."""
+    number = Decimal(said) if len(said) <= MAX_DIGITS else None
+    return said if number is None or abs(number.adjusted()) > MAX_EXPONENT else number
+
+
 def json_said(body: bytes) -> tuple[object, ...]:
     """What a body says that is no strict JSON: none, one value, or two where a key stands twice (each of them once).
 
@@ -94,7 +101,7 @@ def json_said(body: bytes) -> tuple[object, ...]:
     for pairs_read in (_last_of_each, _first_of_each):
         decoder = json.JSONDecoder(
             object_pairs_hook=pairs_read,
-            parse_float=lambda said: Decimal(said) if len(said) <= MAX_DIGITS and "e" not in said.lower() else said,
+            parse_float=_decimal_said,
             parse_int=lambda said: int(said) if len(said) <= MAX_DIGITS else said,
             parse_constant=str,
             strict=False,

@@ -9,7 +9,8 @@ Rules
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -61,6 +62,19 @@ def record_of_person(by: Acting, named: UUID | None, *, now: datetime) -> UUID:
     if len(open_to) > 1:
         raise WhichPatient("You care for several people: name one with ?patient=.", field="patient")
     return open_to[0]
+
+
+def record_meant(by: Acting, named: Sequence[str], *, now: datetime) -> UUID:
+    """The record meant by what was said of it, where that is refused: the one named, or the only one open."""
+    open_to = set(patients_open_to(by, now=now).values_list("pk", flat=True))
+    read: set[UUID] = set()
+    for name in named:
+        with contextlib.suppress(ValueError):
+            read.add(UUID(name))
+    meant = read or open_to
+    if len(meant) != 1 or not meant <= open_to:
+        raise WhichPatient("Name one record with ?patient=.", field="patient")
+    return meant.pop()
 
 
 def visible_loops(patient: Patient) -> QuerySet[Loop]:

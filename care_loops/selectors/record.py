@@ -19,6 +19,7 @@ from governance.domain import Role
 
 from ..adherence import DueDose, Intake
 from ..adherence import adherence as adherence_of
+from ..domain.clocks import was_reset
 from ..domain.readings import Flag, Implausible, Method, Position, Reading, Setting, Status
 from ..domain.record import (
     Adherence,
@@ -129,12 +130,17 @@ def symptoms(patient: Patient, *, since: datetime, now: datetime) -> tuple[Sympt
     return tuple(_symptom(row, now=now) for row in rows)
 
 
+def felt(row: Symptom) -> datetime:
+    """When it was felt, as far as that can be believed: a clock that was reset says nothing."""
+    return row.received_at if was_reset(row.felt_at, received_at=row.received_at) else row.felt_at
+
+
 def _symptom(row: Symptom, *, now: datetime) -> SymptomReport:
     review = getattr(row, "review", None)
     return SymptomReport(
         symptom_id=str(row.pk),
         kind=SymptomKind(row.kind),
-        reported_at=row.felt_at,
+        reported_at=felt(row),
         suspected_ingredient=row.suspected_ingredient or None,
         reviewed=review is not None and review.at <= now,
     )

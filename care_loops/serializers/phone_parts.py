@@ -1,4 +1,4 @@
-"""What can be read of a reading that a phone sent and that is refused: its parts, each read alone (N4).
+"""What can be read of a reading or a symptom that a phone sent and that is refused: its parts, each read alone (N4).
 
 Rules
  * A word, a number, a time that cannot be read leaves the others where they are; what is no strict JSON is read as far
@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 
 from rest_framework.serializers import ValidationError
 
+from ..domain.clocks import was_reset
 from ..domain.parts import PartsRead, json_said, pressure_said, rate_said
 from ..domain.readings import Flag, Method, Position
+from ..domain.record import SymptomKind
 from .strict import CLOCK_MAY_RUN_AHEAD, StrictTime
 
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -24,6 +26,21 @@ _Word = TypeVar("_Word", bound=StrEnum)
 def parts_said(body: bytes, *, now: datetime) -> tuple[PartsRead, ...]:
     """Everything that may be a reading in a body: none, one, or two where a name stands twice."""
     return tuple(_parts(said, now=now) for said in json_said(body) if isinstance(said, dict))
+
+
+def symptoms_said(body: bytes, *, now: datetime) -> tuple[tuple[SymptomKind, datetime | None], ...]:
+    """Every kind of symptom that a body names, with the time felt, or `None` where none can be read or believed."""
+    found: dict[SymptomKind, datetime | None] = {}
+    for said in json_said(body):
+        kind = _word(_plain(said.get("kind")), SymptomKind) if isinstance(said, dict) else None
+        if kind is not None and isinstance(said, dict):
+            at = _time(said.get("felt_at"), now=now)
+            found[kind] = None if at is None or was_reset(at, received_at=now) else at
+    return tuple(found.items())
+
+
+def _plain(said: object) -> object:
+    return said.strip().lower() if isinstance(said, str) else said
 
 
 def _parts(said: dict[str, Any], *, now: datetime) -> PartsRead:

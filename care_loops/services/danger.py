@@ -25,7 +25,7 @@ from ..models import Lab as LabRow
 from ..models import Symptom as SymptomRow
 from ..selectors.activity import HEART_RATE, pulse_of, rates_at_rest
 from ..selectors.danger import danger_context, danger_table_of
-from ..selectors.record import reading_of
+from ..selectors.record import felt, reading_of
 from .alerts import raise_findings
 
 
@@ -83,15 +83,16 @@ def danger_of_lab(patient: Patient, row: LabRow, *, by: Acting, now: datetime) -
 
 def danger_of_symptom(patient: Patient, row: SymptomRow, *, by: Acting, now: datetime) -> Seen:
     """Run the rules on a stored symptom."""
+    felt_at = felt(row)
     symptom = SymptomReport(
         symptom_id=str(row.pk),
         kind=SymptomKind(row.kind),
-        reported_at=row.felt_at,
+        reported_at=felt_at,
         suspected_ingredient=row.suspected_ingredient or None,
     )
     table = danger_table_of(patient, now=now)
     found = assess(symptom, danger_context(patient, now=now, table=table), received_at=now, table=table)
-    return raised(patient, found, measured_at=row.felt_at, by=by, now=now, received_at=now)
+    return raised(patient, found, measured_at=felt_at, by=by, now=now, received_at=now)
 
 
 def danger_of_average(patient: Patient, average: Average, *, window: str, by: Acting, now: datetime) -> Seen:

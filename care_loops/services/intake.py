@@ -21,6 +21,7 @@ from governance.domain import BadInput
 from governance.services import Acting
 
 from ..domain.changes import ChangeKind
+from ..domain.clocks import CLOCK_TOLERANCE
 from ..domain.loops import LoopState
 from ..models import FirstIntake, IntakeLog, Loop, Patient, RegimenEntry
 from ..policies import IdentifierTaken
@@ -29,7 +30,6 @@ from .events import note, text
 from .moves import Why, change_of, enter, lock
 from .outcomes import push_example
 from .regimen_moved import take_back_moved
-from .take_in import CLOCK_TOLERANCE
 from .whose import locked_record
 
 

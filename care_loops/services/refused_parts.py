@@ -25,6 +25,7 @@ from governance.services import Acting
 
 from ..danger import Dangerous, dangers_in, dangers_in_lab, readings_in, when_taken
 from ..domain.alerts import AlertKind
+from ..domain.clocks import was_reset
 from ..domain.parts import LabRead, PartsRead
 from ..domain.readings import Implausible, Method, Reading, Setting
 from ..models import AlertEvent, BloodPressure, Patient
@@ -93,6 +94,8 @@ def look_at_refused(
     """Raise what is dangerous in readings that were refused, and keep it held back. One answer for each, in order."""
     with transaction.atomic():
         patient = locked_record(patient_id)
+        if not imported:
+            refused = [_timed(one, received_at) for one in refused]
         found = _dangerous(patient, refused, now=now, received_at=received_at)
         keeps_raw = raw_data_wanted(patient, now=now) if found else True
         looked = [Looked() for _ in refused]
@@ -133,6 +136,14 @@ def _dangerous(
         readings = with_effort(patient, readings_in(one.parts, like=_like(one, patient, received_at)))
         found += [(place, danger) for danger in dangers_in(readings, context, received_at=now, table=table)]
     return found
+
+
+def _timed(one: RefusedArrival, received_at: datetime) -> RefusedArrival:
+    """Without its time, where that is of a clock that was reset."""
+    at = one.parts.taken_at
+    if at is None or not was_reset(at, received_at=received_at):
+        return one
+    return replace(one, parts=replace(one.parts, taken_at=None))
 
 
 def _like(one: RefusedArrival, patient: Patient, received_at: datetime) -> Reading:

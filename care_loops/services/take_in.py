@@ -6,6 +6,7 @@ Rules
    or the same for another person, is kept beside it, quarantined as equivocal, and runs the danger rules too.
  * A known source id that comes again as entered in error takes back what came under it, by a correction (FHIR R4
    Observation.status). What is entered in error itself is kept as such; no rule, average or count of care reads it.
+ * A time from a clock that was reset is uncertain: held back, flagged, and looked at as received now.
  * One entry for each batch carries the count of its readings and the Merkle root over their bytes (SECURITY 3.3).
  * Nothing here asks a model, a broker or another process.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,7 +27,8 @@ from audit.merkle import batch_root
 from governance.services import Acting
 
 from ..domain.alerts import AlertKind
-from ..domain.readings import Implausible, Reading, Status
+from ..domain.clocks import CLOCK_TOLERANCE, was_reset
+from ..domain.readings import Flag, Implausible, Reading, Status
 from ..models import BloodPressure, Patient
 from ..pathways.hypertension.tables_readings import plausibility_limits
 from ..plausibility import check as implausible
@@ -37,8 +39,6 @@ from .danger import danger_of_readings
 from .events import note
 from .retractions import take_back
 from .whose import locked_record
-
-CLOCK_TOLERANCE = timedelta(minutes=5)  # a device's clock may run ahead this far (SECURITY 2.2 F15)
 
 
 class ArrivalOutcome(StrEnum):
@@ -206,6 +206,9 @@ def _row(patient: Patient, arrival: Arrival, *, now: datetime, received_at: date
     held = reading.quarantined or implausible(
         replace(reading, quarantined=None), limits, now=None if imported else now + CLOCK_TOLERANCE
     )
+    flags = reading.flags
+    if not imported and was_reset(reading.taken_at, received_at=received_at):
+        held, flags = held or Implausible.FUTURE, tuple(dict.fromkeys((*flags, Flag.CLOCK_UNCERTAIN)))
     return BloodPressure(
         id=uuid4(),
         patient=patient,
@@ -225,7 +228,7 @@ def _row(patient: Patient, arrival: Arrival, *, now: datetime, received_at: date
         device_validated=reading.device_validated,
         device=reading.device_id or "",
         session=reading.session or "",
-        flags=[flag.value for flag in reading.flags],
+        flags=[flag.value for flag in flags],
         quarantined=held.value if held else "",
     )
 

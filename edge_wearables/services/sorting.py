@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from care_loops.domain.clocks import CLOCK_TOLERANCE, could_be
 from care_loops.domain.parts import PartsRead
 from care_loops.domain.readings import Flag, Implausible, Method, Reading, Setting
 from care_loops.services.refused_parts import RefusedArrival, name_of
@@ -26,7 +27,7 @@ from care_loops.services.take_in import Arrival
 from ..domain import SAMPLE_UNITS, Bad, BatchBody, BatchHead, Measured, NumberedEntry, Outcome, Sampled
 from ..formats import read_one
 from ..models import Device, Received
-from ..policies import CLOCK_TOLERANCE, Dating, Tenure, could_be, dating, holder, method_of
+from ..policies import Dating, Tenure, dating, holder, method_of
 from ..sequences import Mark
 
 EQUIVOCAL, JUMP, NOBODYS = "equivocal", "sequence_jump", "not_assigned_then"

@@ -45,7 +45,7 @@
     const answer = await fetch(`${api}${path}`, options);
     if (intent && answer.status < 500 && answer.status !== 409) keys.delete(intent);
     const said = await answer.json();
-    if (!answer.ok) throw new Error(said.detail || "This did not work. Try again.");
+    if (!answer.ok) throw Object.assign(new Error(said.detail || "This did not work. Try again."), { now: said.what_to_do_now });
     return said;
   };
   const act = async (button, work) => {
@@ -54,6 +54,7 @@
       await work();
       await load();
     } catch (problem) {
+      if (problem.now) showNow(problem.now); // refused, and dangerous all the same
       say(problem.message, true);
     } finally {
       button.disabled = false;
