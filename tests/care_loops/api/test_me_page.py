@@ -94,3 +94,15 @@ def test_a_side_effect_is_reported_and_the_page_says_what_that_stops(committed_w
     row = Symptom.objects.get()
     assert (row.suspected_ingredient, row.text) == ("17767", "<b>since Monday</b>")
     assert page.complaints == []
+
+
+def test_a_dangerous_symptom_that_is_refused_shows_what_to_do_now(committed_world, page):
+    page.goto(page.home)
+    page.get_by_text("Nothing waits for you.").wait_for()
+    page.get_by_label("What you feel").select_option("swelling_of_lip_face_tongue_or_throat")
+    page.locator("#me-text").evaluate("(field) => { field.removeAttribute('maxlength'); }")
+    page.get_by_label("In your own words").fill("x" * 3000)
+    page.get_by_role("button", name="Send", exact=True).click()
+    page.get_by_role("heading", name="What to do now").wait_for()
+    assert "emergency number" in page.locator("#me-now-list").inner_text()
+    assert "text" in page.locator("#me-say").inner_text()
