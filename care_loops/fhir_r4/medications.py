@@ -3,8 +3,9 @@
 The rules
  * An order counts by its `intent`: a proposal or an option is nobody's order yet. A plan is (US Core writes so what a
    patient says to take). `doNotPerform` is an order to stop.
- * That none are taken is said by a statement with a code for it, or by a list of medicines that is empty because
-   nothing is known of after asking (`emptyReason`). A list that is empty for another reason says nothing.
+ * That none are taken is said by a statement with a code for it and no other code, or by a list of medicines that is
+   empty because nothing is known of after asking (`emptyReason`). A list that is empty for another reason says nothing.
+   A statement with a code of a drug beside it contradicts itself (`codes_disagree`).
  * Whether it is taken comes from `status`. On hold, unknown, intended: nobody can say; the regimen is not fully known.
  * The dose a day is read from `dosageInstruction` only when amount, unit and timing are all stated. A bare number
    without a unit may be tablets or milligrams, so it is `dose_unit_not_stated`. As needed, ranges and doses that change
@@ -59,6 +60,8 @@ def medication(resource: Json, source_id: str, context: Context) -> FhirMedicati
     stopped = status in STOPPED or resource.get("doNotPerform") is True
     concept, name = _drug(resource)
     doses, problem = _doses(resource, context)
+    none = [context.book.says_no_medicines(NoMedicines.STATEMENT, (coding,)) for coding in concept]
+    disagree = any(none) and not all(none)
     return FhirMedication(
         source_id=source_id,
         patient=reference(resource, "subject"),
@@ -66,11 +69,12 @@ def medication(resource: Json, source_id: str, context: Context) -> FhirMedicati
         medication="" if concept else reference(resource, "medicationReference"),
         name=name,
         taking=Taking.STOPPED if stopped else Taking.ACTIVE,
-        unsure=_unsure(resource, status, stopped=stopped),
+        unsure="codes_disagree" if disagree else _unsure(resource, status, stopped=stopped),
         at=_at(resource, context, stopped=stopped),
         doses=doses,
         dose_problem=problem,
-        nothing=context.book.says_no_medicines(NoMedicines.STATEMENT, concept),
+        nothing=any(none) and all(none),
+        ends=_ended(resource, context),
     )
 
 
@@ -126,12 +130,9 @@ def _drug(resource: Json) -> tuple[tuple[tuple[str, str], ...], str]:
 
 def _at(resource: Json, context: Context, *, stopped: bool) -> When:
     """Since when it is so: an order from its writing; a stop from its stated end, else from the order it ends."""
-    period = child(resource, "effectivePeriod")
-    validity = child(child(resource, "dispenseRequest"), "validityPeriod")
-    ends = (period.get("end"), validity.get("end")) if stopped else ()
-    for end in ends:
-        if end is not None and (ended := when_or_none(end, context)):
-            return ended
+    period, validity = _periods(resource)
+    if stopped and (ended := _ended(resource, context)):
+        return ended
     begins = (
         resource.get("authoredOn"),
         resource.get("effectiveDateTime"),
@@ -143,6 +144,16 @@ def _at(resource: Json, context: Context, *, stopped: bool) -> When:
         if said is not None:
             return when(said, context)
     raise Refused("no_time")
+
+
+def _periods(resource: Json) -> tuple[Json, Json]:
+    return child(resource, "effectivePeriod"), child(child(resource, "dispenseRequest"), "validityPeriod")
+
+
+def _ended(resource: Json, context: Context) -> When | None:
+    """The stated end, past or to come."""
+    ends = (period.get("end") for period in _periods(resource))
+    return next((at for end in ends if end is not None and (at := when_or_none(end, context))), None)
 
 
 def _doses(resource: Json, context: Context) -> tuple[tuple[Dose, ...], str]:

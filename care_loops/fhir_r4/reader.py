@@ -21,9 +21,8 @@ from .people import allergy, condition, encounter, patient
 from .resources import Evidence, FhirDrug, FhirEncounter, FhirPatient
 from .values import Context, reference_keys, text
 
-EVIDENCE = frozenset(
-    {"Observation", "MedicationRequest", "MedicationStatement", "Condition", "AllergyIntolerance", "List"}
-)
+OF_MEDICINES = frozenset({"MedicationRequest", "MedicationStatement", "List"})
+EVIDENCE = frozenset({"Observation", "Condition", "AllergyIntolerance"}) | OF_MEDICINES
 REFERRED = frozenset({"Patient", "Medication", "Encounter"})
 _LONGEST_ID = 120
 

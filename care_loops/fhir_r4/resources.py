@@ -126,8 +126,8 @@ class Taking(StrEnum):
 class FhirMedication:
     """An order or a statement of a medication. `unsure` names why nobody can say whether it is taken.
 
-    `doses` are all doses of a day; empty with `dose_problem` when they could not be read. `nothing`: it says that no
-    medicines are taken.
+    `doses` are all doses of a day; empty with `dose_problem` when they could not be read. `nothing`: the word that no
+    medicines are taken, or that this is over; `ends` is until when it holds.
     """
 
     source_id: str
@@ -141,6 +141,16 @@ class FhirMedication:
     doses: tuple[Dose, ...]
     dose_problem: str
     nothing: bool = False
+    ends: When | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FhirTakenBack:
+    """A resource of medicines that says nothing we can take. Where it once said that none are taken, it no longer
+    does."""
+
+    source_id: str
+    patient: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,4 +197,6 @@ class FhirEncounter:
     started: When | None
 
 
-Evidence = FhirPressure | FhirRate | FhirLab | FhirRefused | FhirMedication | FhirCondition | FhirAllergy
+Evidence = (
+    FhirPressure | FhirRate | FhirLab | FhirRefused | FhirMedication | FhirTakenBack | FhirCondition | FhirAllergy
+)

@@ -7,10 +7,13 @@ Rules (DESIGN 3; docs/decisions/0028)
  * A line that could not be read, or a source that contradicts what we follow, makes the regimen not fully known.
  * Where no record from outside says anything, the regimen is unknown: nothing on record is not nothing taken (N2). That
    nothing is taken is a line of its own; where a drug stands that was begun before, the two contradict each other.
+ * That this is no longer said is a line too. While it is the last word, only a drug that stands, or a line that could
+   be read and came later, makes a list. A line that stopped and could not be read never does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -23,6 +26,9 @@ from .record import record_ids
 
 CONFLICT = "conflicting_content"
 """Why a line is not known that stands under the identifier of another one."""
+
+NO_LONGER_SAID = "no_longer_said"
+"""Why a stopped line is not known that takes back, or ends, the word that no medicines are taken."""
 
 # A stop counts from the patient's yes, unless it was taken back before it was begun.
 _STANDS = (LoopState.ACCEPTED.value, LoopState.DONE.value)
@@ -86,14 +92,26 @@ def drug_lines(counting: tuple[Line, ...]) -> tuple[Line, ...]:
 
 def _of_the_list(counting: tuple[Line, ...], newest: dict[str, Line]) -> tuple[str, ...]:
     """What is not known of the list itself: that there is none, or that it says nothing is taken and something is."""
-    if not any(line.row.loop_id is None for line in counting):
-        return (NO_LIST,)
-    nothing = [line.effective_at for line in counting if line.row.status == RegimenEntry.NOTHING]
-    if not nothing:
-        return ()
-    since = max(nothing)
-    standing = (line for line in newest.values() if line.row.status == RegimenEntry.ACTIVE)
+    since = _latest(line for line in counting if line.row.status == RegimenEntry.NOTHING)
+    gone = _latest(line for line in counting if line.row.unknown_reason == NO_LONGER_SAID)
+    if since and gone and gone >= since:
+        since = None
+    standing = [line for line in newest.values() if line.row.status == RegimenEntry.ACTIVE]
+    outside = [line for line in drug_lines(counting) if line.row.loop_id is None and _is_read(line.row)]
+    if since is None and gone is not None:
+        outside = [line for line in outside if line in standing or line.effective_at > gone]
+    if since is None:
+        return () if outside else (NO_LIST,)
     return ("record_disagrees: no medicines",) if any(line.effective_at <= since for line in standing) else ()
+
+
+def _latest(some: Iterable[Line]) -> datetime | None:
+    return max((line.effective_at for line in some), default=None)
+
+
+def _is_read(row: RegimenEntry) -> bool:
+    """Whether a line says anything of what is taken: what stopped and could not be read may have been anything."""
+    return row.known or row.status == RegimenEntry.ACTIVE
 
 
 def _disagrees(before: RegimenEntry, after: RegimenEntry) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -27,8 +27,8 @@ from care_loops.services import (
     write_order,
 )
 from governance.domain import NotAllowed, NotFound
-from tests.care_loops.fhir_cases import LOINC, SNOMED, bundle, concept, order, patient
-from tests.care_loops.importing import LISINOPRIL_10, regimen
+from tests.care_loops.fhir_cases import LOINC, SNOMED, bundle, concept, daily, order, patient
+from tests.care_loops.importing import LISINOPRIL_10, regimen, the_patient
 from tests.care_loops.standing import commits, hospital, refused, site, sql  # noqa: F401
 from tests.factories import LISINOPRIL, NOW, job
 
@@ -231,6 +231,140 @@ def test_an_import_without_a_word_on_medicines_leaves_them_unknown(imported):
     assert regimen().unknown == (NO_LIST,)
     imported(bundle(patient("b"), order("m1", LISINOPRIL_10, status="stopped", who="Patient/b")))
     assert regimen("b").unknown == ()
+
+
+# --- no longer said ---------------------------------------------------------------------------------------------------
+
+NONE = "787481004"
+OVER = ["completed", "stopped", "not-taken", "cancelled"]
+OTHERWISE = {
+    **{status: statement(SNOMED, NONE, status=status) for status in [*OVER, "unknown", "on-hold", "entered-in-error"]},
+    "draft": statement(SNOMED, NONE, status="draft"),
+    "not to be done": statement(SNOMED, NONE, doNotPerform=True),
+    "ended in 2019": statement(SNOMED, NONE, effectivePeriod={"start": "2019-01-01", "end": "2019-03-01"}),
+    "a drug that was stopped": statement(*LISINOPRIL_10, status="stopped"),
+    "a drug entered in error": statement(*LISINOPRIL_10, status="entered-in-error"),
+    "without a time": {key: value for key, value in statement(SNOMED, NONE).items() if key != "authoredOn"},
+}
+LISTS_OTHERWISE = {
+    "retired": empty(status="retired"),
+    "entered in error": empty(status="entered-in-error"),
+    "with entries": empty(entry=[{"item": {"reference": "MedicationStatement/1"}}]),
+    "not asked": empty("notasked"),
+    "of allergies": empty(code=concept(LOINC, "48765-2")),
+}
+
+
+def after(key="p1"):
+    """The regimen at a time after every import, whenever this runs."""
+    return regimen_now(the_patient(key), now=datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def lines():
+    return set(RegimenEntry.objects.values_list("pk", "source_id", "status", "starts_at"))
+
+
+def twice(imported, said):
+    imported(bundle(patient(), said))
+    once = lines()
+    imported(bundle(patient(), said))
+    assert lines() == once, "importing twice changes nothing"
+
+
+@pytest.mark.parametrize("status", [*OVER, "not to be done", "ended in 2019"])
+def test_that_none_are_taken_no_longer_holds_is_no_list(imported, status):
+    twice(imported, OTHERWISE[status])
+    assert after().unknown == (NO_LIST,)
+    row = RegimenEntry.objects.get()
+    assert (row.status, row.known, row.unknown_reason) == ("stopped", False, "no_longer_said")
+
+
+@pytest.mark.parametrize("said", OTHERWISE.values(), ids=OTHERWISE)
+def test_a_statement_that_none_are_taken_is_taken_back(imported, said):
+    imported(bundle(patient(), statement(SNOMED, NONE)))
+    assert after().fully_known
+    twice(imported, said)
+    assert NO_LIST in after().unknown
+
+
+@pytest.mark.parametrize("said", LISTS_OTHERWISE.values(), ids=LISTS_OTHERWISE)
+def test_an_empty_list_is_taken_back(imported, said):
+    twice(imported, said)
+    assert not RegimenEntry.objects.exists()
+    imported(bundle(patient(), empty()))
+    assert after().fully_known
+    twice(imported, said)
+    assert after().unknown == (NO_LIST,)
+
+
+def test_what_is_over_said_again_and_over_again_is_over(imported):
+    for status, known in (("stopped", False), ("active", True), ("stopped", False), ("active", False)):
+        twice(imported, statement(SNOMED, NONE, status=status))
+        assert after().fully_known is known
+
+
+def test_one_file_that_says_both_under_one_identifier_says_it_not(imported):
+    both = [statement(SNOMED, NONE), statement(SNOMED, NONE, status="stopped")]
+    for said in (both, both[::-1], both):
+        imported(bundle(patient(), *said))
+        assert after().unknown == (NO_LIST,)
+    assert RegimenEntry.objects.count() == 1
+
+
+def test_it_holds_until_its_stated_end(imported):
+    ends = {"start": "2026-01-05", "end": "2026-06-01"}
+    twice(imported, statement(SNOMED, NONE, effectivePeriod=ends))
+    assert RegimenEntry.objects.count() == 2
+    assert regimen_now(the_patient(), now=datetime(2026, 5, 1, tzinfo=UTC)).fully_known
+    assert regimen_now(the_patient(), now=datetime(2026, 7, 1, tzinfo=UTC)).unknown == (NO_LIST,)
+    twice(imported, statement(SNOMED, NONE, status="unknown", effectivePeriod=ends))
+    assert NO_LIST in regimen_now(the_patient(), now=datetime(2026, 5, 1, tzinfo=UTC)).unknown
+
+
+@pytest.mark.parametrize("status", ["active", "stopped"])
+def test_beside_the_code_of_a_drug_it_is_not_said(imported, status):
+    said = statement(SNOMED, NONE, status=status)
+    said["medicationCodeableConcept"]["coding"] += concept(*LISINOPRIL_10)["coding"]
+    twice(imported, said)
+    assert not after().fully_known
+    assert RegimenEntry.objects.get().unknown_reason == "codes_disagree"
+
+
+def test_an_older_word_that_is_over_takes_nothing_from_a_newer_one_nor_from_a_drug_that_stands(imported):
+    old = statement(SNOMED, NONE, status="completed", effectivePeriod={"start": "2019-01-01", "end": "2019-03-01"})
+    imported(bundle(patient(), old | {"id": "old"}, statement(SNOMED, NONE)))
+    assert after().fully_known
+    over = statement(SNOMED, NONE, status="completed")
+    taken = order("m2", LISINOPRIL_10, dosageInstruction=daily(10))
+    imported(bundle(patient("b"), of(taken, "b"), of(over, "b")))
+    assert (len(after("b").drugs), after("b").unknown) == (1, ())
+
+
+def of(said: dict, who: str) -> dict:
+    return {**said, "id": f"{said['id']}-{who}", "subject": {"reference": f"Patient/{who}"}}
+
+
+def test_a_stopped_drug_that_could_not_be_read_is_no_list_and_starts_nothing(hospital):  # noqa: F811
+    person = hospital.patient(drugs=(), listed=False)
+    line = NewRegimenEntry(
+        source_system="ehr",
+        source_id="none",
+        ingredient="",
+        name="No known medications",
+        drug_class=None,
+        product="",
+        daily_dose_mg=None,
+        step_index=None,
+        stopped=True,
+        starts_at=NOW - timedelta(days=50),
+        unknown_reason="unknown_code",
+        code_system=SNOMED,
+        code=NONE,
+    )
+    record_regimen_entry(person.pk, line, by=job("import"), now=NOW - timedelta(days=49))
+    hospital.weeks(person, *HIGH)
+    loop = hospital.close(person)
+    assert (loop.state, loop.withheld_reason) == (LoopState.WITHHELD, "no_list_of_medicines")
 
 
 # --- doors ------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,8 @@ Rules
    evidence for danger rules alone (N4).
  * A component that could not be read while the other one could: the reading is taken, its resource is kept to be looked
    at, and it is counted once, as a reading.
+ * A resource of medicines that is refused or says nothing may have said before that none are taken: that it came is
+   kept beside the evidence, so that the word does not outlast it (N2).
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from ...fhir_r4.documents import Found, Item, Unreadable, dump
 from ...fhir_r4.observations import with_members
 from ...fhir_r4.parts import parts_beside, refused_parts
 from ...fhir_r4.people import patient as read_patient
-from ...fhir_r4.reader import EVIDENCE, Index, evidence, index, source_id
+from ...fhir_r4.reader import EVIDENCE, OF_MEDICINES, Index, evidence, index, source_id
 from ...fhir_r4.resources import (
     Evidence,
     FhirAllergy,
@@ -33,8 +35,9 @@ from ...fhir_r4.resources import (
     FhirPressure,
     FhirRate,
     FhirRefused,
+    FhirTakenBack,
 )
-from ...fhir_r4.values import Context, Refused, When
+from ...fhir_r4.values import Context, Refused, When, reference
 from ...models import Patient
 
 Read = Callable[[], Iterable[Item]]
@@ -88,7 +91,7 @@ def moment_of(piece: Evidence, known: Index) -> When | None:
         case FhirCondition():
             begun = known.started(piece.encounter)
             return piece.recorded or piece.onset or (When(begun) if begun else None)
-        case FhirRefused():
+        case FhirRefused() | FhirTakenBack():
             return None  # what was refused dates nothing
 
 
@@ -106,6 +109,7 @@ class Collected:
     def kinds(self) -> dict[str, int]:
         """How many pieces of each kind of evidence were mapped."""
         counted = Counter(type(piece).__name__ for each in self.patients.values() for piece in each.pieces)
+        counted.pop(FhirTakenBack.__name__, None)  # mapped from nothing
         return dict(sorted(counted.items()))
 
 
@@ -134,6 +138,7 @@ def _take(
     try:
         piece = evidence(item, context)
         if piece is None:
+            _take_back(found, item, on_record, source_system)
             return
         owner = _owner(found, piece.patient, on_record, source_system)
         if owner is None:
@@ -144,6 +149,7 @@ def _take(
         owner = _owner(found, parts.patient, on_record, source_system) if parts else None
         if parts and owner:
             found.patients.setdefault(owner, Gathered(owner, None)).pieces.append(parts)
+        _take_back(found, item, on_record, source_system)
         return
     pieces = found.patients.setdefault(owner, Gathered(owner, None)).pieces
     pieces.append(piece)
@@ -152,6 +158,16 @@ def _take(
             found.aside.append(_whole(item, piece.unreadable, "one component; the other one was taken"))
         if beside := parts_beside(item.resource, piece, context):
             pieces.append(beside)
+
+
+def _take_back(found: Collected, item: Found, on_record: dict[str, str | None], source_system: str) -> None:
+    """Note that a resource of medicines came and says nothing."""
+    written = reference(item.resource, "subject")
+    if item.resource["resourceType"] not in OF_MEDICINES or not written:
+        return
+    if owner := _owner(found, written, on_record, source_system):
+        said = FhirTakenBack(source_id(item), written)
+        found.patients.setdefault(owner, Gathered(owner, None)).pieces.append(said)
 
 
 def _owner(found: Collected, written: str, on_record: dict[str, str | None], source_system: str) -> str | None:

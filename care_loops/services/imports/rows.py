@@ -13,11 +13,10 @@ Rules
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from ...conditions import Told, recognise
@@ -29,40 +28,11 @@ from ...fhir_r4.reader import Index
 from ...fhir_r4.resources import Codings, FhirAllergy, FhirCondition, FhirLab, FhirMedication, Taking
 from ...models import Allergy, Condition, Lab, RegimenEntry
 from ...pathways.hypertension.tables_therapy import coded_conditions
+from ...selectors.regimen import NO_LONGER_SAID
 from ...terminology import RXNORM
 from ..clinical import NewRegimenEntry
-
-Signature = tuple[object, ...]
-A_MOMENT = timedelta(seconds=1)
-
-
-@dataclass(slots=True)
-class Ledger:
-    """What the record holds of one kind of evidence: content by the resource's source id."""
-
-    held: dict[str, set[Signature]] = field(default_factory=lambda: defaultdict(set))
-
-    def hold(self, source_id: str, signature: Signature) -> None:
-        """Note a row of the record."""
-        self.held[_base(source_id)].add(signature)
-
-    def place(self, source_id: str, signature: Signature) -> str | None:
-        """The source id for a new row, or `None` when the record holds this content already. Notes it as held."""
-        known = self.held[source_id]
-        if signature in known:
-            return None
-        place = source_id if not known else f"{source_id}#{_digest(signature)}"
-        known.add(signature)
-        return place
-
-
-def _base(source_id: str) -> str:
-    """The resource's own source id."""
-    return source_id.partition("#")[0]
-
-
-def _digest(signature: Signature) -> str:
-    return hashlib.sha256(repr(signature).encode()).hexdigest()[:8]
+from .ledger import A_MOMENT, Ledger, Signature, base_of
+from .none_taken import in_force, none_taken, nothing_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +181,12 @@ class Line:
 def regimen_signature(row: RegimenEntry | NewRegimenEntry) -> Signature:
     """What makes an order the same order; its date may have been moved by its neighbours, so it is not looked at."""
     stopped = row.stopped if isinstance(row, NewRegimenEntry) else row.status == RegimenEntry.STOPPED
+    if not row.ingredient and row.unknown_reason == NO_LONGER_SAID:
+        return (NO_LONGER_SAID,)
+    nothing = row.nothing and not row.unknown_reason if isinstance(row, NewRegimenEntry) else row.status == "nothing"
     dose = None if row.daily_dose_mg is None else f"{row.daily_dose_mg:.3f}"
-    return (row.code_system, row.code, row.name, row.ingredient, row.product, dose, stopped)
+    of_no_drug = "" if row.ingredient else row.unknown_reason  # of a drug, what stands beside it moves this
+    return (row.code_system, row.code, row.name, row.ingredient, row.product, dose, stopped, nothing, of_no_drug)
 
 
 def regimen_lines(
@@ -224,23 +198,27 @@ def regimen_lines(
     source_system: str,
     stored: list[RegimenEntry],
     noticed: datetime,
+    taken_back: Iterable[str] = (),
 ) -> list[Line]:
-    """Lines for all orders, dated so that none hides another. `stored` are the lines of the record."""
-    before = {_base(row.source_id): row.starts_at for row in sorted(stored, key=lambda row: row.starts_at)}
+    """Lines for all orders, dated so that none hides another. `stored` are the lines of the record, `taken_back` the
+    identifiers that came and say nothing."""
+    before = {base_of(row.source_id): row.starts_at for row in in_force(stored, noticed)}
+    said = none_taken(orders, set(taken_back), stored, source_system=source_system, noticed=noticed)
     lines = []
-    for order in orders:
+    for order in said.orders:
         entry, recognised = _entry(order, known, formulary, source_system)
         place = ledger.place(order.source_id, regimen_signature(entry))
         since = before.get(order.source_id)
         if place is not None and since is not None and entry.starts_at <= since:
             entry = replace(entry, starts_at=max(noticed, since + A_MOMENT))
         lines.append(Line(replace(entry, source_id=place or order.source_id), recognised, new=place is not None))
+    lines += [Line(entry, recognised=True, new=True) for entry in said.no_longer]
     return _side_by_side(lines, _running(stored))
 
 
 def _running(stored: list[RegimenEntry]) -> list[RegimenEntry]:
-    ended = {_base(row.source_id) for row in stored if row.status == RegimenEntry.STOPPED}
-    return [row for row in stored if _base(row.source_id) not in ended]
+    ended = {base_of(row.source_id) for row in stored if row.status == RegimenEntry.STOPPED}
+    return [row for row in stored if base_of(row.source_id) not in ended]
 
 
 def _entry(
@@ -254,8 +232,8 @@ def _entry(
     titrated = formulary.drug(drug.ingredient) if drug else None
     system, code = next((c for c in codings if c[0] == RXNORM), codings[0] if codings else ("", ""))
     stopped = order.taking is Taking.STOPPED
-    if order.nothing and not stopped:
-        return _nothing(order, source_system, system, code), True
+    if order.nothing:
+        return nothing_line(order, source_system), True
     entry = NewRegimenEntry(
         source_system=source_system,
         source_id=order.source_id,
@@ -272,26 +250,6 @@ def _entry(
         code=code,
     )
     return entry, drug is not None
-
-
-def _nothing(order: FhirMedication, source_system: str, system: str, code: str) -> NewRegimenEntry:
-    """The line that says no medicines are taken; one that nobody is sure of is a line that could not be read."""
-    return NewRegimenEntry(
-        source_system=source_system,
-        source_id=order.source_id,
-        ingredient="",
-        name=order.name or "No medicines",
-        drug_class=None,
-        product="",
-        daily_dose_mg=None,
-        step_index=None,
-        stopped=False,
-        starts_at=order.at.at,
-        unknown_reason=order.unsure,
-        code_system=system,
-        code=code,
-        nothing=not order.unsure,
-    )
 
 
 def _recognised(codings: Codings, formulary: Formulary) -> Recognised | None:
@@ -318,9 +276,9 @@ def _drug_key(row: RegimenEntry | NewRegimenEntry) -> str:
 def _side_by_side(lines: list[Line], running: list[RegimenEntry]) -> list[Line]:
     """See the fourth rule of this module."""
     active: dict[str, list[RegimenEntry | NewRegimenEntry]] = defaultdict(list)
-    again = {_base(line.entry.source_id) for line in lines}
+    again = {base_of(line.entry.source_id) for line in lines}
     for row in running:
-        if _base(row.source_id) not in again:
+        if base_of(row.source_id) not in again:
             active[_drug_key(row)].append(row)
     for line in lines:
         if not line.entry.stopped:
@@ -329,7 +287,7 @@ def _side_by_side(lines: list[Line], running: list[RegimenEntry]) -> list[Line]:
 
 
 def _beside(entry: NewRegimenEntry, active: list[RegimenEntry | NewRegimenEntry]) -> NewRegimenEntry:
-    if not active:
+    if not active or entry.unknown_reason == NO_LONGER_SAID:
         return entry
     if entry.stopped:
         return replace(entry, starts_at=min(entry.starts_at, min(a.starts_at for a in active) - A_MOMENT))

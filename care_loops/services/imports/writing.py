@@ -28,7 +28,15 @@ from ...danger import pulse_beyond
 from ...domain.readings import Method
 from ...domain.record import DrugClass
 from ...fhir_r4.reader import Index
-from ...fhir_r4.resources import FhirAllergy, FhirCondition, FhirLab, FhirMedication, FhirRate, FhirRefused
+from ...fhir_r4.resources import (
+    FhirAllergy,
+    FhirCondition,
+    FhirLab,
+    FhirMedication,
+    FhirRate,
+    FhirRefused,
+    FhirTakenBack,
+)
 from ...models import Allergy, BloodPressure, Condition, Lab, Patient, RegimenEntry
 from ...models.observations import Sourced
 from ...pathways.hypertension.tables_danger import danger_table
@@ -42,9 +50,9 @@ from ..refused_parts import RefusedArrival, RefusedLab, look_at_refused, look_at
 from ..samples import Sample, take_in_samples
 from .collect import Gathered, latest
 from .counts import ImportCounts
+from .ledger import Ledger
 from .pressures import Pressures
 from .rows import (
-    Ledger,
     Origin,
     allergy_rows,
     allergy_signature,
@@ -244,9 +252,10 @@ class _Writer:
             source_system=system,
             stored=stored,
             noticed=self.as_of,
+            taken_back=[said.source_id for said in self.gathered.of(FhirTakenBack)],
         )
         fresh = [line for line in lines if line.new]
-        self.counts.known += sum(line.recognised and not line.entry.nothing for line in fresh)
+        self.counts.known += sum(line.recognised and line.entry.ingredient != "" for line in fresh)
         self.counts.unknown += sum(not line.recognised for line in fresh)
         self.counts.unchanged += len(lines) - len(fresh)
         rows = [
