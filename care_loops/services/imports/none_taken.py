@@ -2,7 +2,7 @@
 
 Rules
  * It holds for one identifier as long as nothing else comes under it, whatever that is, and until its stated end. Then
-   a stopped line that is not known says that it is no longer said; what that leaves unknown, the regimen names.
+   a stopped line that is not known says that it is no longer said, a moment after what else came with it.
  * Where one file says it and something else under one identifier, it is not said.
  * Taken back once, the same word under the same identifier does not come back: somebody has to ask.
 """
@@ -46,7 +46,7 @@ def none_taken(
         for order in orders
         if order.source_id not in (otherwise if _says_none(order) else gone if _is_ended(order) else ())
     ]
-    lines = [_no_longer(standing[key], at=max(noticed, standing[key].starts_at + A_MOMENT)) for key in sorted(gone)]
+    lines = [_no_longer(standing[key], at=max(noticed, standing[key].starts_at) + A_MOMENT) for key in sorted(gone)]
     lines += [_at_its_end(order, source_system, order.ends.at) for order in kept if _says_none(order) and order.ends]
     held = {row.source_id for row in stored}
     new = {line.source_id: line for line in lines if line.source_id not in held}
