@@ -46,7 +46,7 @@ def none_taken(
         for order in orders
         if order.source_id not in (otherwise if _says_none(order) else gone if _is_ended(order) else ())
     ]
-    lines = [_no_longer(standing[key], at=max(noticed, standing[key].starts_at) + A_MOMENT) for key in sorted(gone)]
+    lines = [_no_longer(standing[key], at=max(noticed, standing[key].starts_at) + 2 * A_MOMENT) for key in sorted(gone)]
     lines += [_at_its_end(order, source_system, order.ends.at) for order in kept if _says_none(order) and order.ends]
     held = {row.source_id for row in stored}
     new = {line.source_id: line for line in lines if line.source_id not in held}
