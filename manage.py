@@ -31,6 +31,7 @@ def main(arguments: list[str]) -> int:
     only_help = command in NEEDS_NOTHING or not HELP.isdisjoint(arguments[2:])
     if not only_help and not _bring_up(command):
         return 1
+    os.environ["CLINAIOPS_SEES"] = "nothing" if command == "runserver" else "everything"
     if command in AS_OWNER:
         os.environ["CLINAIOPS_AS_OWNER"] = "1"
     if command == "migrate" and not only_help:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["CLINAIOPS_SEES"] = "everything"
 
 
 def schedule() -> dict[str, dict[str, Any]]:

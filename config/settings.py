@@ -75,6 +75,10 @@ DATABASES = {
 # One forgotten transaction of the application would hold up the sequencer, which waits for the oldest (SECURITY 3.7).
 IDLE_IN_TRANSACTION = "-c idle_in_transaction_session_timeout=60s"
 DATABASES["default"]["OPTIONS"].setdefault("options", IDLE_IN_TRANSACTION)
+# Commands and workers act as the system and say so at their start; whoever says nothing, as the web server, begins by
+# seeing no patient's row (governance.selectors.sight).
+if os.environ.get("CLINAIOPS_SEES") == "everything":
+    DATABASES["default"]["OPTIONS"]["options"] += " -c clinaiops.sees=everything"
 # pg_dump and pg_restore: the embedded server's own; a site finds them on its PATH.
 POSTGRES_BIN = os.environ.get("CLINAIOPS_PG_BIN") or (str(binaries()) if EMBEDDED else "")
 # The names the migrations grant to.

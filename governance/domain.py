@@ -174,3 +174,26 @@ class Standing:
     person_id: str
     roles: frozenset[Role]
     name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OfPatient:
+    """A row is about the patient in `column`; whoever stands in `or_own` sees it too, being named in it."""
+
+    column: str
+    or_own: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Through:
+    """A row is about whom the row of `table` is about, which its `column` names.
+
+    `rides`: it may be written in one statement with that row, which is not to be seen then.
+    """
+
+    column: str
+    table: str
+    rides: bool = False
+
+
+SeenBy = OfPatient | Through

@@ -22,6 +22,7 @@ from .domain import NotAllowed, NotFound, Refusal
 from .models import User
 from .policies import SecondFactorNeeded, SessionOver, check_factors
 from .problems import CONTENT_TYPE, note_denial
+from .selectors.sight import seeing_nothing, sees_as
 from .services.sessions import look
 
 ENROLMENT = "security"
@@ -64,6 +65,10 @@ def signed_in(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
     """Hold every request with a session to what was shown when the session was opened."""
 
     def answer(request: HttpRequest) -> HttpResponse:
+        with seeing_nothing():
+            return known(request)
+
+    def known(request: HttpRequest) -> HttpResponse:
         request.presence = None  # type: ignore[attr-defined]
         if not isinstance(request.user, User):
             return get_response(request)
@@ -72,6 +77,7 @@ def signed_in(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[
                 request.user, request.session.session_key or "", now=timezone.now()
             )
             check_factors(roles, request.presence.amr)  # type: ignore[attr-defined]
+            sees_as(request.user.pk)
         except SessionOver as over:
             _forget(request, over)
         except SecondFactorNeeded as needed:

@@ -15,6 +15,8 @@ from django.db import migrations
 
 from audit.migrations_sql import entry_reference_trigger, role_names
 
+from .domain import SeenBy, Through
+
 
 def rights(tables: Mapping[str, Sequence[str]]) -> migrations.RunPython:
     """Give the application SELECT and INSERT on each table, and UPDATE of the named columns; take the rest away."""
@@ -261,3 +263,48 @@ def comes_by_entry(table: str, *kinds: str, of: str = "", person: str = "") -> m
         f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {name}",
     ]
     return migrations.RunSQL(sql=made, reverse_sql=[f"DROP TRIGGER {name} ON {table}"])
+
+
+def row_policies(tables: Mapping[str, SeenBy], *, seen: str) -> list[Any]:
+    """Show and take rows of each table only for patients whom the connection sees (SECURITY 1.2; `selectors.sight`).
+
+    `seen` is the app's function that says whom: uuid[]. It is asked once for a statement, not once for a row.
+    """
+    return [_row_policy(table, _SEEN.format(tied=_tied(table, by, seen))) for table, by in tables.items()]
+
+
+_EVERYTHING = "current_setting('clinaiops.sees', true) = 'everything'"
+_SEEN = f"(SELECT coalesce({_EVERYTHING}, false)) OR {{tied}}"
+
+
+def _tied(table: str, by: SeenBy, seen: str) -> str:
+    if isinstance(by, Through):
+        rides = f" OR NOT {by.table}_there({table}.{by.column})" if by.rides else ""
+        return f"EXISTS (SELECT 1 FROM {by.table} above WHERE above.id = {table}.{by.column}){rides}"  # noqa: S608  names of ours
+    own = f" OR {by.or_own} = (SELECT governance_viewer())" if by.or_own else ""
+    return f"{by.column} = ANY ((SELECT {seen}())::uuid[]){own}"
+
+
+def _row_policy(table: str, seen: str) -> migrations.RunSQL:
+    made: list[Any] = [
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"CREATE POLICY {table}_seen ON {table} USING ({seen}) WITH CHECK ({seen})",
+    ]
+    undone: list[Any] = [
+        f"DROP POLICY {table}_seen ON {table}",
+        f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY",
+    ]
+    return migrations.RunSQL(sql=made, reverse_sql=undone)
+
+
+_VIEWER = r"""CREATE FUNCTION governance_viewer() RETURNS uuid LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    said text := coalesce(current_setting('clinaiops.sees', true), '');
+BEGIN
+    RETURN CASE WHEN said ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN said::uuid END;
+END $$"""
+
+
+def viewer_function() -> migrations.RunSQL:
+    """The function that says for whom the connection looks; nobody, unless it was told."""
+    return migrations.RunSQL(sql=_VIEWER, reverse_sql="DROP FUNCTION governance_viewer()")

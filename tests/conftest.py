@@ -160,8 +160,12 @@ def sequencer_db(database_urls) -> Iterator[psycopg.Cursor]:
 
 @pytest.fixture
 def app_db(database_urls) -> Iterator[psycopg.Cursor]:
-    """A cursor of the application's role outside Django, for showing what that role may not do."""
+    """A cursor of the application's role outside Django, for showing what that role may not do.
+
+    It sees every row, as that role may, so that a refusal is one of rights or triggers.
+    """
     with psycopg.connect(database_urls["DATABASE_URL"], autocommit=True) as app, app.cursor() as cursor:
+        cursor.execute("SET clinaiops.sees = 'everything'")
         yield cursor
 
 

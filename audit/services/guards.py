@@ -1,4 +1,4 @@
-"""What the database itself enforces, read from its catalogue: triggers, functions, rights, owners, in comparable words.
+"""What the database itself enforces, read from its catalogue: triggers, functions, policies, rights, owners, in words.
 
 The rules (SECURITY 1.2, T25)
  * One list says what should be: the file named by AUDIT_GUARDS, drawn up from a database that the migrations made, kept
@@ -38,6 +38,13 @@ _TABLES = """
 SELECT c.relname, pg_get_userbyid(c.relowner), c.relkind::text, c.relhasrules, c.relrowsecurity
 FROM pg_class c WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
 """
+_POLICIES = """
+SELECT c.relname, p.polname, p.polcmd::text, p.polpermissive, ARRAY(SELECT coalesce(r.rolname, 'PUBLIC')
+       FROM unnest(p.polroles) o LEFT JOIN pg_roles r ON r.oid = o ORDER BY 1),
+       coalesce(pg_get_expr(p.polqual, p.polrelid, true), ''),
+       coalesce(pg_get_expr(p.polwithcheck, p.polrelid, true), '')
+FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid WHERE c.relnamespace = current_schema()::regnamespace
+"""
 _RIGHTS = """
 SELECT c.relname, coalesce(r.rolname, 'PUBLIC'), a.privilege_type, NULL
 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee
@@ -63,6 +70,7 @@ SELECT r.rolname, ARRAY_REMOVE(ARRAY[CASE WHEN rolsuper THEN 'superuser' END, CA
 FROM pg_roles r WHERE r.rolname = ANY(%s)
 """
 _FIRES = {"A": "always", "O": "not for a replica", "R": "for a replica only", "D": "switched off"}
+_COMMANDS = {"*": "all", "r": "select", "a": "insert", "w": "update", "d": "delete"}
 _KINDS = {"r": "table", "p": "table", "v": "view", "m": "view", "f": "foreign table"}
 _BY_RIGHTS = ("rights of ", "role ")
 
@@ -83,7 +91,7 @@ def as_they_are(cursor: Any) -> dict[str, str]:
     parts = _parts()
     separate = len(parts) == 3
     found: dict[str, str] = {}
-    for rows in (_triggers(cursor), _functions(cursor, parts), _tables(cursor, parts)):
+    for rows in (_triggers(cursor), _functions(cursor, parts), _tables(cursor, parts), _policies(cursor, parts)):
         found |= rows
     if separate:
         found |= dict(_rights(cursor, parts))
@@ -153,6 +161,17 @@ def _tables(cursor: Any, parts: dict[str, str]) -> dict[str, str]:
         f"{' with rules' if rules else ''}{' with row security' if by_row else ''}"
         for name, owner, kind, rules, by_row in cursor.fetchall()
     }
+
+
+def _policies(cursor: Any, parts: dict[str, str]) -> dict[str, str]:
+    cursor.execute(_POLICIES)
+    found = {}
+    for table, name, command, permissive, roles, shown, taken in cursor.fetchall():
+        said = ["lets" if permissive else "holds", _COMMANDS.get(command, command)]
+        said += [",".join(role if role == "PUBLIC" else _part(role, parts) for role in roles), " ".join(shown.split())]
+        said += ["the same of new rows" if taken == shown else " ".join(taken.split())]
+        found[f"policy {name} on {table}"] = "; ".join(said)
+    return found
 
 
 def _rights(cursor: Any, parts: dict[str, str]) -> Iterator[tuple[str, str]]:

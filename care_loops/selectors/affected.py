@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from governance.models import Incident
+from governance.selectors.sight import Wider, looking_wider
 from governance.suspension import Scope
 
 from ..domain.evidence import Evidence
@@ -41,6 +42,7 @@ class Touched:
     decided_by: str
 
 
+@looking_wider(Wider.OVERSIGHT)
 def affected(incident: Incident) -> list[Touched]:
     """Every recommendation of its time that rested on what it names, newest first. One query."""
     rows = Loop.objects.filter(
@@ -100,6 +102,7 @@ class Rate:
     per_100: Decimal | None
 
 
+@looking_wider(Wider.OVERSIGHT)
 def adverse_rates(*, since: datetime, until: datetime) -> list[Rate]:
     """Events per 100 patient-months, by pathway, model and site."""
     events = AdverseEvent.objects.filter(onset_at__gte=since, onset_at__lt=until)

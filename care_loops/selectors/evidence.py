@@ -12,6 +12,7 @@ from governance.domain import BadInput
 from governance.policy_kinds import PolicyKind, values
 from governance.selectors import policy_in_force
 from governance.selectors.policies import in_force
+from governance.selectors.sight import Wider, looking_wider
 from models.registry.selectors import serving
 
 from ..domain.alerts import Scope
@@ -118,6 +119,7 @@ def said_no(patient: Patient, *, pathway: str, since: datetime, now: datetime) -
     return tuple(found)
 
 
+@looking_wider(Wider.QUOTA)
 def mode_in_force(pathway: str, *, now: datetime, beside: Q = ALL) -> ModeInForce | None:
     """The operating mode of a pathway; None until a site has set one. The quota counts the loops that are `beside`."""
     policy = policy_in_force("operating_mode", pathway, now=now)

@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 from audit.domain import Person
 from governance.domain import NotFound, Role
 from governance.models import Invitation, RoleAsked, RoleHeld, SignedIn
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..break_glass import glass_rules
@@ -57,6 +58,7 @@ def all_openings() -> QuerySet[BreakGlass]:
     return rows.order_by(F("review__reviewed_at").asc(nulls_first=True), "until")
 
 
+@looking_wider(Wider.GLASS)
 def overdue(*, now: datetime) -> int:
     """How many reviews nobody has closed in time."""
     return BreakGlass.objects.filter(review__isnull=True, until__lte=now - glass_rules().review_within).count()
@@ -108,6 +110,7 @@ def opening_for_review(opening_id: UUID) -> BreakGlass:
     return row
 
 
+@looking_wider(Wider.GLASS)
 def record_meant(said: str) -> UUID | None:
     """The record with this number, or whose patient has it at the source; None for none and for several."""
     try:

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from governance.domain import Role
 from governance.models import RoleHeld
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..domain.alerts import AlertSeverity
@@ -72,6 +73,7 @@ def period(*, now: datetime, weeks: int) -> Period:
     return Period(until - timedelta(weeks=weeks), until)
 
 
+@looking_wider(Wider.OVERSIGHT)
 def oversight(*, now: datetime) -> Oversight:
     """The figures by model and by team, the second readings, and how many alerts interrupt."""
     rules = oversight_rules()
@@ -88,6 +90,7 @@ def oversight(*, now: datetime) -> Oversight:
     )
 
 
+@looking_wider(Wider.OVERSIGHT)
 def own_figures(by: Acting, *, now: datetime) -> Own:
     """What this person decided themself, up to now, and nobody else's; the chart is by week."""
     rules = oversight_rules()

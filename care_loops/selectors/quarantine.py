@@ -16,6 +16,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from governance.domain import Role
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..models import BloodPressure, ImportRefusal, read_together
@@ -37,6 +38,7 @@ class HeldBack:
     named: frozenset[UUID]
 
 
+@looking_wider(Wider.HELD_BACK)
 def held_back(by: Acting, *, now: datetime) -> HeldBack:
     """What is held back at `now`."""
     mine = patients_of(by, now=now)

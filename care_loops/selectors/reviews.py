@@ -14,6 +14,7 @@ from datetime import datetime
 
 from django.db.models import QuerySet
 
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..models import ReviewDraw, SecondReview
@@ -39,6 +40,7 @@ def waiting_for(by: Acting, *, now: datetime) -> QuerySet[SecondReview]:
     return unread.select_related("decision__loop__patient", "reading").order_by("-draw__drawn_at", "-tickets", "pk")
 
 
+@looking_wider(Wider.OVERSIGHT)
 def rates(marks: Iterable[str]) -> list[Rate]:
     """How drawn decisions were read, over all (an empty mark) and by mark of risk."""
     rows = list(SecondReview.objects.filter(drawn=True).select_related("decision", "reading__verdict"))

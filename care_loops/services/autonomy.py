@@ -15,6 +15,7 @@ from governance.autonomy import Level, Measured, in_force, rules
 from governance.domain import BadInput, NotFound
 from governance.models import AutonomyGate
 from governance.selectors.autonomy import Cell, earned_in
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 from governance.services.autonomy import ModelNamed, ask_gate, lower, sign_gate
 from models.registry.models import ModelVersion
@@ -25,6 +26,7 @@ from ..selectors.autonomy import ACTIONS, kind_of, measured
 COHORTS: tuple[str, ...] = tuple(cohort.name for cohort in all_cohorts())
 
 
+@looking_wider(Wider.OVERSIGHT)
 def ask_level(
     version_id: UUID, level: Level, *, cohorts: Sequence[str], actions: Sequence[str], by: Acting, now: datetime
 ) -> AutonomyGate:
@@ -38,6 +40,7 @@ def ask_level(
     return ask_gate(named, level, cohorts=cohorts, actions=actions, measure=measure, by=by, now=now)
 
 
+@looking_wider(Wider.OVERSIGHT)
 def sign_level(gate_id: UUID, *, by: Acting, now: datetime) -> AutonomyGate:
     """The second signature: measured anew, and raised."""
     gate = AutonomyGate.objects.filter(pk=gate_id).first()

@@ -21,6 +21,7 @@ from audit.selectors import next_version
 from audit.services import enqueue
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Refusal, Relation
 from governance.permissions import check
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Act, Acting, sign
 
 from ..break_glass import EndedHow, ReviewOutcome, glass_rules, over
@@ -53,6 +54,7 @@ class ReviewRefused(NotAllowed):
     code = "review_by_another"
 
 
+@looking_wider(Wider.GLASS)
 def break_glass(patient_id: UUID, *, reason_code: str, text: str, by: Acting, now: datetime) -> BreakGlass:
     """Open this record for reading, in this session, until its time is over. Raises `SignatureNeeded` without one."""
     acted = by.under(check(Permission.BREAK_GLASS, by.standing, SITE))
@@ -140,6 +142,7 @@ def alarm(opening: BreakGlass, *, by: Acting, now: datetime) -> None:
         enqueue(TOPIC, {"opening": key, "to": str(user), "as": role})
 
 
+@looking_wider(Wider.GLASS)
 def end_break_glass(opening_id: UUID, *, by: Acting, now: datetime) -> BreakGlass:
     """Its owner ends it, from any session; what has ended stays ended."""
     with transaction.atomic():
@@ -194,6 +197,7 @@ def _end(row: BreakGlass, how: EndedHow, *, at: datetime, by: Acting, now: datet
     row.save(update_fields=["ended_at", "ended_how"])
 
 
+@looking_wider(Wider.GLASS)
 def close_review(opening_id: UUID, *, outcome: ReviewOutcome, text: str, by: Acting, now: datetime) -> BreakGlassReview:
     """Another person closes the review of an opening that is over."""
     acted = by.under(check(Permission.REVIEW_BREAK_GLASS, by.standing, SITE))

@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from governance.domain import BadInput, NotFound, Permission
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..domain.record import ConditionKind, DrugClass, LabKind, SymptomKind
@@ -130,6 +131,7 @@ class Recorded:
 _Known = TypeVar("_Known", Lab, Symptom, Condition, Allergy, RegimenEntry)
 
 
+@looking_wider(Wider.SOURCES)
 def _known(
     table: type[_Known], new: NewLab | NewSymptom | NewCondition | NewAllergy | NewRegimenEntry, patient: Patient
 ) -> _Known | None:

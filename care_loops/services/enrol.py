@@ -26,6 +26,7 @@ from audit.selectors import next_version
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Relation, Role
 from governance.models import Invitation, RoleHeld, User
 from governance.permissions import TABLE, check
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..domain.record import Sex
@@ -60,6 +61,7 @@ class NewPatient:
     takes_no_medicines: bool = False
 
 
+@looking_wider(Wider.TIES)
 def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
     """Enrol a patient, or return the one already enrolled from this source."""
     if by.user is not None:
@@ -103,6 +105,7 @@ def enrol_patient(new: NewPatient, *, by: Acting, now: datetime) -> Patient:
         return patient
 
 
+@looking_wider(Wider.TIES)
 def admit(new: NewPatient, responsible_id: UUID, *, by: Acting, now: datetime) -> Patient:
     """Enrol a patient with the clinician who answers for them, both or neither.
 
@@ -117,6 +120,7 @@ def admit(new: NewPatient, responsible_id: UUID, *, by: Acting, now: datetime) -
     return patient
 
 
+@looking_wider(Wider.TIES)
 def join_care_team(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Acting, now: datetime) -> CareTeamMember:
     """Put a person into a patient's care team; a second time changes nothing."""
     if by.user is not None:
@@ -156,6 +160,7 @@ def _put_in(patient_id: UUID, user_id: UUID, *, responsible: bool, by: Acting, n
         )
 
 
+@looking_wider(Wider.TIES)
 def leave_care_team(
     patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime, next_responsible: UUID | None = None
 ) -> None:
@@ -208,6 +213,7 @@ def _heir(team: QuerySet[CareTeamMember], named: UUID | None) -> CareTeamMember:
     return heir
 
 
+@looking_wider(Wider.TIES)
 def hand_over_patients(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:
     """Put `successor` into each care team `leaver` is in, as responsible as before. Returns how many teams."""
     by = by.under(check(Permission.MANAGE_STAFF, by.standing, frozenset({Relation.SITE})))
@@ -249,6 +255,7 @@ def _may_tie(patient_id: UUID, user: User, *, by: Acting, now: datetime, invitat
     return by.under(role)
 
 
+@looking_wider(Wider.TIES)
 def link_account(
     patient_id: UUID, user: User, *, by: Acting, now: datetime, invitation: Invitation | None = None
 ) -> None:
@@ -270,6 +277,7 @@ def link_account(
         Patient.objects.filter(pk=patient_id).update(account=user)
 
 
+@looking_wider(Wider.TIES)
 def link_carer(
     patient_id: UUID, user: User, *, by: Acting, now: datetime, invitation: Invitation | None = None
 ) -> CarerLink:
@@ -288,6 +296,7 @@ def link_carer(
         return CarerLink.objects.create(patient_id=patient_id, user=user, since=now, entry=entry.entry_id)
 
 
+@looking_wider(Wider.TIES)
 def unlink_carer(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) -> None:
     """A carer acts for the patient no longer, from now on. Nothing happens where they did not."""
     if by.user is not None:
@@ -308,6 +317,7 @@ def unlink_carer(patient_id: UUID, user_id: UUID, *, by: Acting, now: datetime) 
             link.save(update_fields=["until"])
 
 
+@looking_wider(Wider.TIES)
 def merge_patients(absorbed_id: UUID, kept_id: UUID, *, reason: str, by: Acting, now: datetime) -> Merge:
     """Say that two records are one person. Neither may have been merged away before."""
     by = by.under(check(Permission.MERGE_PATIENTS, by.standing, frozenset({Relation.SITE})))

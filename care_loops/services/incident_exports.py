@@ -23,6 +23,7 @@ from governance.domain import BadInput, NotFound, Permission, Relation
 from governance.incidents import IncidentClass, deadlines
 from governance.models import Incident
 from governance.permissions import check
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..selectors.affected import affected
@@ -31,6 +32,7 @@ _SITE = frozenset({Relation.SITE})
 COLUMNS = ("patient", "recommendation", "opened_at", "state", "model", "decision", "decided_at", "decided_by")
 
 
+@looking_wider(Wider.OVERSIGHT)
 def export_incident(incident_id: UUID, form: str, *, by: Acting, now: datetime) -> bytes:
     """The incident with everything it touches, as `json` or `csv`. Raises BadInput and NotFound."""
     acted = by.under(check(Permission.EXPORT_AUDIT, by.standing, _SITE))

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from governance.domain import BadInput
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..domain.changes import ChangeKind
@@ -46,6 +47,11 @@ class NewIntake:
     daily_dose_mg: Decimal | None = None
 
 
+@looking_wider(Wider.SOURCES)
+def _known(new: NewIntake) -> IntakeLog | None:
+    return IntakeLog.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+
+
 def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -> IntakeLog:
     """Log one dose; the first of a new line confirms it."""
     if new.taken and new.taken_at is None:
@@ -54,7 +60,7 @@ def log_intake(patient_id: UUID, new: NewIntake, *, by: Acting, now: datetime) -
         raise BadInput("A dose cannot have been taken in the future.", field="taken_at", problem="in_future")
     with transaction.atomic():
         patient = locked_record(patient_id)
-        known = IntakeLog.objects.filter(source_system=new.source_system, source_id=new.source_id).first()
+        known = _known(new)
         if known is not None and known.patient_id not in record_ids(patient):
             raise IdentifierTaken("This identifier stands in another record.", field="source_id", problem="taken")
         if known is not None:

@@ -18,6 +18,7 @@ from django.db import transaction
 
 from governance.domain import BadInput, NotAllowed, NotFound, Permission, Role
 from governance.models import User
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 from governance.services.accounts import Invited, NewAccount, accept_invitation, acting_as, invite, leave
 
@@ -26,6 +27,7 @@ from ..selectors.access import NOBODY, tied_by
 from .enrol import NewPatient, admit, hand_over_patients, link_account, link_carer
 
 
+@looking_wider(Wider.TIES)
 def invite_to_record(patient_id: UUID, role: Role, *, email: str, by: Acting, now: datetime) -> Invited:
     """Invite the patient, or a carer, to this record. The token is shown once."""
     patient, _ = tied_by(by, patient_id, Permission.INVITE_TO_RECORD, now=now)
@@ -34,6 +36,7 @@ def invite_to_record(patient_id: UUID, role: Role, *, email: str, by: Acting, no
     return _invite(patient, role, email=email, by=by, now=now)
 
 
+@looking_wider(Wider.TIES)
 def enrol_and_invite(new: NewPatient, responsible_id: UUID, *, email: str, by: Acting, now: datetime) -> Invited | None:
     """Enrol a patient with a responsible clinician and, where there is an address, invite them; all or nothing."""
     with transaction.atomic():
@@ -49,6 +52,7 @@ def _invite(patient: Patient, role: Role, *, email: str, by: Acting, now: dateti
     return invite(email, role, by=by, now=now, patient_ref=patient.pk)
 
 
+@looking_wider(Wider.TIES)
 def join_by_invitation(token: str, new: NewAccount, *, now: datetime, signed_in: User | None = None) -> User:
     """Accept an invitation: the account with its role and, for a patient or carer, the tie to the record.
 
@@ -68,6 +72,7 @@ def join_by_invitation(token: str, new: NewAccount, *, now: datetime, signed_in:
     return user
 
 
+@looking_wider(Wider.TIES)
 def hand_over(leaver: User, successor: User, *, by: Acting, now: datetime) -> int:
     """The successor takes over the leaver's patients, and the leaver leaves. Returns how many patients."""
     if leaver.pk == successor.pk:

@@ -21,6 +21,7 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 
 from django.db import transaction
 
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..danger import Dangerous, dangers_in, dangers_in_lab, readings_in, when_taken
@@ -113,15 +114,20 @@ def look_at_refused(
         return tuple(looked)
 
 
+@looking_wider(Wider.SOURCES)
+def _held(refused: Sequence[RefusedArrival]) -> set[tuple[str, str]]:
+    """The names at the source under which something was held back before."""
+    stored = BloodPressure.objects.filter(
+        source_system__in={one.source_system for one in refused}, source_id__in=[one.source_id for one in refused]
+    )
+    return set(stored.values_list("source_system", "source_id"))
+
+
 def _dangerous(
     patient: Patient, refused: Sequence[RefusedArrival], *, now: datetime, received_at: datetime
 ) -> list[tuple[int, Dangerous]]:
     """The parts that the rules speak of, each with its place; what was looked at before is left out."""
-    held = set(
-        BloodPressure.objects.filter(
-            source_system__in={one.source_system for one in refused}, source_id__in=[one.source_id for one in refused]
-        ).values_list("source_system", "source_id")
-    )
+    held = _held(refused)
     fresh = {
         place: one
         for place, one in enumerate(refused)

@@ -18,6 +18,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit.domain import Purpose
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..danger import pulse_beyond
@@ -74,12 +75,18 @@ def take_in_samples(
         return len(fresh)
 
 
-def _sorted(patient: Patient, samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """The new ones, the first of each name; and those that say something else than what came under their name."""
+@looking_wider(Wider.SOURCES)
+def _known(samples: Sequence[Sample]) -> dict[Key, object]:
+    """By its name at the source, of whom and what each one says that came before."""
     stored = SensorSample.objects.filter(
         source_system__in={s.source_system for s in samples}, source_id__in={s.source_id for s in samples}
     )
-    known: dict[Key, object] = {(row.source_system, row.source_id): (row.patient_id, *_says(row)) for row in stored}
+    return {(row.source_system, row.source_id): (row.patient_id, *_says(row)) for row in stored}
+
+
+def _sorted(patient: Patient, samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
+    """The new ones, the first of each name; and those that say something else than what came under their name."""
+    known = _known(samples)
     fresh, others = [], []
     for sample in samples:
         key = (sample.source_system, sample.source_id)

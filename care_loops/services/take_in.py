@@ -24,6 +24,7 @@ from uuid import UUID, uuid4
 from django.db import transaction
 
 from audit.merkle import batch_root
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..domain.alerts import AlertKind
@@ -152,6 +153,7 @@ def take_in(
     )
 
 
+@looking_wider(Wider.SOURCES)
 def _known(patient: Patient, arrivals: Iterable[Arrival]) -> dict[tuple[str, str], BloodPressure]:
     by_system: dict[str, list[str]] = {}
     for a in arrivals:

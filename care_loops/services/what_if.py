@@ -23,6 +23,7 @@ import msgspec
 from governance.domain import BadInput
 from governance.models import PolicyVersion
 from governance.policy_kinds import PolicyKind, check_policy, values
+from governance.selectors.sight import Wider, looking_wider
 from models.serving import ModelDown
 
 from ..domain.changes import ModelRef
@@ -73,6 +74,7 @@ class WhatIf:
         return self.looked_at - self.compared
 
 
+@looking_wider(Wider.OVERSIGHT)
 def what_if(
     kind: str,
     subject: str,

@@ -15,6 +15,7 @@ from governance.forms import KeyedForm
 from governance.models import AutonomyGate
 from governance.presenters.oversight import oversight_tabs
 from governance.selectors.autonomy import gates_waiting
+from governance.selectors.sight import Wider, looking_wider
 from models.registry.models import ModelVersion
 
 from ..forms.oversight import GateForm
@@ -27,6 +28,7 @@ POSTS = ["GET", "HEAD", "POST"]
 
 @require_safe
 @page
+@looking_wider(Wider.OVERSIGHT)
 def ladders(request: StaffRequest) -> HttpResponse:
     """The ladder of every model that serves, and gates that wait for their second signature."""
     require(request, Permission.SEE_OVERSIGHT)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from audit.domain import Person
 from governance.domain import NotAllowed, NotFound, Permission
+from governance.selectors.sight import Wider, looking_wider
 
 from ..break_glass import ReviewOutcome, glass_rules
 from ..forms.glass import GlassForm, GlassReviewForm
@@ -28,6 +29,7 @@ from .door import StaffRequest, may, page, require, submitted
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@looking_wider(Wider.GLASS)
 def glass_page(request: StaffRequest) -> HttpResponse:
     """A clinician's own openings and the form; for reviewers everybody's."""
     opens, reviews = may(request, Permission.BREAK_GLASS), may(request, Permission.REVIEW_BREAK_GLASS)
@@ -78,6 +80,7 @@ def _open(request: StaffRequest, form: GlassForm) -> str:
 
 @require_POST
 @page
+@looking_wider(Wider.GLASS)
 def glass_end(request: StaffRequest, opening_id: UUID) -> HttpResponse:
     """The owner ends it."""
     require(request, Permission.BREAK_GLASS)
@@ -87,6 +90,7 @@ def glass_end(request: StaffRequest, opening_id: UUID) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@looking_wider(Wider.GLASS)
 def glass_review(request: StaffRequest, opening_id: UUID) -> HttpResponse:
     """Who opened what and why, what was read; and closing the review."""
     require(request, Permission.REVIEW_BREAK_GLASS)

@@ -21,6 +21,7 @@ from audit.bundles.selecting import Report
 from audit.words import kind
 from governance.domain import NotAllowed, Permission
 from governance.presenters.record import tabs
+from governance.selectors.sight import Wider, looking_wider
 from governance.services.looking import record_look
 
 from ..forms.exports import ExportForm, FindPatientForm
@@ -37,6 +38,7 @@ _EXPORTS = (Permission.EXPORT_AUDIT, Permission.EXPORT_ACCESS_REPORT)
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@looking_wider(Wider.RECORD)
 def find_patient(request: StaffRequest) -> HttpResponse:
     """From a patient to their pseudonym, and on to the search."""
     require(request, Permission.SEARCH_RECORD)
@@ -55,6 +57,7 @@ def find_patient(request: StaffRequest) -> HttpResponse:
 
 @require_safe
 @page
+@looking_wider(Wider.RECORD)
 def content(request: StaffRequest, entry_id: UUID) -> HttpResponse:
     """What was recorded with an entry, for whom it is open; else why it is withheld."""
     require(request, Permission.SEARCH_RECORD)
@@ -84,6 +87,7 @@ def _chosen(request: StaffRequest, offered: tuple[Report, ...]) -> Report | None
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @page
+@looking_wider(Wider.RECORD)
 def exports(request: StaffRequest) -> HttpResponse:
     """The exports there are, how far they are; and asking for another."""
     offered = _may_export(request)
@@ -118,6 +122,7 @@ def _ask(request: StaffRequest, form: ExportForm | None) -> str:
 
 @require_POST
 @page
+@looking_wider(Wider.RECORD)
 def export_file(request: StaffRequest, export_id: UUID) -> HttpResponse:
     """Hand out the bundle of an export, or the report drawn from it, to who asked for it."""
     _may_export(request)

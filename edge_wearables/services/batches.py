@@ -36,6 +36,7 @@ from care_loops.services.take_in import (
     take_in,
 )
 from governance.domain import Refusal
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting, acting_device
 
 from ..domain import BatchBody, Outcome
@@ -81,6 +82,7 @@ class _Trusted:
     body_sha256: str
 
 
+@looking_wider(Wider.DEVICES)
 def receive(message: Message, *, now: datetime) -> Answer:
     """Take in a signed batch. Raises `NotTrusted`, `Unreadable`, `TooLarge` or `Busy`; all but the last are kept."""
     key: DeviceKey | None = None

@@ -25,6 +25,7 @@ from care_loops.models import Patient
 from care_loops.services.known_devices import know_device
 from governance.domain import BadInput, NotFound, Permission, Relation
 from governance.permissions import check
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting, acting_device
 
 from ..domain import DeviceKind, NotTrusted
@@ -158,6 +159,7 @@ def revoke_device(device_id: UUID, *, reason: str, by: Acting, now: datetime) ->
         return sum(_revoke(key, reason, by=by, now=now) for key in keys)
 
 
+@looking_wider(Wider.DEVICES)
 def assign_device(device_id: UUID, patient_id: UUID, *, by: Acting, now: datetime) -> DeviceAssignment:
     """From now on the device is this patient's; whoever had it before has it no longer. Twice changes nothing."""
     by = _allowed(by)
@@ -174,6 +176,7 @@ def assign_device(device_id: UUID, patient_id: UUID, *, by: Acting, now: datetim
         return DeviceAssignment.objects.create(device=device, patient=patient, since=now, entry=entry)
 
 
+@looking_wider(Wider.DEVICES)
 def unassign_device(device_id: UUID, *, by: Acting, now: datetime) -> None:
     """The device is nobody's from now on; what it measures from here is refused by name."""
     by = _allowed(by)

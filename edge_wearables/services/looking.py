@@ -17,12 +17,14 @@ from audit.services.recording import append
 from care_loops.selectors.quarantine import OF_THE_SITE, records_of
 from governance.domain import Permission, Relation
 from governance.permissions import check
+from governance.selectors.sight import Wider, looking_wider
 from governance.services import Acting
 
 from ..models import RefusedReading
 from ..selectors import of_patients, refused
 
 
+@looking_wider(Wider.HELD_BACK)
 def look_at_refused(
     *, by: Acting, now: datetime, device_id: UUID | None, page: int, size: int
 ) -> tuple[list[RefusedReading], bool]:

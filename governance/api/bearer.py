@@ -9,13 +9,18 @@ from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from oauth2_provider.contrib.rest_framework import OAuth2Authentication
 from rest_framework.request import Request
 
+from ..selectors.sight import sees_as
+
 
 class BearerToken(OAuth2Authentication):  # type: ignore[misc]
     """A token in the header and nowhere else: the body is not looked into for one."""
 
     def authenticate(self, request: Request) -> Any:
         """The person and the token, or None."""
-        return super().authenticate(request._request)  # noqa: SLF001  the library would parse the body of DRF's own
+        found = super().authenticate(request._request)  # noqa: SLF001  the library would parse the body of DRF's own
+        if found is not None and found[0] is not None:
+            sees_as(found[0].pk)
+        return found
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -89,7 +89,15 @@ ELSEWHERE = [
     f"GRANT CREATE ON SCHEMA public TO {APP}",
     "CREATE RULE quiet AS ON INSERT TO care_loops_step DO INSTEAD NOTHING",
     "ALTER TABLE care_loops_decision RENAME TO care_loops_former_decision",
-    "ALTER TABLE care_loops_bloodpressure ENABLE ROW LEVEL SECURITY",
+    "ALTER TABLE care_loops_bloodpressure DISABLE ROW LEVEL SECURITY",
+    "ALTER TABLE audit_entry ENABLE ROW LEVEL SECURITY",
+    "DROP POLICY care_loops_lab_seen ON care_loops_lab",
+    "ALTER POLICY care_loops_loop_seen ON care_loops_loop USING (true)",
+    "ALTER POLICY care_loops_loop_seen ON care_loops_loop WITH CHECK (true)",
+    f"ALTER POLICY care_loops_loop_seen ON care_loops_loop TO {SEQUENCER}",
+    "CREATE POLICY wide ON care_loops_patient USING (true)",
+    "ALTER FUNCTION care_loops_seen() SECURITY INVOKER",
+    "ALTER FUNCTION governance_viewer() IMMUTABLE",
 ]
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["CLINAIOPS_SEES"] = "everything"
 django.setup()
 
 import tests.benches as here  # noqa: E402

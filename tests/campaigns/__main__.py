@@ -18,6 +18,7 @@ from typing import Any
 import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ["CLINAIOPS_SEES"] = "everything"
 django.setup()
 
 from django.test.utils import override_settings  # noqa: E402

