@@ -12,7 +12,6 @@ from .parameters import Parameters
 from .people import Chance, People, Population, draw_people
 
 DAYS = 330
-K_LIMIT, RISE = 5.5, 1.3  # mmol/L; creatinine over the value before
 
 
 def safety(n: int, p: Parameters, chance: Chance) -> dict[str, float]:
@@ -26,7 +25,14 @@ def safety(n: int, p: Parameters, chance: Chance) -> dict[str, float]:
 
 
 def _untreated(n: int, p: Parameters, chance: Chance) -> People:
-    return draw_people(n, Population(150.0, 9.0, 120.0, 88.0, drugs=0), p, chance)
+    whom = Population(
+        p["untreated_home_systolic"],
+        p["untreated_home_systolic_sd"],
+        p["untreated_home_systolic_least"],
+        p["untreated_home_diastolic"],
+        drugs=0,
+    )
+    return draw_people(n, whom, p, chance)
 
 
 def _on(people: People, drugs: dict[str, float], p: Parameters, chance: Chance) -> Body:
@@ -67,7 +73,7 @@ def _full_week(n: int, p: Parameters, chance: Chance) -> float:
         body.taken_share(56)
         body.advance(7, chance)
         level, share = body.office_level()[:, SYSTOLIC], body.taken_share(7)
-        little, full = share < 0.6, share == 1
+        little, full = share < p["little_taken_under"], share == 1
         seen = little.any() and full.any()
         gaps.append(level[little].mean() - level[full].mean() if seen else np.nan)
     return float(np.mean(gaps))
@@ -86,9 +92,9 @@ def _oedema(n: int, p: Parameters, chance: Chance) -> float:
 def _ras_blocker(n: int, p: Parameters, chance: Chance) -> dict[str, float]:
     """Creatinine some weeks after the start, and the draws of potassium of the first year."""
     body = _on(_untreated(n, p, chance), {"lisinopril": 1.0}, p, chance)
-    draws = [potassium(body, chance) > K_LIMIT for _ in range(int(p["potassium_draws_year"]))]
+    draws = [potassium(body, chance) > p["potassium_counted_over"] for _ in range(int(p["potassium_draws_year"]))]
     return {
-        "creatinine_30": float((creatinine_ratio(body, chance) >= RISE).mean()),
+        "creatinine_30": float((creatinine_ratio(body, chance) >= p["creatinine_rise_counted"]).mean()),
         "potassium_over_5_5": float(np.any(draws, axis=0).mean()),
     }
 

@@ -84,7 +84,7 @@ def low_sodium_hazard(body: Body, day: int) -> Floats:
     early = p["low_sodium_early_factor"] if day < p["low_sodium_early_days"] else 1.0
     weight = 2 * 365 + (p["low_sodium_early_factor"] - 1) * p["low_sodium_early_days"]
     base = -np.log(1 - p["low_sodium_two_years"]) / weight
-    old = body.people.age > 70
+    old = body.people.age > p["low_sodium_old_age"]
     by_age = np.where(old, p["low_sodium_old_odds"], 1.0)
     hazard = base * early * by_age / (1 + p["low_sodium_old_share"] * (p["low_sodium_old_odds"] - 1))
     return np.where(dose_of(body, THIAZIDES) > 0, hazard, 0.0)
